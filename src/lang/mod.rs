@@ -1,0 +1,20 @@
+//! The expression language: values, types, expressions and the functions they call.
+//!
+//! Takes text (through hcl-edit's parser, behind caps on size and depth) and gives [`Body`] trees whose expressions are compiled
+//! once and evaluated many times against a [`Scope`]. Pure: what reaches the file system or the clock comes in through [`Env`].
+
+mod body;
+mod env;
+mod expr;
+pub mod function;
+mod json;
+mod scope;
+mod ty;
+mod value;
+
+pub use body::{Attribute, Block, Body, parse_body, parse_expr};
+pub use env::{Env, Files, NoFiles};
+pub use expr::{Expr, Reference};
+pub use scope::{Layered, Scope, Vars};
+pub use ty::{Field, Type};
+pub use value::{Number, Object, Value};

@@ -1,0 +1,7 @@
+//! Windlass moves platform software from version to version: it plans, applies, records and rolls back.
+//!
+//! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
+
+pub mod lang;
+pub mod model;
+pub mod source;

@@ -1,0 +1,3 @@
+//! The `windlass` program: hands over to the library.
+
+fn main() {}
