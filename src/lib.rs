@@ -2,6 +2,9 @@
 //!
 //! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
 
+pub mod driver;
 pub mod lang;
+pub mod lock;
 pub mod model;
+pub mod plan;
 pub mod source;

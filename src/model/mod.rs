@@ -1,3 +1,10 @@
 //! The nouns of Windlass: what is desired, what providers teach, what was observed. Plain data: no I/O, no clock.
 
+pub mod call;
+pub mod driver;
+pub mod estate;
+pub mod inventory;
+pub mod name;
+pub mod provider;
+pub mod release;
 pub mod version;

@@ -1,0 +1,199 @@
+//! Drivers: the built-in primitives that a provider's steps call. Each takes plain arguments and gives a plain result.
+//!
+//! A driver knows no platform, no plan and no provider. It acts on one host, may be cancelled, and never prints.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::lang::{Object, Value};
+use crate::model::driver::DriverSchema;
+
+/// One primitive.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// What it takes and gives.
+    fn schema(&self) -> &'static DriverSchema;
+
+    /// Does it. Arguments are checked against the schema, free of marks and unknowns (they hold secrets: never log them).
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing is lost, what the platform said is in it.
+    async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure>;
+
+    /// What running it would change, as unified diffs by path, for the plan; most drivers cannot say.
+    async fn preview(&self, _args: &Object, _ctx: &Context) -> Option<Vec<Diff>> {
+        None
+    }
+}
+
+/// A document before and after.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Diff {
+    /// Which document.
+    pub path: String,
+    /// Unified diff.
+    pub text: String,
+}
+
+/// What surrounds one call.
+#[derive(Clone)]
+pub struct Context {
+    /// Stable name of the call (an action id, `…:undo`, or `fact`), as a file name: supervised commands and kept content are found
+    /// again by it after a crash.
+    pub key: String,
+    /// Folder for this call's own durable files (log, exit status, previous content); `None` while observing: then nothing is kept.
+    pub dir: Option<PathBuf>,
+    /// The provider's documents, for `template` and scripts.
+    pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,
+    /// How long the call may take in all.
+    pub timeout: Option<Duration>,
+    /// Told to stop: the driver ends what it began and returns [`FailureKind::Cancelled`].
+    pub cancel: CancellationToken,
+    /// Where lines of output and progress go.
+    pub sink: Arc<dyn Sink>,
+    /// Hides sensitive texts in everything that is shown or kept.
+    pub redact: Redactor,
+    /// Whether root may be used.
+    pub privileged: bool,
+}
+
+/// Takes what a running call has to say.
+pub trait Sink: Send + Sync {
+    /// A line of output, already redacted by the driver.
+    fn line(&self, line: &str);
+
+    /// How far it is: done of total, in `unit` ("bytes", "items").
+    fn progress(&self, done: u64, total: Option<u64>, unit: &str);
+}
+
+/// Keeps nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Sink for Silent {
+    fn line(&self, _line: &str) {}
+    fn progress(&self, _done: u64, _total: Option<u64>, _unit: &str) {}
+}
+
+/// Replaces sensitive texts by `(sensitive)`.
+#[derive(Debug, Clone, Default)]
+pub struct Redactor {
+    secrets: Arc<Vec<String>>,
+}
+
+impl Redactor {
+    /// Hides these texts. Texts of fewer than four characters cannot be hidden without destroying the output and are left.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        let mut secrets: Vec<String> = secrets.into_iter().filter(|secret| secret.chars().count() >= 4).collect();
+        // Longest first, so that a secret inside another does not leave its rest.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Self { secrets: Arc::new(secrets) }
+    }
+
+    /// The text without the secrets.
+    #[must_use]
+    pub fn apply<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+        let mut text = std::borrow::Cow::Borrowed(text);
+        for secret in self.secrets.iter() {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), "(sensitive)").into();
+            }
+        }
+        text
+    }
+}
+
+/// Why a call did not do what it should.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// Which kind.
+    pub kind: FailureKind,
+    /// What happened, redacted; a clause.
+    pub message: String,
+    /// What `error.…` is in `tolerate`: `exit_code`, `stdout`, `stderr`, `status`, `body`, …. Redacted. Always an object.
+    pub detail: Value,
+    /// What to do, where the driver knows.
+    pub help: Option<String>,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The provider or configuration asked for something senseless.
+    Invalid,
+    /// The platform said no. Trying again may help.
+    Failed,
+    /// It took too long.
+    TimedOut,
+    /// Windlass was told to stop.
+    Cancelled,
+    /// The host or service cannot be reached. Trying again may help.
+    Unreachable,
+    /// A person must do something first (`manual`).
+    Waiting,
+    /// Whether it happened is not known (Windlass died while it ran, and nothing tells).
+    Unknown,
+}
+
+impl Failure {
+    /// A failure with no details.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), detail: Value::object::<&str>([]), help: None }
+    }
+
+    /// Adds what `error.…` is.
+    #[must_use]
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The drivers that there are, by name. `apply` and `observe` know drivers only through it.
+#[derive(Clone, Default)]
+pub struct Drivers {
+    table: BTreeMap<&'static str, Arc<dyn Driver>>,
+}
+
+impl Drivers {
+    /// None.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one; a later one of the same name wins (tests).
+    #[must_use]
+    pub fn with(mut self, driver: impl Driver + 'static) -> Self {
+        self.table.insert(driver.schema().name, Arc::new(driver));
+        self
+    }
+
+    /// The driver of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Driver>> {
+        self.table.get(name)
+    }
+
+    /// Every description, sorted by name.
+    pub fn schemas(&self) -> impl Iterator<Item = &'static DriverSchema> {
+        self.table.values().map(|driver| driver.schema())
+    }
+}

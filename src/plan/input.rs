@@ -1,0 +1,45 @@
+//! Everything that a plan is made from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::lock::Lock;
+use crate::model::estate::Estate;
+use crate::model::inventory::Inventory;
+use crate::model::name::{Digest, EnvironmentName, ProviderName};
+use crate::model::provider::Provider;
+
+/// Everything that a plan is made from. Borrowed, so that making one costs nothing.
+#[derive(Clone, Copy)]
+pub struct PlanInput<'a> {
+    /// What is desired.
+    pub estate: &'a Estate,
+    /// Providers as they are now.
+    pub providers: &'a BTreeMap<ProviderName, Arc<Provider>>,
+    /// Providers as they were when recorded hops were applied, by digest; includes the current ones.
+    pub applied_providers: &'a BTreeMap<Digest, Arc<Provider>>,
+    /// What is there.
+    pub inventory: &'a Inventory,
+    /// What was applied, for every environment of the estate (a fresh [`Lock`] where nothing was).
+    pub locks: &'a BTreeMap<EnvironmentName, Lock>,
+    /// How long steps took in earlier runs, by `provider/strategy/step`.
+    pub durations: &'a BTreeMap<String, Duration>,
+    /// The time of planning.
+    pub now: Timestamp,
+    /// What the user asked for.
+    pub options: &'a PlanOptions,
+}
+
+/// What the user asked for beyond the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// Only these environments; empty: all.
+    pub environments: Vec<EnvironmentName>,
+    /// Only these instances (address or leading part of one) and what they depend on; empty: all.
+    pub targets: Vec<String>,
+    /// The version of Windlass, written into the plan.
+    pub tool_version: String,
+}
