@@ -2,9 +2,11 @@
 //!
 //! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
 
+pub mod apply;
 pub mod driver;
 pub mod lang;
 pub mod lock;
 pub mod model;
 pub mod plan;
 pub mod source;
+pub mod state;
