@@ -3,6 +3,7 @@
 //! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
 
 pub mod apply;
+pub mod cli;
 pub mod driver;
 pub mod lang;
 pub mod lock;
