@@ -247,6 +247,7 @@ mod tests {
         equal(&DOTTED, &["8u392", "8 Update 392", "8-u392"]);
         equal(&DOTTED, &["1.0-rc", "1.0rc0"]);
         equal(&DOTTED, &["0", "0.0", "v0"]);
+        equal(&DOTTED, &["1-2", "1.0-2", "1.0.0_2", "1.0-2.0", "1+2"]);
         equal(&DOTTED, &["KAP 2.5.4.1003", "2.5.4.1003"]);
     }
 
