@@ -13,7 +13,7 @@ use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use rust_decimal::prelude::ToPrimitive;
 
-use super::limit::{self, Bytes};
+use super::limit::{self, Bytes, Visits};
 use super::{Function, Kind, args, convert, param};
 use crate::lang::{Object, Value};
 
@@ -58,7 +58,7 @@ fn render_here(template: &str, vars: &Object) -> Result<String, String> {
     engine.add_template("template", template).map_err(|error| clause(&error))?;
     let template = engine.get_template("template").map_err(|error| clause(&error))?;
     let mut rendered = Bytes::default();
-    let context = names(vars)?;
+    let context = names(vars, &mut Visits::default())?;
     match template.render_captured_to(context, &mut rendered) {
         Ok(_) => String::from_utf8(rendered.0).map_err(|error| error.to_string()),
         Err(error) => Err(clause(&error)),
@@ -93,13 +93,14 @@ fn clause(error: &Error) -> String {
     }
 }
 
-fn names(attributes: &Object) -> Result<minijinja::Value, String> {
+fn names(attributes: &Object, visits: &mut Visits) -> Result<minijinja::Value, String> {
     let converted: Result<BTreeMap<String, _>, String> =
-        attributes.iter().map(|(name, value)| Ok((name.to_string(), convert(value)?))).collect();
+        attributes.iter().map(|(name, value)| Ok((name.to_string(), convert(value, visits)?))).collect();
     Ok(converted?.into())
 }
 
-fn convert(value: &Value) -> Result<minijinja::Value, String> {
+fn convert(value: &Value, visits: &mut Visits) -> Result<minijinja::Value, String> {
+    visits.count()?;
     Ok(match value {
         Value::Null => ().into(),
         Value::Bool(truth) => (*truth).into(),
@@ -113,8 +114,8 @@ fn convert(value: &Value) -> Result<minijinja::Value, String> {
             _ => convert::number_text(number).into(),
         },
         Value::String(text) => text.into(),
-        Value::List(items) => items.iter().map(convert).collect::<Result<Vec<_>, _>>()?.into(),
-        Value::Object(attributes) => names(attributes)?,
+        Value::List(items) => items.iter().map(|item| convert(item, visits)).collect::<Result<Vec<_>, _>>()?.into(),
+        Value::Object(attributes) => names(attributes, visits)?,
         Value::Unknown | Value::Sensitive(_) => {
             return Err("a value that is not known yet, or sensitive, cannot be written here".into());
         }
