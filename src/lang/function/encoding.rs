@@ -64,7 +64,9 @@ pub(super) static BASE64GZIP: Function = encoding(
 );
 
 fn from_base64(given: &[Value]) -> Result<Vec<u8>, String> {
-    STANDARD.decode(args::text(given, 0, "string")?).map_err(|error| format!("this is no base64: {error}"))
+    STANDARD
+        .decode(args::text(given, 0, "string")?)
+        .map_err(|error| format!("this is no base64: {}", error.to_string().trim_end_matches('.')))
 }
 
 pub(super) static CSVDECODE: Function = encoding(

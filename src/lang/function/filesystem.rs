@@ -23,7 +23,8 @@ const fn filesystem(
 
 const PATH: &[Param] = &[param("path", Kind::String)];
 
-/// Examples of functions that read a file cannot have one: they show what happens without it.
+// An example has no files around it: those of functions that read one show what happens without it.
+
 fn read(env: &Env<'_>, given: &[Value]) -> Result<Arc<[u8]>, String> {
     env.files.read(args::text(given, 0, "path")?)
 }

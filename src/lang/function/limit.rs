@@ -46,6 +46,24 @@ pub(super) fn push(items: &mut Vec<Value>, item: Value) -> Result<(), String> {
     Ok(())
 }
 
+/// How many values a walk through a value may still visit: one that shares its parts is larger than it looks.
+#[derive(Debug)]
+pub(super) struct Visits(usize);
+
+impl Default for Visits {
+    fn default() -> Self {
+        Self(ITEMS)
+    }
+}
+
+impl Visits {
+    /// Counts one value.
+    pub(super) fn count(&mut self) -> Result<(), String> {
+        self.0 = self.0.checked_sub(1).ok_or_else(|| format!("the value has more than {ITEMS} parts"))?;
+        Ok(())
+    }
+}
+
 /// A text that grows to the limit and no further.
 #[derive(Debug, Default)]
 pub(super) struct Text(String);

@@ -2,6 +2,7 @@
 //!
 //! A function sees plain values only: the evaluator takes sensitive marks off the arguments and puts them on the result, answers
 //! *unknown* by itself where an argument holds something unknown, and converts arguments to the declared kinds (`"3"` to a number).
+//! A function's error may quote its arguments, so that the evaluator says only *that* it failed where an argument is sensitive.
 //! The lazy ones (`try`, `can`) and the ones about marks (`sensitive`, `nonsensitive`, `issensitive`) live in the evaluator.
 
 mod args;

@@ -112,7 +112,7 @@ fn expand(found: &Captures<'_>, replacement: &str, into: &mut Text) -> Result<()
         let (name, after) = braced.unwrap_or_else(|| {
             after.split_at(after.find(|one: char| !(one.is_ascii_alphanumeric() || one == '_')).unwrap_or(after.len()))
         });
-        if name.is_empty() {
+        if name.is_empty() && braced.is_none() {
             into.write_char('$').map_err(|_| limit::text_error())?;
         }
         let part = name.parse().map_or_else(|_| found.name(name), |index: usize| found.get(index));

@@ -4,20 +4,21 @@
 //! engine walks its tree by recursion, so that rendering happens on a thread whose stack fits the largest template allowed.
 //! Not handled: a template that doubles a text in variables of its own can still take much memory.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use rust_decimal::prelude::ToPrimitive;
 
-use super::limit::{self, Bytes};
+use super::limit::{self, Bytes, Visits};
 use super::{Function, Kind, args, convert, param};
 use crate::lang::{Object, Value};
 
 /// The largest template, in bytes. Together with the stack: a sum of as many terms as fit is still rendered.
-const TEMPLATE: usize = 256 << 10;
+const TEMPLATE: usize = 128 << 10;
 const STACK: usize = 512 << 20;
 const FUEL: u64 = 5_000_000;
 
@@ -53,22 +54,27 @@ fn render_here(template: &str, vars: &Object) -> Result<String, String> {
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(|error| clause(&error))?;
     engine.set_syntax(syntax);
     engine.set_fuel(Some(FUEL));
-    // Jinja would write `none` for what other places of this language write as `null`.
-    engine.set_formatter(|out, state, value| {
-        if value.kind() == ValueKind::None {
-            out.write_str("null").map_err(Error::from)
-        } else {
-            minijinja::escape_formatter(out, state, value)
-        }
-    });
+    engine.set_formatter(write);
     engine.add_template("template", template).map_err(|error| clause(&error))?;
     let template = engine.get_template("template").map_err(|error| clause(&error))?;
     let mut rendered = Bytes::default();
-    let context: minijinja::Value =
-        vars.iter().map(|(name, value)| Ok((&**name, convert(value)?))).collect::<Result<_, String>>()?;
+    let context = names(vars, &mut Visits::default())?;
     match template.render_captured_to(context, &mut rendered) {
         Ok(_) => String::from_utf8(rendered.0).map_err(|error| error.to_string()),
         Err(error) => Err(clause(&error)),
+    }
+}
+
+/// Writes what stands between `{{ }}`: null, bools and collections as the rest of the language does, not as Python.
+fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &minijinja::Value) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::None => out.write_str("null").map_err(Error::from),
+        ValueKind::Bool => out.write_str(if value.is_true() { "true" } else { "false" }).map_err(Error::from),
+        ValueKind::Seq | ValueKind::Map => {
+            let json = serde_json::to_string(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+            out.write_str(&json).map_err(Error::from)
+        }
+        _ => minijinja::escape_formatter(out, state, value),
     }
 }
 
@@ -87,7 +93,14 @@ fn clause(error: &Error) -> String {
     }
 }
 
-fn convert(value: &Value) -> Result<minijinja::Value, String> {
+fn names(attributes: &Object, visits: &mut Visits) -> Result<minijinja::Value, String> {
+    let converted: Result<BTreeMap<String, _>, String> =
+        attributes.iter().map(|(name, value)| Ok((name.to_string(), convert(value, visits)?))).collect();
+    Ok(converted?.into())
+}
+
+fn convert(value: &Value, visits: &mut Visits) -> Result<minijinja::Value, String> {
+    visits.count()?;
     Ok(match value {
         Value::Null => ().into(),
         Value::Bool(truth) => (*truth).into(),
@@ -101,10 +114,8 @@ fn convert(value: &Value) -> Result<minijinja::Value, String> {
             _ => convert::number_text(number).into(),
         },
         Value::String(text) => text.into(),
-        Value::List(items) => items.iter().map(convert).collect::<Result<Vec<_>, _>>()?.into(),
-        Value::Object(attributes) => {
-            attributes.iter().map(|(name, value)| Ok((&**name, convert(value)?))).collect::<Result<_, String>>()?
-        }
+        Value::List(items) => items.iter().map(|item| convert(item, visits)).collect::<Result<Vec<_>, _>>()?.into(),
+        Value::Object(attributes) => names(attributes, visits)?,
         Value::Unknown | Value::Sensitive(_) => {
             return Err("a value that is not known yet, or sensitive, cannot be written here".into());
         }
@@ -128,10 +139,11 @@ mod tests {
             ("t", true.into()),
             ("x", Value::Null),
             ("h", "<&>".into()),
+            ("l", Value::list([true.into(), "a".into()])),
         ];
         assert_eq!(
-            with("{{ n }} {{ big }} {{ t }} {{ x }} {{ h }}\n", &vars),
-            Ok("1.5 79228162514264337593543950335 true null <&>\n".into())
+            with("{{ n }} {{ big }} {{ t }} {{ x }} {{ h }} {{ l }}\n", &vars),
+            Ok("1.5 79228162514264337593543950335 true null <&> [true,\"a\"]\n".into())
         );
         let precise = number("0.1234567890123456789012345678");
         assert_eq!(with("{{ p }}", &[("p", precise)]), Ok("0.1234567890123456789012345678".into()));
@@ -154,7 +166,7 @@ mod tests {
         let big = Value::from("x".repeat(1 << 20));
         assert!(with("{% for a in range(99) %}{{ big }}{% endfor %}", &[("big", big)]).unwrap_err().contains("16 MiB"));
         assert!(with("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", &[]).is_err());
-        assert!(with(&"x".repeat(TEMPLATE + 1), &[]).unwrap_err().contains("256 KiB"));
+        assert!(with(&"x".repeat(TEMPLATE + 1), &[]).unwrap_err().contains("128 KiB"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Functions that convert to a kind and that name one. Null stays null.
 
-use super::limit::Text;
+use super::limit::{Text, Visits};
 use super::{Answer, Function, Kind, Param, Run, args, convert, param, set};
 use crate::lang::Value;
 
@@ -77,18 +77,19 @@ pub(super) static TYPE: Function = types(
     (r#"type({ a = [1, 2], b = "x" })"#, r#""object({ a = list(number), b = string })""#),
     |_, given| {
         let mut text = Text::default();
-        write(args::any(given, 0, "value")?, &mut text)?;
+        write(args::any(given, 0, "value")?, &mut text, &mut Visits::default())?;
         text.answer()
     },
 );
 
-fn write(value: &Value, text: &mut Text) -> Result<(), String> {
+fn write(value: &Value, text: &mut Text, visits: &mut Visits) -> Result<(), String> {
+    visits.count()?;
     match value {
         Value::List(items) => {
             let mut kinds = Vec::new();
             for item in items.iter() {
                 let mut kind = Text::default();
-                write(item, &mut kind)?;
+                write(item, &mut kind, visits)?;
                 kinds.push(kind.into_string());
             }
             if kinds.windows(2).all(|pair| pair[0] == pair[1]) {
@@ -111,7 +112,7 @@ fn write(value: &Value, text: &mut Text) -> Result<(), String> {
                     && name.chars().all(|one| one.is_alphanumeric() || one == '_' || one == '-');
                 text.push(&if plain { name.to_string() } else { format!("{name:?}") })?;
                 text.push(" = ")?;
-                write(value, text)?;
+                write(value, text, visits)?;
             }
             text.push(if attributes.is_empty() { "})" } else { " })" })
         }
@@ -146,6 +147,18 @@ mod tests {
     #[test]
     fn a_set_is_of_one_kind_before_it_is_sorted() {
         assert_eq!(call("toset", [Value::list(["1".into(), number("1.0"), number("10")])]), Value::list(["1".into(), "10".into()]));
+    }
+
+    #[test]
+    fn a_value_that_shares_itself_is_not_walked_for_ever() {
+        let mut value: Value = "x".into();
+        for _ in 0..60 {
+            value = Value::list([value.clone(), value]);
+        }
+        assert!(fails("type", [value.clone()]).contains("1000000 parts"));
+        assert!(fails("templatestring", ["".into(), Value::object([("a", value.clone())])]).contains("1000000 parts"));
+        let twin = Value::list([value.clone(), value.clone()]);
+        assert_eq!(call("setunion", [Value::list([twin.clone(), twin])]), Value::list([Value::list([value.clone(), value])]));
     }
 
     #[test]
