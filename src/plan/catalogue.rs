@@ -4,6 +4,7 @@
 //! reasons. Never looks at routes: a version chosen here may still be out of reach.
 
 use super::object::{release_object, version_object};
+use super::scope::{HopScope, Subject};
 use crate::lang::Value;
 use crate::model::provider::Provider;
 use crate::model::release::Release;
@@ -140,7 +141,10 @@ impl<'a> Catalogue<'a> {
 
     /// Releases that a constraint may choose, newest first.
     pub(crate) fn candidates<'s>(&'s self, wanted: &'s VersionReq) -> impl Iterator<Item = &'a Version> + 's {
-        self.releases().rev().filter(|release| wanted.selects(&release.version) && selectable(release).is_ok()).map(|release| &release.version)
+        self.releases()
+            .rev()
+            .filter(|release| wanted.selects(&release.version) && selectable(release).is_ok())
+            .map(|release| &release.version)
     }
 
     /// What a person should know about a version that was not chosen but asked for.
@@ -216,3 +220,15 @@ fn also(bounds: &[Bound<'_>]) -> String {
 #[cfg(test)]
 #[path = "catalogue_tests.rs"]
 mod tests;
+
+impl<'a> Subject<'a> {
+    /// The instance on the way from a version (`None`: nothing is there) to another (`None`: nothing will be).
+    pub(crate) fn hop<'s>(&'s self, catalogue: &Catalogue<'_>, from: Option<&Version>, to: Option<&Version>) -> HopScope<'s> {
+        HopScope::new(
+            self,
+            from.map_or(Value::Null, |version| catalogue.version_value(version)),
+            to.map_or(Value::Null, |version| catalogue.version_value(version)),
+            to.map_or(Value::Null, |version| catalogue.release_value(version)),
+        )
+    }
+}

@@ -10,14 +10,11 @@ mod edge;
 mod gate;
 mod input;
 mod note;
-mod object;
 mod preflight;
 mod report;
 mod requirement;
 mod route;
-mod scope;
 mod stop;
-mod used;
 mod waiver;
 mod window;
 
@@ -34,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::inventory::Inventory;
 use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::scope::{self, object, used};
 
 /// The version of the plan's format; a plan of another is refused.
 pub const FORMAT: u32 = 1;

@@ -4,25 +4,28 @@
 //! they are first used and only then. Facts that could not be seen are errors that say why; what becomes known only while applying
 //! (`step`, `result`, `error`) is unknown.
 
+pub(crate) mod object;
+pub(crate) mod used;
+
+pub(crate) use self::object::version_object;
+pub(crate) use self::used::Used;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::catalogue::Catalogue;
-use super::object::{host_object, instance_object};
-pub(crate) use super::object::version_object;
-pub(crate) use super::used::Used;
+use self::object::{host_object, instance_object};
 use crate::lang::{Env, Expr, Object, Scope, Value};
 use crate::lock::Locked;
 use crate::model::estate::{Host, Instance};
 use crate::model::inventory::{Observation, Observed};
 use crate::model::name::{EnvironmentName, InstanceAddr};
 use crate::model::provider::Provider;
-use crate::model::version::Version;
 use crate::source::nearest;
 
 /// Every root name that this scope answers.
-const ROOTS: [&str; 12] = ["self", "instance", "host", "from", "to", "release", "fact", "local", "backup", "step", "result", "error"];
+const ROOTS: [&str; 12] =
+    ["self", "instance", "host", "from", "to", "release", "fact", "local", "backup", "step", "result", "error"];
 /// How deep locals may use each other; guards the stack.
 const DEEPEST_LOCAL: usize = 64;
 
@@ -93,18 +96,6 @@ impl<'a> Subject<'a> {
             observation,
         }
     }
-
-    /// The instance on the way from a version (`None`: nothing is there) to another (`None`: nothing will be).
-    pub(crate) fn hop<'s>(&'s self, catalogue: &Catalogue<'_>, from: Option<&Version>, to: Option<&Version>) -> HopScope<'s> {
-        HopScope {
-            subject: self,
-            from: from.map_or(Value::Null, |version| catalogue.version_value(version)),
-            to: to.map_or(Value::Null, |version| catalogue.version_value(version)),
-            release: to.map_or(Value::Null, |version| catalogue.release_value(version)),
-            locals: RefCell::default(),
-            depth: Cell::new(0),
-        }
-    }
 }
 
 /// An instance on one stretch of its way.
@@ -125,6 +116,14 @@ pub(crate) struct HopScope<'a> {
 enum Local {
     Running,
     Done(Result<Value, String>),
+}
+
+impl<'a> HopScope<'a> {
+    /// The instance between two versions as [`version_object`] makes them (null: nothing is there, or will be), with the release of
+    /// the later one.
+    pub(crate) fn new(subject: &'a Subject<'a>, from: Value, to: Value, release: Value) -> Self {
+        Self { subject, from, to, release, locals: RefCell::default(), depth: Cell::new(0) }
+    }
 }
 
 impl HopScope<'_> {
@@ -163,7 +162,9 @@ impl HopScope<'_> {
                 && value.has_unknown()
             {
                 let inner = Used::of([expr]);
-                waiting.extend(inner.names("local", &self.subject.provider.locals).into_iter().filter(|name| seen.insert(name.clone())));
+                waiting.extend(
+                    inner.names("local", &self.subject.provider.locals).into_iter().filter(|name| seen.insert(name.clone())),
+                );
                 used.merge(inner);
             }
         }
@@ -299,7 +300,8 @@ fn evaluate(expr: &Expr, scope: &dyn Scope, env: &Env<'_>) -> Result<Value, Stri
 }
 
 fn unknown<'n>(root: &str, name: &str, provider: &Provider, names: impl Iterator<Item = &'n Arc<str>>) -> String {
-    let hint = nearest(name, names.map(|known| &**known)).map(|near| format!("; did you mean `{root}.{near}`?")).unwrap_or_default();
+    let hint =
+        nearest(name, names.map(|known| &**known)).map(|near| format!("; did you mean `{root}.{near}`?")).unwrap_or_default();
     format!("the provider {} has no `{root}.{name}`{hint}", provider.name)
 }
 

@@ -10,7 +10,7 @@ use crate::model::provider::Provider;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Used {
     /// Roots with the names selected from them; `None`: all of it.
-    pub(super) roots: BTreeMap<Arc<str>, Option<BTreeSet<Arc<str>>>>,
+    pub(crate) roots: BTreeMap<Arc<str>, Option<BTreeSet<Arc<str>>>>,
 }
 
 impl Used {
