@@ -17,7 +17,7 @@ pub mod host;
 mod supervised;
 mod supervisor;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use host::{Command, Host, Local, Output};
 pub use supervisor::supervise_main;
