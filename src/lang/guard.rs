@@ -191,10 +191,10 @@ impl Guard<'_> {
     }
 
     fn key(&mut self, count: i64) {
-        if let Some(open) = self.open.last_mut() {
-            if open.token.kind == Kind::OpenBrace {
-                open.keys = open.keys.saturating_add_signed(count);
-            }
+        if let Some(open) = self.open.last_mut()
+            && open.token.kind == Kind::OpenBrace
+        {
+            open.keys = open.keys.saturating_add_signed(count);
         }
     }
 
@@ -283,20 +283,23 @@ impl Guard<'_> {
         if self.problems.has_errors() {
             return;
         }
-        for open in std::mem::take(&mut self.open).into_iter().skip(1) {
-            let text = open.token.text(self.place.text).trim().to_owned();
-            let diagnostic = if open.token.kind == Kind::OpenHeredoc {
-                let word = text.trim_start_matches(['<', '-']).to_owned();
-                Diagnostic::error("heredoc is not closed")
-                    .detail(format!("no line consists of `{word}` alone"))
-                    .help(format!("end the text with a line that holds only {word}"))
-            } else {
-                Diagnostic::error("bracket is not closed")
-                    .detail(format!("the text ends before `{text}` is closed"))
-                    .help(format!("write the missing `{}`", closing(open.token.kind)))
-            };
-            self.report(diagnostic, open.token, "opened here");
-        }
+        // One report, at the innermost: what is around it is open because of it.
+        let missing: String = self.open.iter().skip(1).rev().map(|open| closing(open.token.kind)).collect();
+        let Some(open) = self.open.last().map(|open| open.token).filter(|_| self.open.len() > 1) else {
+            return;
+        };
+        let text = open.text(self.place.text).trim().to_owned();
+        let diagnostic = if open.kind == Kind::OpenHeredoc {
+            let word = text.trim_start_matches(['<', '-']).to_owned();
+            Diagnostic::error("heredoc is not closed")
+                .detail(format!("no line consists of `{word}` alone"))
+                .help(format!("end the text with a line that holds only {word}"))
+        } else {
+            Diagnostic::error("bracket is not closed")
+                .detail(format!("the text ends before `{text}` is closed"))
+                .help(format!("write the missing `{missing}`"))
+        };
+        self.report(diagnostic, open, "opened here");
     }
 }
 
@@ -311,6 +314,7 @@ fn closing(open: Kind) -> &'static str {
     match open {
         Kind::OpenBracket => "]",
         Kind::OpenParen => ")",
+        Kind::OpenHeredoc => "",
         _ => "}",
     }
 }

@@ -10,10 +10,13 @@ use super::guard::{self, MOST, Place};
 use super::token::{Kind, Token, scan};
 use crate::source::{Diagnostic, Diagnostics};
 
+/// How many blocks deep errors are searched.
+const MAX_LEVELS: usize = 6;
+
 /// Explains why a file does not parse.
 pub(super) fn explain_body(place: Place<'_>, tokens: &[Token], error: &Error) -> Diagnostics {
     let mut found = Vec::new();
-    items(place, tokens, &mut found);
+    items(place, tokens, 0, &mut found);
     if found.is_empty() {
         found.push((error.location().offset(), error.message().to_owned()));
     }
@@ -44,7 +47,7 @@ pub(super) fn parse_template(place: Place<'_>) -> Result<Template, Diagnostics> 
 }
 
 /// Parses every item by itself and collects offsets and messages.
-fn items(place: Place<'_>, tokens: &[Token], found: &mut Vec<(usize, String)>) {
+fn items(place: Place<'_>, tokens: &[Token], level: usize, found: &mut Vec<(usize, String)>) {
     let mut depth = 0usize;
     let mut first = 0;
     for (index, token) in tokens.iter().enumerate() {
@@ -54,16 +57,16 @@ fn items(place: Place<'_>, tokens: &[Token], found: &mut Vec<(usize, String)>) {
                 depth = depth.saturating_sub(1);
             }
             Kind::Newline if depth == 0 => {
-                item(place, &tokens[first..index], found);
+                item(place, &tokens[first..index], level, found);
                 first = index + 1;
             }
             _ => {}
         }
     }
-    item(place, &tokens[first..], found);
+    item(place, &tokens[first..], level, found);
 }
 
-fn item(place: Place<'_>, tokens: &[Token], found: &mut Vec<(usize, String)>) {
+fn item(place: Place<'_>, tokens: &[Token], level: usize, found: &mut Vec<(usize, String)>) {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
         return;
     };
@@ -74,12 +77,13 @@ fn item(place: Place<'_>, tokens: &[Token], found: &mut Vec<(usize, String)>) {
         return;
     };
     let before = found.len();
-    // A block over several lines is cut again inside.
-    let opening = tokens.iter().position(|token| matches!(token.kind, Kind::OpenBrace | Kind::Equal));
+    // A block over several lines is cut again inside; each level costs as much as the whole.
+    let opening =
+        tokens.iter().filter(|_| level < MAX_LEVELS).position(|token| matches!(token.kind, Kind::OpenBrace | Kind::Equal));
     if let Some(open) = opening.filter(|open| tokens[*open].kind == Kind::OpenBrace && last.kind == Kind::CloseBrace) {
         let inside = &tokens[open + 1..tokens.len() - 1];
         if inside.iter().find(|token| token.kind != Kind::Comment).is_some_and(|token| token.kind == Kind::Newline) {
-            items(place, inside, found);
+            items(place, inside, level + 1, found);
         }
     }
     if found.len() > before {
@@ -176,7 +180,8 @@ fn other(place: Place<'_>, tokens: &[Token], index: usize, found: &str, message:
             .all(|token| matches!(token.kind, Kind::Ident | Kind::OpenQuote | Kind::Text | Kind::CloseQuote));
     let say = |detail: String, help: &str| (detail, help.to_owned());
 
-    if message == DIRECTIVE || (kind == Some(Kind::OpenTemplate) && text(index).starts_with('%')) {
+    let after_directive = last.is_some_and(|last| last.kind == Kind::OpenTemplate && last.text(place.text).starts_with('%'));
+    if message == DIRECTIVE || after_directive || (kind == Some(Kind::OpenTemplate) && text(index).starts_with('%')) {
         return say(
             "this directive is not complete or not known".to_owned(),
             "the directives are `%{ if … }` … `%{ else }` … `%{ endif }` and `%{ for … in … }` … `%{ endfor }`; write `%%{` for the plain text",
@@ -407,6 +412,8 @@ mod tests {
         reports("a = \"x${b\nc = 1", &["1:7 bracket is not closed"]);
         reports("s = <<EOT\n echo\n", &["1:5 no line consists of `EOT` alone"]);
         reports("a = /* never", &["1:5 comment is not closed"]);
+        reports("a = 1 /*/ */\n", &[]);
+        reports("a = foo([1, { b = 2", &["1:13 write the missing `}])`"]);
     }
 
     #[test]
@@ -424,6 +431,7 @@ mod tests {
         reports("a = [for x of y : x]", &["1:12 `in` is missing"]);
         reports("a = if x", &["1:8 condition ? value : other"]);
         reports("a = \"100%{x}\"", &["1:9 `%%{`"]);
+        reports("a = \"%{ if x }b\"", &["1:6 %{ else }"]);
         reports("a \"${x}\" {\n}\n", &["1:3 a label is plain text"]);
     }
 
@@ -476,6 +484,7 @@ mod tests {
         reports(&format!("a = {}", "\"${".repeat(100_000)), &["1: nested too deeply"]);
         reports(&format!("a = {}", "x ? 1 : ".repeat(100_000)), &["1: nested too deeply"]);
         reports(&format!("a = 1{}", " + 1".repeat(100_000)), &["1: expression too long"]);
+        reports(&format!("a = b{}", "[*]".repeat(100_000)), &["1: nested too deeply"]);
         let keys: String = (0..100_000).map(|n| format!("k{n} = 1\n")).collect();
         reports(&format!("a = {{\n{keys}}}"), &["1: object too large"]);
         reports(&format!("# {}", "x".repeat(5 << 20)), &["1: file too large"]);
@@ -517,7 +526,7 @@ mod tests {
 
         #[test]
         fn random_nesting_never_overflows_a_small_stack(parts in prop::collection::vec(
-            (prop::sample::select(vec!["[", "(", "{a=", "\"${", "-", "!", "f(", "x[", "[for x in y : ", "1+", "a?b:", "%{if a}", "<<E\n${"]), 1..400usize), 1..6,
+            (prop::sample::select(vec!["[", "(", "{a=", "\"${", "-", "!", "f(", "x[", "[for x in y : ", "a[*]", "[*]", ".*", "1+", "a?b:", "%{if a}", "<<E\n${"]), 1..400usize), 1..6,
         )) {
             let mut text = "a = ".to_owned();
             for (part, count) in parts {
