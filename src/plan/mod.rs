@@ -6,6 +6,7 @@
 mod action;
 mod catalogue;
 mod change;
+mod drift;
 mod edge;
 mod gate;
 mod input;
@@ -20,6 +21,7 @@ mod window;
 
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
+pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use report::{Report, Verdict, VerdictKind};
