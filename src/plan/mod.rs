@@ -15,6 +15,8 @@ mod preflight;
 mod report;
 mod requirement;
 mod route;
+#[cfg(test)]
+mod sample;
 mod scope;
 mod stop;
 mod used;

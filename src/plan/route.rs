@@ -161,7 +161,7 @@ fn in_one(judge: &Judge<'_>, from: Option<&Version>, to: Option<&Version>) -> Re
 
 /// Upgrade and downgrade: over as many stops as it takes.
 fn over_stops(judge: &Judge<'_>, from: &Version, to: &Version) -> Result<Itinerary, Vec<String>> {
-    let (stops, refused) = eligible(judge, from, to);
+    let (stops, mut refused) = eligible(judge, from, to);
     let likely = likely(judge, &stops);
     let mut map = Map::draw(judge, from, &likely, to);
     if map.path(Cost::of).is_none() && likely.len() < stops.len() {
@@ -170,10 +170,13 @@ fn over_stops(judge: &Judge<'_>, from: &Version, to: &Version) -> Result<Itinera
         let end = (start + MOST).min(stops.len());
         map = Map::draw(judge, from, stops.get(start..end).unwrap_or_default(), to);
     }
-    match map.path(Cost::of) {
-        Some(path) => Ok(map.itinerary(judge, &path)),
-        None => Err(map.dead_end(judge, &refused)),
+    if let Some(path) = map.path(Cost::of) {
+        return Ok(map.itinerary(judge, &path));
     }
+    if let Some(aside) = stops.len().checked_sub(MOST).filter(|aside| *aside > 0) {
+        refused.push(format!("{aside} of {} releases between {from} and {to} were not looked at", stops.len()));
+    }
+    Err(map.dead_end(judge, &refused))
 }
 
 /// Releases that may be stopped at, in the order of travel; and why others are not.
