@@ -140,7 +140,10 @@ impl<'a> Catalogue<'a> {
 
     /// Releases that a constraint may choose, newest first.
     pub(crate) fn candidates<'s>(&'s self, wanted: &'s VersionReq) -> impl Iterator<Item = &'a Version> + 's {
-        self.releases().rev().filter(|release| wanted.selects(&release.version) && selectable(release).is_ok()).map(|release| &release.version)
+        self.releases()
+            .rev()
+            .filter(|release| wanted.selects(&release.version) && selectable(release).is_ok())
+            .map(|release| &release.version)
     }
 
     /// What a person should know about a version that was not chosen but asked for.

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
-use super::scope::{HopScope, Used};
 use super::route::RouteQuery;
+use super::scope::{HopScope, Used};
 use super::stop::Stops;
 use super::waiver::Standing;
 use crate::lang::Expr;
@@ -196,7 +196,8 @@ impl<'q> Judge<'q> {
                 Ok(true) => String::new(),
                 Err(why) => format!(" (whether it applies cannot be evaluated: {why})"),
             };
-            let reason = format!("the move is not recommended (\"{}\"): {}{}{doubt}", risk.name, risk.message, link(risk.url.as_ref()));
+            let reason =
+                format!("the move is not recommended (\"{}\"): {}{}{doubt}", risk.name, risk.message, link(risk.url.as_ref()));
             found.push(self.unless_waived(&risk.name, reason));
         }
         found

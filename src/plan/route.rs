@@ -298,8 +298,10 @@ impl<'q> Map<'q> {
         let mut at = 0;
         while at != last {
             let rest = *left.get(&NodeIndex::new(at))?;
-            let onward = |end: usize, way: &Way<'_>| left.get(&NodeIndex::new(end)).is_some_and(|beyond| cost(way) + *beyond == rest);
-            let mut next = self.hops.range((at, 0)..(at + 1, 0)).filter(|((_, end), way)| onward(*end, way)).map(|((_, end), _)| *end);
+            let onward =
+                |end: usize, way: &Way<'_>| left.get(&NodeIndex::new(end)).is_some_and(|beyond| cost(way) + *beyond == rest);
+            let mut next =
+                self.hops.range((at, 0)..(at + 1, 0)).filter(|((_, end), way)| onward(*end, way)).map(|((_, end), _)| *end);
             at = if self.upwards { next.next_back() } else { next.next() }?;
             path.push(at);
         }
@@ -312,9 +314,9 @@ impl<'q> Map<'q> {
 
     /// The hops of a path.
     fn along<'m>(&'m self, path: &'m [usize]) -> impl Iterator<Item = (&'m Way<'q>, &'m Version, &'m Version)> {
-        path.iter().zip(path.iter().skip(1)).filter_map(|(start, end)| {
-            Some((self.hops.get(&(*start, *end))?, self.nodes.get(*start)?, self.nodes.get(*end)?))
-        })
+        path.iter()
+            .zip(path.iter().skip(1))
+            .filter_map(|(start, end)| Some((self.hops.get(&(*start, *end))?, self.nodes.get(*start)?, self.nodes.get(*end)?)))
     }
 
     fn shown(&self, path: &[usize]) -> String {
@@ -330,7 +332,9 @@ impl<'q> Map<'q> {
         if path.len() > 2 {
             why.push(format!("{} in {} hops: {}", self.shown(path), path.len() - 1, worth(cost)));
             match (self.hops.get(&(0, last)), self.nodes.first(), self.nodes.last()) {
-                (Some(direct), ..) => why.push(format!("in one hop by route \"{}\" it would be {}", direct.route.name, price(direct))),
+                (Some(direct), ..) => {
+                    why.push(format!("in one hop by route \"{}\" it would be {}", direct.route.name, price(direct)))
+                }
                 (None, from, to) => why.push(format!("not in one hop: {}", listed(judge.reasons(from, to)))),
             }
         }
@@ -360,7 +364,9 @@ impl<'q> Map<'q> {
             reasons.push(format!("the next stop, {next}, cannot be reached: {}", listed(judge.reasons(stop, Some(next)))));
         }
         if last == 1 {
-            reasons.push(format!("no release between {from} and {to} is known to stop at; declare a `release` where the vendor has one"));
+            reasons.push(format!(
+                "no release between {from} and {to} is known to stop at; declare a `release` where the vendor has one"
+            ));
         }
         reasons.extend(refused.iter().cloned());
         reasons
@@ -383,7 +389,9 @@ fn leg(way: &Way<'_>, from: Option<&Version>, to: Option<&Version>) -> Leg {
 /// What was said about the ways that come after the best.
 fn dearer(ways: &[Way<'_>]) -> Vec<String> {
     let others = ways.iter().skip(1);
-    others.map(|way| format!("route \"{}\", strategy \"{}\", would be {}", way.route.name, way.route.strategy, price(way))).collect()
+    others
+        .map(|way| format!("route \"{}\", strategy \"{}\", would be {}", way.route.name, way.route.strategy, price(way)))
+        .collect()
 }
 
 fn price(way: &Way<'_>) -> String {
@@ -396,7 +404,8 @@ fn price(way: &Way<'_>) -> String {
 }
 
 fn worth(cost: Cost) -> String {
-    let downtime = if cost.downtime.is_zero() { "no downtime".to_owned() } else { format!("about {} of downtime", length(cost.downtime)) };
+    let downtime =
+        if cost.downtime.is_zero() { "no downtime".to_owned() } else { format!("about {} of downtime", length(cost.downtime)) };
     if cost.risk == 0 { downtime } else { format!("{downtime}, risk {}", cost.risk) }
 }
 

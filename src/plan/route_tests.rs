@@ -52,7 +52,8 @@ fn upgrade(provider: &Provider, from: &str, to: &str) -> Result<Itinerary, Vec<S
 }
 
 fn stops(way: &Itinerary) -> Vec<String> {
-    let shown = |version: &Option<crate::model::version::Version>| version.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    let shown =
+        |version: &Option<crate::model::version::Version>| version.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     way.legs.iter().map(|leg| shown(&leg.from)).chain(way.legs.last().map(|leg| shown(&leg.to))).collect()
 }
 
@@ -89,7 +90,10 @@ fn a_dead_end_names_how_far_one_gets_and_what_was_left_aside() {
     let mut etcd = routes("etcd", &["3.3.27", "3.4.1", "3.5.0", "3.6.0"], vec![one_minor()]);
     etcd.releases[2].withdrawn = Some("it corrupts data".to_owned());
     let why = upgrade(&etcd, "3.3.27", "3.6.0").unwrap_err();
-    assert!(why.iter().any(|line| line.starts_with("3.4.1 can be reached, but from there to 3.6.0: route \"one_minor\"")), "{why:?}");
+    assert!(
+        why.iter().any(|line| line.starts_with("3.4.1 can be reached, but from there to 3.6.0: route \"one_minor\"")),
+        "{why:?}"
+    );
     assert!(why.contains(&"3.5.0 lies between but was withdrawn by the vendor: it corrupts data".to_owned()), "{why:?}");
 }
 
@@ -125,15 +129,19 @@ fn of_two_routes_for_a_hop_the_cheaper_is_taken_and_the_other_is_named() {
     let fast = Route { downtime: Some(minutes(5)), strategy: "clone".into(), risk: 20, ..route("fast") };
     let way = upgrade(&routes("p", &["1", "2"], vec![slow, fast]), "1", "2").unwrap();
     assert_eq!(&*way.legs[0].route, "fast");
-    assert_eq!(way.why, [
-        "1 → 2 by route \"fast\", strategy \"clone\": 5m of downtime, risk 20",
-        "route \"slow\", strategy \"in_place\", would be 1h of downtime"
-    ]);
+    assert_eq!(
+        way.why,
+        [
+            "1 → 2 by route \"fast\", strategy \"clone\": 5m of downtime, risk 20",
+            "route \"slow\", strategy \"in_place\", would be 1h of downtime"
+        ]
+    );
 }
 
 #[test]
 fn a_required_stop_is_made_even_where_one_hop_would_do() {
-    let provider = Provider { required_stops: vec![stop("~> 3.4.0")], ..routes("p", &["3.3", "3.4.1", "3.4.2", "3.5"], vec![route("any")]) };
+    let provider =
+        Provider { required_stops: vec![stop("~> 3.4.0")], ..routes("p", &["3.3", "3.4.1", "3.4.2", "3.5"], vec![route("any")]) };
     let way = upgrade(&provider, "3.3", "3.5").unwrap();
     assert_eq!(stops(&way), ["3.3", "3.4.2", "3.5"]);
     assert!(way.why[1].contains("`~> 3.4.0` may not be passed without a stop: the metadata is migrated there"), "{:?}", way.why);
@@ -154,7 +162,8 @@ fn each_alternative_of_a_required_stop_is_a_stop() {
 
 #[test]
 fn a_blocked_move_is_gone_round_or_waived_by_name() {
-    let block = Blocked { from: Some(req("1")), to: Some(req("3")), url: Some("https://example.org/kb".to_owned()), ..blocked("kb7") };
+    let block =
+        Blocked { from: Some(req("1")), to: Some(req("3")), url: Some("https://example.org/kb".to_owned()), ..blocked("kb7") };
     let provider = Provider { blocked: vec![block], ..routes("p", &["1", "2", "3"], vec![route("any")]) };
     let way = upgrade(&provider, "1", "3").unwrap();
     assert_eq!(stops(&way), ["1", "2", "3"]);
@@ -213,10 +222,14 @@ fn an_install_is_one_hop_and_rules_about_where_it_comes_from_do_not_apply() {
 fn reconfigure_and_remove_are_not_held_by_blocks_on_versions() {
     let provider = Provider {
         blocked: vec![blocked("all")],
-        ..routes("p", &["1"], vec![
-            Route { movement: Movement::Reconfigure, ..route("again") },
-            Route { movement: Movement::Remove, ..route("away") },
-        ])
+        ..routes(
+            "p",
+            &["1"],
+            vec![
+                Route { movement: Movement::Reconfigure, ..route("again") },
+                Route { movement: Movement::Remove, ..route("away") },
+            ],
+        )
     };
     assert_eq!(stops(&Ask::new(&provider, Movement::Reconfigure).way("1", "1").unwrap()), ["1", "1"]);
     assert_eq!(stops(&Ask::new(&provider, Movement::Remove).way("1", "").unwrap()), ["1", "-"]);
@@ -224,7 +237,11 @@ fn reconfigure_and_remove_are_not_held_by_blocks_on_versions() {
 
 #[test]
 fn a_downgrade_goes_down_over_the_newest_stops() {
-    let down = Route { movement: Movement::Downgrade, when: Some(crate::plan::sample::expr("from.minor - to.minor <= 1")), ..route("down") };
+    let down = Route {
+        movement: Movement::Downgrade,
+        when: Some(crate::plan::sample::expr("from.minor - to.minor <= 1")),
+        ..route("down")
+    };
     let provider = routes("p", &["1.0", "1.1", "1.1.5", "1.2"], vec![down]);
     assert_eq!(stops(&Ask::new(&provider, Movement::Downgrade).way("1.2", "1.0").unwrap()), ["1.2", "1.1.5", "1.0"]);
     assert!(Ask::new(&provider, Movement::Downgrade).way("1.0", "1.2").is_err());
@@ -278,7 +295,16 @@ fn an_answer_is_shared_only_where_no_condition_looks_at_the_instance() {
         let (catalogue, subject) = (catalogue(&product), subject(&product, Some(&seen)));
         let (from, to, waivers) = (version("1"), version("2"), Waivers::default());
         let movement = Movement::Upgrade;
-        search(&RouteQuery { subject: &subject, catalogue: &catalogue, movement, from: Some(&from), to: Some(&to), strategy: None, waivers: &waivers, cache: &cache })
+        search(&RouteQuery {
+            subject: &subject,
+            catalogue: &catalogue,
+            movement,
+            from: Some(&from),
+            to: Some(&to),
+            strategy: None,
+            waivers: &waivers,
+            cache: &cache,
+        })
     };
     assert!(ask(5).is_err());
     assert!(ask(50).is_ok());
@@ -293,7 +319,16 @@ fn a_shared_answer_is_not_given_to_an_instance_with_another_waiver() {
         let (catalogue, subject) = (catalogue(&product), subject(&product, None));
         let (from, to, waivers) = (version("1"), version("2"), Waivers::new(waivers, now()));
         let movement = Movement::Upgrade;
-        search(&RouteQuery { subject: &subject, catalogue: &catalogue, movement, from: Some(&from), to: Some(&to), strategy: None, waivers: &waivers, cache: &cache })
+        search(&RouteQuery {
+            subject: &subject,
+            catalogue: &catalogue,
+            movement,
+            from: Some(&from),
+            to: Some(&to),
+            strategy: None,
+            waivers: &waivers,
+            cache: &cache,
+        })
     };
     assert!(ask(&[]).is_err());
     assert!(ask(&[crate::plan::sample::waiver("kb7")]).is_ok());
