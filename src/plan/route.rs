@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Add;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ use petgraph::algo::dijkstra;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::catalogue::{Catalogue, selectable};
-use super::edge::{Judge, Way, same_for_all};
-use super::scope::Subject;
+use super::edge::{Judge, Way, looked_at};
+use super::scope::{Subject, Used};
 use super::waiver::{Standing, Waivers};
+use crate::lang::{Object, Value};
 use crate::model::name::{Digest, ProviderName, StrategyName};
 use crate::model::provider::Movement;
 use crate::model::release::Release;
@@ -78,12 +80,12 @@ pub(crate) struct Leg {
     pub(crate) note: Option<String>,
 }
 
-/// Answers found before, for questions that do not depend on the instance. One for a plan.
+/// Answers found before: instances that agree in everything that conditions look at share them. One for a plan.
 #[derive(Default)]
 pub(crate) struct RouteCache {
     answers: RefCell<HashMap<Question, Result<Itinerary, Vec<String>>>>,
-    /// Whether a provider's conditions are the same for every instance.
-    shared: RefCell<HashMap<Digest, bool>>,
+    /// What a provider's conditions look at.
+    looked_at: RefCell<HashMap<Digest, Rc<Used>>>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -95,16 +97,15 @@ struct Question {
     strategy: Option<StrategyName>,
     /// Names of blocks and risks for which a waiver stands or stood.
     waived: Vec<(Arc<str>, String)>,
+    /// What conditions see of the instance, as text.
+    seen: String,
 }
 
 impl Question {
-    /// The question, where its answer is the same for every instance that asks it.
+    /// The question, where other instances may ask the same one.
     fn shared(query: &RouteQuery<'_>) -> Option<Self> {
         let provider = query.catalogue.provider();
-        let mut shared = query.cache.shared.borrow_mut();
-        if !*shared.entry(provider.digest.clone()).or_insert_with(|| same_for_all(provider)) {
-            return None;
-        }
+        let seen = Self::seen(query)?;
         let names = provider.blocked.iter().map(|block| &block.name).chain(provider.risks.iter().map(|risk| &risk.name));
         let standing = |name: &Arc<str>| match query.waivers.standing(name, Some(&query.subject.addr), &query.subject.environment) {
             Standing::None => None,
@@ -118,7 +119,28 @@ impl Question {
             to: query.to.map(Version::shared_text),
             strategy: query.strategy.cloned(),
             waived,
+            seen,
         })
+    }
+
+    /// What conditions see of the instance. `None`: nobody else may see the same, or it may not be told from something else: a
+    /// fact that is missing (the reason is the instance's own) and sensitive values (their text is the same for all).
+    fn seen(query: &RouteQuery<'_>) -> Option<String> {
+        let provider = query.catalogue.provider();
+        let mut known = query.cache.looked_at.borrow_mut();
+        let used = Rc::clone(known.entry(provider.digest.clone()).or_insert_with(|| Rc::new(looked_at(provider))));
+        if used.is_empty() {
+            return Some(String::new());
+        }
+        if used.has("instance") {
+            return None;
+        }
+        let captured = query.subject.hop(query.catalogue, None, None).captured(&used);
+        let facts = captured.get("fact").and_then(Value::as_object).map_or(0, Object::len);
+        if facts < used.names("fact", &provider.facts).len() || captured.has_sensitive() || captured.has_unknown() {
+            return None;
+        }
+        serde_json::to_string(&captured).ok()
     }
 }
 

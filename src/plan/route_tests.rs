@@ -284,21 +284,21 @@ fn hundreds_of_releases_are_searched_and_an_unlikely_only_stop_is_still_found() 
 }
 
 #[test]
-fn an_answer_is_shared_only_where_no_condition_looks_at_the_instance() {
+fn an_answer_is_shared_by_instances_that_conditions_see_alike() {
     let mut product = routes("p", &["1", "2"], vec![route("any")]);
     product.facts.insert("space".into(), fact());
+    product.facts.insert("other".into(), fact());
     product.locals.insert("enough".into(), crate::plan::sample::expr("fact.space > 10"));
     product.routes[0].when = Some(crate::plan::sample::expr("local.enough"));
     let cache = RouteCache::default();
-    let ask = |space: u64| {
-        let seen = observed(&[("space", Ok(Value::from(space)))]);
+    let ask = |space: Result<Value, &'static str>, other: u64| {
+        let seen = observed(&[("space", space), ("other", Ok(Value::from(other)))]);
         let (catalogue, subject) = (catalogue(&product), subject(&product, Some(&seen)));
         let (from, to, waivers) = (version("1"), version("2"), Waivers::default());
-        let movement = Movement::Upgrade;
         search(&RouteQuery {
             subject: &subject,
             catalogue: &catalogue,
-            movement,
+            movement: Movement::Upgrade,
             from: Some(&from),
             to: Some(&to),
             strategy: None,
@@ -306,9 +306,15 @@ fn an_answer_is_shared_only_where_no_condition_looks_at_the_instance() {
             cache: &cache,
         })
     };
-    assert!(ask(5).is_err());
-    assert!(ask(50).is_ok());
-    assert!(cache.answers.borrow().is_empty());
+    assert!(ask(Ok(Value::from(5_u64)), 1).is_err());
+    assert!(ask(Ok(Value::from(50_u64)), 1).is_ok());
+    assert!(ask(Ok(Value::from(50_u64)), 2).is_ok());
+    assert_eq!(cache.answers.borrow().len(), 2);
+    assert!(ask(Err("first reason"), 1).unwrap_err()[0].contains("first reason"));
+    assert!(ask(Err("second reason"), 1).unwrap_err()[0].contains("second reason"));
+    assert!(ask(Ok(Value::from(50_u64).sensitive()), 1).is_ok());
+    assert!(ask(Ok(Value::from(5_u64).sensitive()), 1).is_err());
+    assert_eq!(cache.answers.borrow().len(), 2);
 }
 
 #[test]
