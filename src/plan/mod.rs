@@ -11,6 +11,7 @@ mod gate;
 mod input;
 mod note;
 mod object;
+mod path;
 mod preflight;
 mod report;
 mod requirement;

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::catalogue::Catalogue;
-pub(crate) use super::object::version_object;
 use super::object::{host_object, instance_object};
 pub(crate) use super::used::Used;
 use crate::lang::{Env, Expr, Object, Scope, Value};
