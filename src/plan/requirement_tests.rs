@@ -77,6 +77,12 @@ fn a_range_on_the_dependent_skips_what_the_dependency_cannot_give() {
 }
 
 #[test]
+fn a_version_that_is_there_will_do_even_where_the_catalogue_does_not_know_it() {
+    let shown = solved(vec![mlflow("~> 2.0"), instance("postgresql", "db", ">= 17, < 18")], &[("postgresql.db", "17.3")]);
+    assert_eq!(shown, ["mlflow.main 2.22.5", "postgresql.db 17.3"]);
+}
+
+#[test]
 fn an_impossible_range_names_who_needs_what() {
     let shown = solved(vec![mlflow("2.22.5"), instance("postgresql", "db", "< 16")], &[]);
     assert!(shown[1].contains("mlflow.main 2.22.5 needs postgresql.db to be `>= 16` (the schema uses it)"), "{shown:?}");
