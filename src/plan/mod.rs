@@ -11,10 +11,15 @@ mod edge;
 mod gate;
 mod input;
 mod note;
+mod path;
 mod preflight;
 mod report;
 mod requirement;
 mod route;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod scope_tests;
 mod stop;
 mod waiver;
 mod window;
