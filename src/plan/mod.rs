@@ -4,10 +4,22 @@
 //! or knows how an action is run.
 
 mod action;
+mod catalogue;
 mod change;
+mod edge;
 mod gate;
 mod input;
+mod note;
+mod object;
+mod preflight;
 mod report;
+mod requirement;
+mod route;
+mod scope;
+mod stop;
+mod used;
+mod waiver;
+mod window;
 
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
