@@ -11,16 +11,18 @@ use crate::model::call::Arg;
 use crate::model::name::{DriverName, StepName};
 use crate::model::provider::{CallTemplate, Provider, Step, Strategy, Undo};
 
+use super::used::Used;
+
 /// A strategy, ready to be made into actions. Steps are in an order in which every step stands after those that it waits for.
 pub(super) struct Blueprint<'p> {
-    /// Whose.
-    pub(super) provider: &'p Provider,
     /// Of what.
     pub(super) strategy: &'p Strategy,
     /// The steps, sorted.
     pub(super) steps: Vec<StepPrint<'p>>,
     /// Step results that undo expressions use.
     pub(super) keep: Vec<(Arc<str>, Vec<Arc<str>>)>,
+    /// The names that its expressions use, through locals too: what a hop's scope keeps.
+    pub(super) used: Used,
     /// Whether any expression refers to a step's result.
     pub(super) uses_results: bool,
     index: HashMap<&'p str, usize>,
@@ -108,9 +110,9 @@ impl<'p> Blueprint<'p> {
             });
         }
         Ok(Self {
-            provider,
             strategy,
             keep: kept(provider, strategy),
+            used: used(provider, strategy),
             uses_results: strategy.steps.iter().flat_map(expressions).any(|expr| uses_step(provider, expr)),
             steps,
             index,
@@ -201,6 +203,22 @@ fn expressions(step: &Step) -> impl Iterator<Item = &Expr> {
         .chain(check.into_iter().flat_map(|check| check.call.args.values().chain(&check.done)))
         .chain(undo.into_iter().flat_map(|call| call.args.values()))
         .chain(&step.tolerate)
+}
+
+/// What expressions of a strategy use. What a local uses counts too: apply computes a sensitive one again.
+fn used(provider: &Provider, strategy: &Strategy) -> Used {
+    let mut used = Used::of(strategy.steps.iter().flat_map(expressions));
+    let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
+    loop {
+        let mut more = used.names("local", &provider.locals);
+        more.retain(|name| seen.insert(name.clone()));
+        if more.is_empty() {
+            return used;
+        }
+        for expr in more.iter().filter_map(|name| provider.locals.get(name)) {
+            used.add(expr);
+        }
+    }
 }
 
 fn uses_step(provider: &Provider, expr: &Expr) -> bool {

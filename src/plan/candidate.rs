@@ -24,18 +24,27 @@ pub(super) struct Candidate<'a> {
     pub(super) environment: &'a EnvironmentName,
     /// Whose.
     pub(super) provider: &'a ProviderName,
-    /// As declared; `None`: it is declared no longer.
-    pub(super) declared: Option<&'a Instance>,
-    /// As recorded; `None`: it never was.
-    pub(super) locked: Option<&'a Locked>,
+    /// How it is known.
+    pub(super) origin: Origin<'a>,
     /// Places of what it depends on.
     pub(super) depends_on: Vec<usize>,
     /// What is to become of it.
     pub(super) course: Course,
 }
 
+/// How an instance is known.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// It is declared, and perhaps recorded.
+    Declared(&'a Instance, Option<&'a Locked>),
+    /// It is recorded, and declared no longer.
+    Orphan(&'a Locked),
+}
+
 /// What is to become of an instance.
 pub(super) enum Course {
+    /// Nobody has thought of it yet.
+    Undecided,
     /// Nobody asked: another environment, or no target. It is not reported.
     Aside,
     /// It is as declared.
@@ -67,7 +76,7 @@ impl Course {
     /// Which way it moves, or would; `None`: nothing has to wait for it.
     fn moves(&self) -> Option<Direction> {
         match self {
-            Self::Aside | Self::Nothing(_) => None,
+            Self::Undecided | Self::Aside | Self::Nothing(_) => None,
             Self::Unobserved(_) => Some(Direction::Up),
             Self::Blocked(_, direction) => Some(*direction),
             // What only changes the lockfile has no actions that anything could wait for.
@@ -76,10 +85,31 @@ impl Course {
     }
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    /// As declared.
+    pub(super) fn declared(&self) -> Option<&'a Instance> {
+        match self.origin {
+            Origin::Declared(declared, _) => Some(declared),
+            Origin::Orphan(_) => None,
+        }
+    }
+
+    /// As recorded.
+    pub(super) fn locked(&self) -> Option<&'a Locked> {
+        match self.origin {
+            Origin::Declared(_, locked) => locked,
+            Origin::Orphan(locked) => Some(locked),
+        }
+    }
+
+    /// Whether anybody asked about it.
+    pub(super) fn is_asked(&self) -> bool {
+        !matches!(self.course, Course::Aside)
+    }
+
     /// Where it is declared.
     pub(super) fn span(&self) -> Option<Span> {
-        self.declared.and_then(|declared| declared.span)
+        self.declared().and_then(|declared| declared.span)
     }
 }
 
@@ -92,10 +122,9 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
             addr,
             environment: &declared.environment,
             provider: &declared.provider,
-            declared: Some(declared),
-            locked,
+            origin: Origin::Declared(declared, locked),
             depends_on: Vec::new(),
-            course: Course::Aside,
+            course: Course::Undecided,
         };
         found.insert(addr, candidate);
     }
@@ -107,10 +136,9 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
                         addr,
                         environment,
                         provider: &locked.provider,
-                        declared: None,
-                        locked: Some(locked),
+                        origin: Origin::Orphan(locked),
                         depends_on: Vec::new(),
-                        course: Course::Aside,
+                        course: Course::Undecided,
                     };
                     found.insert(addr, candidate);
                 }
@@ -136,12 +164,12 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
 }
 
 /// What an instance depends on: as declared, or as recorded where it is declared no longer.
-fn dependencies<'a>(candidate: &Candidate<'a>) -> Box<dyn Iterator<Item = &'a InstanceAddr> + 'a> {
-    match (candidate.declared, candidate.locked) {
-        (Some(declared), _) => Box::new(declared.depends_on.iter().chain(declared.requires.iter().map(|requirement| &requirement.instance))),
-        (None, Some(locked)) => Box::new(locked.depends_on.iter()),
-        (None, None) => Box::new(std::iter::empty()),
-    }
+fn dependencies<'a>(candidate: &Candidate<'a>) -> impl Iterator<Item = &'a InstanceAddr> + use<'a> {
+    let (written, required, recorded) = match candidate.origin {
+        Origin::Declared(declared, _) => (&declared.depends_on[..], &declared.requires[..], &[][..]),
+        Origin::Orphan(locked) => (&[][..], &[][..], &locked.depends_on[..]),
+    };
+    written.iter().chain(required.iter().map(|requirement| &requirement.instance)).chain(recorded)
 }
 
 /// What must be done before each candidate.
@@ -198,7 +226,15 @@ pub(super) fn block(candidate: &mut Candidate<'_>, why: &str) -> bool {
     }
 }
 
-/// Puts everything aside that was not asked for: other environments, and what no target needs.
+/// Puts aside what belongs to environments that were not asked for.
+pub(super) fn leave_out_environments(candidates: &mut [Candidate<'_>], input: &PlanInput<'_>) {
+    let wanted = &input.options.environments;
+    for candidate in candidates.iter_mut().filter(|candidate| !wanted.is_empty() && !wanted.contains(candidate.environment)) {
+        candidate.course = Course::Aside;
+    }
+}
+
+/// Puts everything aside that no target needs.
 pub(super) fn select(candidates: &mut [Candidate<'_>], input: &PlanInput<'_>) {
     let targets = &input.options.targets;
     if targets.is_empty() {

@@ -8,16 +8,18 @@ use std::sync::Arc;
 
 use crate::lang::Value;
 use crate::model::inventory::Observed;
-use crate::model::name::{Digest, InstanceAddr, ProviderName};
+use crate::lock::Locked;
+use crate::model::estate::Instance;
+use crate::model::name::{HostName, InstanceAddr, ProviderName};
 use crate::model::provider::{Movement, OnChange, Provider};
 use crate::model::version::{Version, VersionScheme};
 
-use super::candidate::{Candidate, Course, Draft};
+use super::candidate::{Candidate, Course, Draft, Origin};
 use super::catalogue::{Catalogue, Resolved};
 use super::change::{Change, Decision, SettingDiff};
 use super::input::PlanInput;
 use super::instantiate::Obstacle;
-use super::journey::{Journey, Traveller};
+use super::journey::{Blueprints, Journey, Traveller};
 use super::order::Direction;
 use super::redact::{redacted, same};
 use super::route::RouteCache;
@@ -30,9 +32,27 @@ pub(super) struct Desk<'a> {
     pub(super) catalogues: &'a BTreeMap<ProviderName, Catalogue<'a>>,
     pub(super) waivers: Waivers<'a>,
     pub(super) routes: RouteCache,
-    pub(super) blueprints: super::journey::Blueprints<'a>,
+    pub(super) blueprints: Blueprints<'a>,
     /// The version that each declared instance should have.
     pub(super) settled: BTreeMap<InstanceAddr, Result<Resolved, Vec<String>>>,
+}
+
+impl<'a> Desk<'a> {
+    /// The desk for an input.
+    pub(super) fn new(
+        input: PlanInput<'a>,
+        catalogues: &'a BTreeMap<ProviderName, Catalogue<'a>>,
+        settled: BTreeMap<InstanceAddr, Result<Resolved, Vec<String>>>,
+    ) -> Self {
+        Self {
+            input,
+            catalogues,
+            waivers: Waivers::new(&input.estate.waivers, input.now),
+            routes: RouteCache::default(),
+            blueprints: Blueprints::new(input),
+            settled,
+        }
+    }
 }
 
 /// The version that an instance has, as far as that is known.
@@ -45,7 +65,7 @@ pub(super) enum Current {
 
 /// The version that is there: what was observed; where nobody looked, what is recorded.
 pub(super) fn current(input: &PlanInput<'_>, candidate: &Candidate<'_>, scheme: &VersionScheme) -> Current {
-    let recorded = candidate.locked.map(|locked| &*locked.version);
+    let recorded = candidate.locked().map(|locked| &*locked.version);
     let read = |text: &str| match Version::parse(text, scheme) {
         Ok(version) => Current::Known(Some(version)),
         Err(error) => Current::Unseen(format!("the version that was observed cannot be read: {error}; {}", error.help)),
@@ -70,12 +90,12 @@ pub(super) fn current(input: &PlanInput<'_>, candidate: &Candidate<'_>, scheme: 
 }
 
 /// What is to become of a candidate.
-pub(super) fn decide(desk: &Desk<'_>, candidate: &Candidate<'_>) -> Course {
+pub(super) fn decide<'a>(desk: &Desk<'a>, candidate: &Candidate<'a>) -> Course {
     if let Course::Blocked(why, direction) = &candidate.course {
         return Course::Blocked(why.clone(), *direction);
     }
     let Some(provider) = desk.input.providers.get(candidate.provider) else {
-        return Course::blocked(match candidate.declared {
+        return Course::blocked(match candidate.declared() {
             Some(_) => format!("there is no provider {}", candidate.provider),
             None => format!(
                 "it is declared no longer, and neither is its provider {}, which would know how to remove it: keep the provider until it \
@@ -89,7 +109,10 @@ pub(super) fn decide(desk: &Desk<'_>, candidate: &Candidate<'_>) -> Course {
         Current::Unseen(why) => return Course::Unobserved(vec![why]),
     };
     let case = Case { desk, candidate, provider, now };
-    if candidate.declared.is_some() { case.declared() } else { case.undeclared() }
+    match candidate.origin {
+        Origin::Declared(declared, locked) => case.declared(declared, locked),
+        Origin::Orphan(locked) => case.undeclared(locked),
+    }
 }
 
 /// One decision.
@@ -102,9 +125,8 @@ struct Case<'c, 'a> {
 }
 
 impl<'a> Case<'_, 'a> {
-    fn declared(&self) -> Course {
-        let Candidate { addr, declared: Some(declared), locked, .. } = *self.candidate else { return self.undeclared() };
-        let settled = match self.desk.settled.get(addr) {
+    fn declared(&self, declared: &'a Instance, locked: Option<&'a Locked>) -> Course {
+        let settled = match self.desk.settled.get(self.candidate.addr) {
             Some(Ok(settled)) => settled,
             Some(Err(reasons)) => {
                 let obstacle = |reason: &String| Obstacle { text: reason.clone(), span: declared.version_span };
@@ -136,7 +158,7 @@ impl<'a> Case<'_, 'a> {
             why.push(format!("{now} is there and in no lockfile: it is taken into care"));
         }
         match wanted.cmp(now) {
-            std::cmp::Ordering::Equal => self.same_version(now, why, settings),
+            std::cmp::Ordering::Equal => self.same_version(declared, locked, now, why, settings),
             std::cmp::Ordering::Greater => {
                 why.push(format!("{now} is there and {wanted} is declared"));
                 self.travel(Decision::Upgrade, Movement::Upgrade, Some(now), Some(wanted), why, settings)
@@ -148,8 +170,14 @@ impl<'a> Case<'_, 'a> {
         }
     }
 
-    fn same_version(&self, now: &Version, mut why: Vec<String>, settings: Vec<SettingDiff>) -> Course {
-        let Candidate { declared: Some(declared), locked, .. } = *self.candidate else { return Course::Nothing(why) };
+    fn same_version(
+        &self,
+        declared: &Instance,
+        locked: Option<&Locked>,
+        now: &Version,
+        mut why: Vec<String>,
+        settings: Vec<SettingDiff>,
+    ) -> Course {
         let Some(locked) = locked else {
             return self.settle(Decision::Adopt, Some(now), Some(now), why, settings);
         };
@@ -176,7 +204,7 @@ impl<'a> Case<'_, 'a> {
 
     /// To a lower version: by undoing what was applied, where that leads there; else by a way of the provider's own.
     fn back(&self, now: &Version, wanted: &Version, mut why: Vec<String>, settings: Vec<SettingDiff>) -> Course {
-        let hops = self.candidate.locked.map_or(&[][..], |locked| &locked.hops);
+        let hops = self.candidate.locked().map_or(&[][..], |locked| &locked.hops);
         let traveller = self.traveller();
         let scheme = &self.provider.scheme;
         let undone = match super::revert::way_back(hops, |text| same_text(text, now, scheme), |text| same_text(text, wanted, scheme)) {
@@ -223,8 +251,7 @@ impl<'a> Case<'_, 'a> {
         self.changes(Decision::Rollback, Some(now), Some(wanted), why, settings, journey)
     }
 
-    fn undeclared(&self) -> Course {
-        let Some(locked) = self.candidate.locked else { return Course::blocked("it is neither declared nor recorded") };
+    fn undeclared(&self, locked: &Locked) -> Course {
         let mut why = vec!["it is declared no longer".to_owned()];
         why.extend(self.drift());
         match &self.now {
@@ -250,7 +277,7 @@ impl<'a> Case<'_, 'a> {
 
     /// Where the lockfile does not say what is there.
     fn drift(&self) -> Option<String> {
-        let locked = self.candidate.locked?;
+        let locked = self.candidate.locked()?;
         let now = self.now.as_ref()?;
         if !self.desk.input.inventory.instances.contains_key(self.candidate.addr) {
             return Some(format!("nobody looked, so that {now} is there is taken from the lockfile"));
@@ -280,7 +307,7 @@ impl<'a> Case<'_, 'a> {
 
     /// Settings that differ from what is recorded; what is sensitive cannot be compared.
     fn changed_settings(&self) -> Vec<SettingDiff> {
-        let (Some(declared), Some(locked)) = (self.candidate.declared, self.candidate.locked) else { return Vec::new() };
+        let Origin::Declared(declared, Some(locked)) = self.candidate.origin else { return Vec::new() };
         if declared.settings_digest == locked.settings_digest {
             return Vec::new();
         }
@@ -302,20 +329,19 @@ impl<'a> Case<'_, 'a> {
     }
 
     fn subject(&self) -> Subject<'a> {
-        let Candidate { addr, environment, declared, locked, .. } = *self.candidate;
+        let Candidate { addr, environment, .. } = *self.candidate;
         let estate = self.desk.input.estate;
         let env = crate::lang::Env { files: self.provider, ..crate::lang::Env::pure(self.desk.input.now) };
         let observation = self.desk.input.inventory.instances.get(addr);
-        match (declared, locked) {
-            (Some(declared), _) => {
+        match self.candidate.origin {
+            Origin::Declared(declared, _) => {
                 let host = declared.host.as_ref().and_then(|host| estate.hosts.get(host));
                 Subject::declared(self.provider, declared, host, observation, env)
             }
-            (None, Some(locked)) => {
+            Origin::Orphan(locked) => {
                 let host = locked.host.as_ref().and_then(|host| estate.hosts.get(host));
                 Subject::locked(self.provider, addr, environment, locked, host, observation, env)
             }
-            (None, None) => unreachable_subject(self.provider, addr, environment, env),
         }
     }
 
@@ -324,7 +350,7 @@ impl<'a> Case<'_, 'a> {
             desk: self.desk,
             subject: self.subject(),
             catalogue: self.desk.catalogues.get(self.candidate.provider),
-            strategy: self.candidate.declared.and_then(|declared| declared.strategy.as_ref()),
+            strategy: self.candidate.declared().and_then(|declared| declared.strategy.as_ref()),
         }
     }
 
@@ -356,22 +382,18 @@ impl<'a> Case<'_, 'a> {
         settings: Vec<SettingDiff>,
         journey: Journey,
     ) -> Course {
-        let Candidate { addr, environment, provider, declared, locked, .. } = *self.candidate;
+        let Candidate { addr, environment, provider, .. } = *self.candidate;
         let Journey { hops, why: further, notes, preflights } = journey;
         why.extend(further);
-        let (recorded, settings_digest) = match (declared, locked) {
-            (Some(declared), _) => (redacted(&recorded(declared)), declared.settings_digest.clone()),
-            (None, Some(locked)) => (redacted(&locked.settings), locked.settings_digest.clone()),
-            (None, None) => (Value::Null, Digest::of(b"")),
+        let (recorded, settings_digest, host) = match self.candidate.origin {
+            Origin::Declared(declared, _) => (redacted(&recorded(declared)), &declared.settings_digest, &declared.host),
+            Origin::Orphan(locked) => (redacted(&locked.settings), &locked.settings_digest, &locked.host),
         };
         let change = Change {
             instance: addr.clone(),
             provider: provider.clone(),
             environment: environment.clone(),
-            host: match declared {
-                Some(declared) => declared.host.clone(),
-                None => locked.and_then(|locked| locked.host.clone()),
-            },
+            host: host.clone(),
             decision,
             from: from.map(Version::shared_text),
             to: to.map(Version::shared_text),
@@ -379,7 +401,7 @@ impl<'a> Case<'_, 'a> {
             hops: Vec::new(),
             settings,
             recorded,
-            settings_digest,
+            settings_digest: settings_digest.clone(),
             notes,
             preflights,
         };
@@ -396,7 +418,7 @@ fn direction(decision: Decision) -> Direction {
 }
 
 /// Settings as a lockfile keeps them: the backup block is one of them.
-fn recorded(declared: &crate::model::estate::Instance) -> Value {
+fn recorded(declared: &Instance) -> Value {
     if declared.backup.is_null() {
         return Value::Object(declared.settings.clone());
     }
@@ -409,6 +431,6 @@ fn same_text(text: &str, version: &Version, scheme: &VersionScheme) -> bool {
     text == version.text() || Version::parse(text, scheme).is_ok_and(|other| other == *version)
 }
 
-fn host(name: Option<&crate::model::name::HostName>) -> String {
+fn host(name: Option<&HostName>) -> String {
     name.map_or_else(|| "this machine".to_owned(), |name| format!("host {name}"))
 }

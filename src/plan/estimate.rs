@@ -8,6 +8,23 @@ use crate::model::name::InstanceAddr;
 
 use super::Plan;
 use super::action::{Action, ActionKind, ActionUndo};
+use super::change::Hop;
+
+/// The hop with the downtime to expect: what its actions say; where they do not say how long, what its route says.
+pub(super) fn estimated(mut hop: Hop, actions: &[Action]) -> Hop {
+    let range = hop.actions.first().zip(hop.actions.last()).map(|(first, last)| (*first, *first as usize..*last as usize + 1));
+    if let Some((begin, range)) = range {
+        hop.downtime = match downtime(actions.get(range).unwrap_or_default(), begin) {
+            Some(Duration::ZERO) | None => hop.downtime,
+            known => known,
+        };
+        let none = || !hop.actions.iter().filter_map(|&at| actions.get(at as usize)).any(|action| action.downtime);
+        if hop.downtime.is_none() && none() {
+            hop.downtime = Some(Duration::ZERO);
+        }
+    }
+    hop
+}
 
 /// The downtime to expect of a hop: the longest way through its actions from the first with downtime to the last. `None` where there
 /// is downtime and nobody estimated any of it.

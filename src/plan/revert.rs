@@ -17,31 +17,34 @@ use super::blueprint::Blueprint;
 use super::change::Hop;
 use super::instantiate::{HopDraft, Item, JOIN_ABOVE, Maker, Obstacle, Presence, Site, View, index, joint, presence, record};
 
-/// The applied hops that lead back from `current` to `target`, newest first; `None` where they do not.
-///
-/// # Errors
-/// A sentence, where a hop on the way back cannot be undone.
-pub(super) fn way_back<'l>(hops: &'l [AppliedHop], current: &str, target: &str) -> Option<Result<Vec<&'l AppliedHop>, Obstacle>> {
-    let mut at = current;
-    let mut way = Vec::new();
+/// The applied hops that lead back from the version that is there to the one wanted, newest first; `None` where they do not.
+/// Whether a recorded version is one of the two is asked of the caller, who knows how the product orders its versions.
+pub(super) fn way_back(
+    hops: &[AppliedHop],
+    is_current: impl Fn(&str) -> bool,
+    is_target: impl Fn(&str) -> bool,
+) -> Option<Result<Vec<&AppliedHop>, Obstacle>> {
+    let mut at: Option<&str> = None;
+    let mut way: Vec<&AppliedHop> = Vec::new();
     for hop in hops.iter().rev() {
-        if &*hop.to != at {
+        let joins = at.map_or_else(|| is_current(&hop.to), |at| at == &*hop.to);
+        if !joins {
             return None;
         }
         way.push(hop);
         let from = hop.from.as_deref()?;
-        if from == target {
+        if is_target(from) {
             let stuck = way.iter().find_map(|hop| hop.irreversible.as_deref().map(|step| (*hop, step)));
             return Some(match stuck {
                 None => Ok(way),
                 Some((hop, step)) => Err(Obstacle::new(format!(
-                    "step `{step}` of the hop {} to {} cannot be undone: only a restore leads back (`windlass backup restore`)",
+                    "step `{step}` of the hop from {} to {} cannot be undone: only a restore leads back (`windlass backup restore`)",
                     hop.from.as_deref().unwrap_or("nothing"),
                     hop.to
                 ))),
             });
         }
-        at = from;
+        at = Some(from);
     }
     None
 }

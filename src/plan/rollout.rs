@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use crate::model::estate::Rollout;
 
+use super::change::{Change, Decision};
+use super::input::PlanInput;
+use super::order;
+
 /// What the schedule must know of a change.
 pub(super) struct Turn<'a> {
     /// Its hops, as places in one list of all hops.
@@ -42,14 +46,33 @@ pub(super) struct Barrier {
     pub(super) pause: Duration,
 }
 
-/// Lays out the turns. `order` is an order of the changes that satisfies `before`.
-pub(super) fn schedule(turns: &[Turn<'_>], order: &[usize]) -> Schedule {
-    let aligned = lay_out(turns, order, true);
-    // Where instances of one group depend on each other through others, they cannot reach each version together.
-    if super::assemble::emission(&aligned).is_some() { aligned } else { lay_out(turns, order, false) }
+/// The group that a change takes turns in: its environment and provider, where that environment has rules.
+pub(super) fn group<'a>(input: &PlanInput<'_>, change: &'a Change) -> Option<((&'a str, &'a str), Rollout)> {
+    let rollout = input.estate.environments.get(&change.environment)?.rollout;
+    let takes_turns = matches!(change.decision, Decision::Upgrade | Decision::Rollback | Decision::Reconfigure);
+    (takes_turns && rollout != Rollout::default()).then(|| ((change.environment.as_str(), change.provider.as_str()), rollout))
 }
 
-fn lay_out(turns: &[Turn<'_>], order: &[usize], align: bool) -> Schedule {
+/// Lays out the turns. `sequence` is an order of the changes that satisfies `before`.
+pub(super) fn schedule(turns: &[Turn<'_>], sequence: &[usize]) -> Schedule {
+    let aligned = lay_out(turns, sequence, true);
+    // Where instances of one group depend on each other through others, they cannot reach each version together.
+    if emission(&aligned).is_some() { aligned } else { lay_out(turns, sequence, false) }
+}
+
+/// An order of the hops in which each stands after what it waits for; `None` where they wait for each other.
+pub(super) fn emission(schedule: &Schedule) -> Option<Vec<usize>> {
+    let mut before = schedule.waits.clone();
+    for barrier in &schedule.barriers {
+        before[barrier.owner].extend_from_slice(&barrier.waits);
+        for &held in barrier.holds.iter().filter(|&&held| held != barrier.owner) {
+            before[held].push(barrier.owner);
+        }
+    }
+    order::sorted(&before).ok()
+}
+
+fn lay_out(turns: &[Turn<'_>], sequence: &[usize], align: bool) -> Schedule {
     let count = turns.iter().map(|turn| turn.hops.end).max().unwrap_or(0);
     let mut schedule = Schedule { waits: vec![Vec::new(); count], barriers: Vec::new() };
     for turn in turns {
@@ -57,7 +80,7 @@ fn lay_out(turns: &[Turn<'_>], order: &[usize], align: bool) -> Schedule {
             schedule.waits[hop].push(hop - 1);
         }
     }
-    let groups = groups(turns, order);
+    let groups = groups(turns, sequence);
     let mut phased: HashMap<usize, (usize, usize)> = HashMap::new();
     for (number, group) in groups.iter().enumerate() {
         let longest = group.members.iter().map(|&member| turns[member].hops.len()).max().unwrap_or(0);
@@ -106,9 +129,9 @@ struct Group {
     members: Vec<usize>,
 }
 
-fn groups(turns: &[Turn<'_>], order: &[usize]) -> Vec<Group> {
+fn groups(turns: &[Turn<'_>], sequence: &[usize]) -> Vec<Group> {
     let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
-    for &place in order {
+    for &place in sequence {
         let turn = &turns[place];
         if let Some((key, rollout)) = turn.group.filter(|_| !turn.hops.is_empty()) {
             groups.entry(key).or_insert_with(|| Group { rollout, members: Vec::new() }).members.push(place);
