@@ -4,6 +4,7 @@
 //! reasons. Never looks at routes: a version chosen here may still be out of reach.
 
 use super::object::{release_object, version_object};
+use super::stop::Stops;
 use crate::lang::Value;
 use crate::model::provider::Provider;
 use crate::model::release::Release;
@@ -13,6 +14,7 @@ use crate::model::version::{Version, VersionReq};
 pub(crate) struct Catalogue<'a> {
     provider: &'a Provider,
     entries: Vec<Entry<'a>>,
+    stops: Stops<'a>,
 }
 
 struct Entry<'a> {
@@ -56,17 +58,23 @@ impl<'a> Catalogue<'a> {
             }
             same
         });
+        let stops = Stops::new(provider, &releases);
         let entry = |release: &'a Release| Entry {
             release,
             as_version: version_object(&release.version),
             as_release: release_object(release),
         };
-        Self { provider, entries: releases.into_iter().map(entry).collect() }
+        Self { provider, entries: releases.into_iter().map(entry).collect(), stops }
     }
 
     /// Whose it is.
     pub(crate) fn provider(&self) -> &'a Provider {
         self.provider
+    }
+
+    /// Versions that may not be passed without a stop.
+    pub(crate) fn stops(&self) -> &Stops<'a> {
+        &self.stops
     }
 
     /// Every release, oldest first.
@@ -140,7 +148,10 @@ impl<'a> Catalogue<'a> {
 
     /// Releases that a constraint may choose, newest first.
     pub(crate) fn candidates<'s>(&'s self, wanted: &'s VersionReq) -> impl Iterator<Item = &'a Version> + 's {
-        self.releases().rev().filter(|release| wanted.selects(&release.version) && selectable(release).is_ok()).map(|release| &release.version)
+        self.releases()
+            .rev()
+            .filter(|release| wanted.selects(&release.version) && selectable(release).is_ok())
+            .map(|release| &release.version)
     }
 
     /// What a person should know about a version that was not chosen but asked for.

@@ -91,7 +91,9 @@ fn window(environment: &Environment, changes: &[&Change], waivers: &Waivers<'_>,
     let (open, message, opens) = match opening(&environment.windows, now) {
         Ok(Opening::Until(until)) => (true, format!("the window of {name} is open until {until}"), None),
         Ok(Opening::From(Some(from))) => (false, format!("the window of {name} is closed and opens at {from}"), Some(from)),
-        Ok(Opening::From(None)) => (false, format!("the window of {name} is closed and never opens: correct its cron expression"), None),
+        Ok(Opening::From(None)) => {
+            (false, format!("the window of {name} is closed and never opens: correct its cron expression"), None)
+        }
         Err(problems) => (false, format!("the window of {name} cannot be read: {}", problems.join("; ")), None),
     };
     let gate = Gate { environment: name.clone(), instance: None, kind: GateKind::Window, open, message, opens, waived: None };
@@ -173,7 +175,8 @@ impl Arrival {
                 (false, format!("{provider} {to} must be applied in {source} first, where no instance of {provider} is recorded"))
             }
             Self::NotYet(there) => {
-                let mut shown: Vec<String> = there.iter().take(3).map(|(addr, version)| format!("{addr} is at {version}")).collect();
+                let mut shown: Vec<String> =
+                    there.iter().take(3).map(|(addr, version)| format!("{addr} is at {version}")).collect();
                 if there.len() > shown.len() {
                     shown.push(format!("{} more are behind", there.len() - shown.len()));
                 }
@@ -203,7 +206,8 @@ impl Arrival {
                 if ends <= now {
                     (true, format!("{provider} {to} is in {source} ({instance}) since {since}"), None)
                 } else {
-                    let message = format!("{provider} {to} is in {source} ({instance}) since {since} and must be for {long:#}, until {ends}");
+                    let message =
+                        format!("{provider} {to} is in {source} ({instance}) since {since} and must be for {long:#}, until {ends}");
                     (false, message, Some(ends))
                 }
             }

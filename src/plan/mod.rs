@@ -23,6 +23,7 @@ mod journey;
 mod note;
 mod object;
 mod order;
+mod path;
 mod preflight;
 mod redact;
 mod report;
@@ -30,6 +31,8 @@ mod requirement;
 mod revert;
 mod rollout;
 mod route;
+#[cfg(test)]
+mod sample;
 mod scope;
 mod skew;
 mod stop;

@@ -41,7 +41,9 @@ fn render(scope: &HopScope<'_>, note: &Note) -> Option<NoteText> {
     if let Some(Ok(false)) = note.when.as_ref().map(|when| scope.holds(when)) {
         return None;
     }
-    let text = scope.text(&note.text).unwrap_or_else(|why| format!("{} (as written, because it cannot be rendered: {why})", note.text.text()));
+    let text = scope
+        .text(&note.text)
+        .unwrap_or_else(|why| format!("{} (as written, because it cannot be rendered: {why})", note.text.text()));
     Some(NoteText { name: note.name.clone(), text, url: note.url.clone(), follow_up: note.follow_up })
 }
 
@@ -61,7 +63,8 @@ impl Way<'_> {
             return true;
         }
         let (Some(from), Some(to)) = (self.from, self.to) else { return false };
-        let crossed = |version: &Version| if from <= to { from < version && version <= to } else { to <= version && version <= from };
+        let crossed =
+            |version: &Version| if from <= to { from < version && version <= to } else { to <= version && version <= from };
         (from > to && versions.matches(from))
             || self.catalogue.between(from, to).any(|release| versions.matches(&release.version))
             || versions.named().any(crossed)

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn rubbish_for_an_address_does_not_panic() {
-        for text in ["", "module.", "module.a[", "module.a[\"", "dss.", "dss.x[", "dss.x]", "module.é[\"\\", "module.module.module"] {
+        for text in ["", "module.", "module.a[", "module.a[\"", "dss.", "dss.x[", "dss.x]", "module.é[\"\\", "module.module.module"]
+        {
             let _ = name_and_key(text, "dss");
         }
     }

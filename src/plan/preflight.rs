@@ -22,9 +22,9 @@ fn judge(scope: &HopScope<'_>, check: &Preflight, hop: u32, waivers: &Waivers<'_
         Some(Err(why)) => format!("whether it is to be checked cannot be said: {why}"),
         Some(Ok(true)) | None => match scope.holds(&check.pass) {
             Ok(true) => return result(PreflightOutcome::Pass, String::new(), None),
-            Ok(false) => scope.text(&check.message).unwrap_or_else(|why| {
-                format!("`{}` does not hold (its message cannot be rendered: {why})", check.pass.text())
-            }),
+            Ok(false) => scope
+                .text(&check.message)
+                .unwrap_or_else(|why| format!("`{}` does not hold (its message cannot be rendered: {why})", check.pass.text())),
             Err(why) => format!("it cannot be checked: {why}"),
         },
     };

@@ -58,10 +58,11 @@ impl Requirements {
         for (addr, instance) in &estate.instances {
             for rule in &instance.requires {
                 let on = &rule.instance;
-                let scheme = estate.instances.get(on).and_then(|on| catalogues.get(&on.provider)).map(|other| &other.provider().scheme);
-                let version = scheme
-                    .ok_or_else(|| format!("requires {on}, which is not declared"))
-                    .and_then(|scheme| VersionReq::parse(&rule.version, scheme).map_err(|error| format!("requires {on}: {error}; {}", error.help)));
+                let scheme =
+                    estate.instances.get(on).and_then(|on| catalogues.get(&on.provider)).map(|other| &other.provider().scheme);
+                let version = scheme.ok_or_else(|| format!("requires {on}, which is not declared")).and_then(|scheme| {
+                    VersionReq::parse(&rule.version, scheme).map_err(|error| format!("requires {on}: {error}; {}", error.help))
+                });
                 match version {
                     Ok(version) => {
                         all.add(Skew { by: addr.clone(), on: on.clone(), when: None, version, reason: rule.reason.clone() });
@@ -175,15 +176,19 @@ impl Requirements {
             let bounds = self.bounds(&addr, version_of);
             let now = current(&addr);
             let suits = |version: &Version| {
-                self.of(&addr).filter(|skew| skew.applies(version)).all(|skew| can_be(skew, estate, catalogues, &settled))
+                self.of(&addr).filter(|skew| skew.applies(version)).all(|skew| can_be(skew, estate, catalogues, &settled, &current))
             };
             let resolved = catalogue.resolve(&instance.version, now.as_ref(), &bounds, upgrade).map(|resolved| {
                 let older = || {
-                    let wanted = VersionReq::parse(&instance.version, &catalogue.provider().scheme).ok().filter(|req| req.is_exact().is_none())?;
+                    let wanted = VersionReq::parse(&instance.version, &catalogue.provider().scheme)
+                        .ok()
+                        .filter(|req| req.is_exact().is_none())?;
                     let fits = |version: &&Version| bounds.iter().all(|bound| bound.version.matches(version)) && suits(version);
                     let version = catalogue.candidates(&wanted).find(fits)?.clone();
                     let newest = &resolved.version;
-                    let why = format!("{version} is the newest release that fits `{wanted}` and what it needs of others ({newest} does not)");
+                    let why = format!(
+                        "{version} is the newest release that fits `{wanted}` and what it needs of others ({newest} does not)"
+                    );
                     Some(Resolved { version, why: Some(why), warnings: Vec::new() })
                 };
                 if suits(&resolved.version) { resolved } else { older().unwrap_or(resolved) }
@@ -227,6 +232,7 @@ fn can_be(
     estate: &Estate,
     catalogues: &BTreeMap<ProviderName, Catalogue<'_>>,
     settled: &BTreeMap<InstanceAddr, Result<Resolved, Vec<String>>>,
+    current: &dyn Fn(&InstanceAddr) -> Option<Version>,
 ) -> bool {
     match settled.get(&skew.on) {
         Some(Ok(resolved)) => return skew.version.matches(&resolved.version),
@@ -238,7 +244,10 @@ fn can_be(
     let Ok(wanted) = VersionReq::parse(&on.version, &catalogue.provider().scheme) else { return false };
     match wanted.is_exact() {
         Some(exact) => skew.version.matches(exact),
-        None => catalogue.candidates(&wanted).any(|version| skew.version.matches(version)),
+        None => {
+            let stays = current(&skew.on).is_some_and(|now| wanted.matches(&now) && skew.version.matches(&now));
+            stays || catalogue.candidates(&wanted).any(|version| skew.version.matches(version))
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::catalogue::Catalogue;
 use super::object::{host_object, instance_object};
-pub(crate) use super::object::version_object;
 pub(crate) use super::used::Used;
 use crate::lang::{Env, Expr, Object, Scope, Value};
 use crate::lock::Locked;
@@ -22,7 +21,8 @@ use crate::model::version::Version;
 use crate::source::nearest;
 
 /// Every root name that this scope answers.
-const ROOTS: [&str; 12] = ["self", "instance", "host", "from", "to", "release", "fact", "local", "backup", "step", "result", "error"];
+const ROOTS: [&str; 12] =
+    ["self", "instance", "host", "from", "to", "release", "fact", "local", "backup", "step", "result", "error"];
 /// How deep locals may use each other; guards the stack.
 const DEEPEST_LOCAL: usize = 64;
 
@@ -163,7 +163,9 @@ impl HopScope<'_> {
                 && value.has_unknown()
             {
                 let inner = Used::of([expr]);
-                waiting.extend(inner.names("local", &self.subject.provider.locals).into_iter().filter(|name| seen.insert(name.clone())));
+                waiting.extend(
+                    inner.names("local", &self.subject.provider.locals).into_iter().filter(|name| seen.insert(name.clone())),
+                );
                 used.merge(inner);
             }
         }
@@ -299,7 +301,8 @@ fn evaluate(expr: &Expr, scope: &dyn Scope, env: &Env<'_>) -> Result<Value, Stri
 }
 
 fn unknown<'n>(root: &str, name: &str, provider: &Provider, names: impl Iterator<Item = &'n Arc<str>>) -> String {
-    let hint = nearest(name, names.map(|known| &**known)).map(|near| format!("; did you mean `{root}.{near}`?")).unwrap_or_default();
+    let hint =
+        nearest(name, names.map(|known| &**known)).map(|near| format!("; did you mean `{root}.{near}`?")).unwrap_or_default();
     format!("the provider {} has no `{root}.{name}`{hint}", provider.name)
 }
 

@@ -47,7 +47,9 @@ pub(crate) fn opening(windows: &[Window], now: Timestamp) -> Result<Opening, Vec
 /// Until when a window is open, if it is; and when it opens next, if ever.
 fn around(window: &Window, now: Timestamp) -> Result<(Option<Timestamp>, Option<Timestamp>), String> {
     let Window { cron, duration, timezone, .. } = window;
-    let zone = TimeZoneDatabase::bundled().get(timezone).map_err(|_| format!("`{timezone}` is no IANA time zone, such as `Europe/Paris`"))?;
+    let zone = TimeZoneDatabase::bundled()
+        .get(timezone)
+        .map_err(|_| format!("`{timezone}` is no IANA time zone, such as `Europe/Paris`"))?;
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let pattern = parser.parse(cron).map_err(|error| format!("`{cron}` is no cron expression of five fields: {error}"))?;
     let here: Zoned = now.to_zoned(zone);
@@ -131,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_wrong_zone_or_pattern_is_named() {
-        let wrong = [window("0 22 * * *", 1, "Europe/Atlantis"), window("every friday", 1, "UTC"), window("0 0 22 * * *", 1, "UTC")];
+        let wrong =
+            [window("0 22 * * *", 1, "Europe/Atlantis"), window("every friday", 1, "UTC"), window("0 0 22 * * *", 1, "UTC")];
         let problems = opening(&wrong, "2026-06-01T12:00:00Z".parse().unwrap()).unwrap_err();
         assert_eq!(problems.len(), 3);
         assert!(problems[0].contains("Europe/Atlantis") && problems[1].contains("every friday") && problems[2].contains("0 0 22"));

@@ -120,9 +120,9 @@ impl VersionReq {
     /// The versions that it names and that fit it, `3.4` of `~> 3.4`: whoever passes one of them passes what the constraint means,
     /// whether or not a catalogue has it.
     pub fn named(&self) -> impl Iterator<Item = &Version> {
-        self.alternatives.iter().flat_map(|comparisons| {
-            comparisons.iter().filter_map(Comparison::bound).filter(|version| fits(comparisons, version))
-        })
+        self.alternatives
+            .iter()
+            .flat_map(|comparisons| comparisons.iter().filter_map(Comparison::bound).filter(|version| fits(comparisons, version)))
     }
 
     /// Each alternative (`||`) as a constraint of its own; all keep the whole text.
