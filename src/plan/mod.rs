@@ -190,4 +190,6 @@ fn finish(
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
