@@ -2,6 +2,7 @@
 //!
 //! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
 
+pub mod config;
 pub mod driver;
 pub mod lang;
 pub mod lock;

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod driver;
+pub mod duration;
 pub mod estate;
 pub mod inventory;
 pub mod name;
