@@ -3,12 +3,27 @@
 //! Takes text (through hcl-edit's parser, behind caps on size and depth) and gives [`Body`] trees whose expressions are compiled
 //! once and evaluated many times against a [`Scope`]. Pure: what reaches the file system or the clock comes in through [`Env`].
 
+mod access;
+mod ast;
 mod body;
+mod call;
+mod compile;
+mod conversion;
+pub(crate) mod convert;
 mod env;
+mod eval;
 mod expr;
 pub mod function;
+mod guard;
 mod json;
+mod operator;
+pub mod render;
 mod scope;
+#[cfg(test)]
+mod semantics;
+mod syntax;
+mod template;
+mod token;
 mod ty;
 mod value;
 
