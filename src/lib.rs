@@ -2,6 +2,8 @@
 //!
 //! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
 
+pub mod apply;
+pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod lang;
@@ -9,3 +11,5 @@ pub mod lock;
 pub mod model;
 pub mod plan;
 pub mod source;
+pub mod state;
+pub mod view;

@@ -1,5 +1,9 @@
 //! Applied state: what one environment's lockfile says. Data and its text form; where it is kept is `state`'s business.
 
+mod text;
+
+pub use text::{TextError, decode, encode};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

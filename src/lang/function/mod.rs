@@ -4,6 +4,8 @@
 //! *unknown* by itself where an argument holds something unknown, and converts arguments to the declared kinds (`"3"` to a number).
 //! The lazy ones (`try`, `can`) and the ones about marks (`sensitive`, `nonsensitive`, `issensitive`) live in the evaluator.
 
+mod version;
+
 use super::{Env, Value};
 
 /// What kind of value a parameter takes.
@@ -59,7 +61,8 @@ pub struct Function {
 }
 
 /// Every function, sorted by name.
-pub static FUNCTIONS: &[&Function] = &[];
+pub static FUNCTIONS: &[&Function] =
+    &[&version::VERSION[0], &version::VERSION[1], &version::VERSION[2], &version::VERSION[3], &version::VERSION[4]];
 
 /// Finds a function.
 #[must_use]

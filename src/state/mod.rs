@@ -1,0 +1,248 @@
+//! Where applied state is kept, and who may write it.
+//!
+//! A [`Store`] keeps lockfiles, the providers that recorded hops were applied with, and the history of runs. One writer an
+//! environment: a [`Lease`] with a fencing token that every write must carry, so that a holder that was paused for an hour and
+//! has lost its lease cannot write when it wakes.
+
+#[cfg(test)]
+mod contract;
+mod durable;
+pub mod local;
+#[cfg(test)]
+mod local_tests;
+
+pub use local::LocalStore;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::lock::Lock;
+use crate::model::name::{Digest, EnvironmentName, Lineage, RunId};
+
+/// A place for applied state. Every implementation passes one contract suite.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Where it is, for people: a path or URL without credentials.
+    fn describe(&self) -> String;
+
+    /// The environment's lockfile; `None`: never written.
+    ///
+    /// # Errors
+    /// Unreachable, unreadable, corrupt, or of a newer format.
+    async fn read(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError>;
+
+    /// Replaces the lockfile, atomically, in the holder's name. `lock.serial` must be one more than what is there, the lineage
+    /// the same.
+    ///
+    /// # Errors
+    /// [`StateError::Moved`] where serial or lineage do not follow, [`StateError::Fenced`] where the lease is no longer the newest.
+    async fn write(&self, lock: &Lock, lease: &Lease) -> Result<(), StateError>;
+
+    /// Takes the environment for one writer.
+    ///
+    /// # Errors
+    /// [`StateError::Held`] with the holder.
+    async fn acquire(&self, environment: &EnvironmentName, holder: &Holder) -> Result<Lease, StateError>;
+
+    /// Says that the holder is alive; to be called every third of [`LEASE_TERM`].
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] where another has taken it.
+    async fn renew(&self, lease: &Lease) -> Result<(), StateError>;
+
+    /// Gives the environment back. Giving back what was lost is not an error.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn release(&self, lease: &Lease) -> Result<(), StateError>;
+
+    /// Who holds the environment, if anybody.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn holder(&self, environment: &EnvironmentName) -> Result<Option<Holder>, StateError>;
+
+    /// Takes the environment away from `holder`, who must still be the one who holds it.
+    ///
+    /// # Errors
+    /// [`StateError::Moved`] where somebody else holds it by now.
+    async fn break_lease(&self, environment: &EnvironmentName, holder: &Holder) -> Result<(), StateError>;
+
+    /// Keeps content by its digest (a provider as applied). Keeping it twice is one.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn keep(&self, digest: &Digest, content: &[u8]) -> Result<(), StateError>;
+
+    /// Content that was kept. Whether it still has its digest is for the reader to check, who knows what the digest is over.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn kept(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Adds or replaces a run's entry in the environment's history.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn put_run(&self, run: &RunRecord) -> Result<(), StateError>;
+
+    /// The history, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Unreachable or corrupt.
+    async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError>;
+}
+
+/// How long a lease holds without being renewed.
+pub const LEASE_TERM: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Who holds an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// A nonce: two holders are never the same.
+    pub id: String,
+    /// `user@host`.
+    pub who: String,
+    /// Process id on that host.
+    pub pid: u32,
+    /// What it does: `apply`, `rollback`, `import`.
+    pub operation: String,
+    /// The run, where there is one.
+    pub run: Option<RunId>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it last said that it is alive.
+    pub heartbeat: Timestamp,
+}
+
+/// The right to write one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Which environment.
+    pub environment: EnvironmentName,
+    /// Whose.
+    pub holder: Holder,
+    /// Grows with every lease of this environment; a write with an older one is refused.
+    pub token: u64,
+}
+
+/// One run in the history: who moved what, from where to where, when, with which outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its id.
+    pub id: RunId,
+    /// `apply`, `rollback`.
+    pub operation: String,
+    /// `user@host`.
+    pub who: String,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended; `None`: it has not, or nobody told.
+    pub ended: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// A sentence: why it failed, or the reason given for abandoning it.
+    pub message: Option<String>,
+    /// What it moved.
+    pub moves: Vec<Move>,
+    /// The plan's digest.
+    pub plan: Digest,
+    /// Seconds without service, in all.
+    pub downtime_seconds: u64,
+    /// Measured seconds of each step, by `provider/strategy/step`.
+    pub durations: std::collections::BTreeMap<String, f64>,
+}
+
+/// What a run did to one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// Which instance.
+    pub instance: crate::model::name::InstanceAddr,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// Version before.
+    pub from: Option<std::sync::Arc<str>>,
+    /// Version after, as planned.
+    pub to: Option<std::sync::Arc<str>>,
+    /// How it ended for this instance.
+    pub outcome: Outcome,
+}
+
+/// How a run, or an instance in it, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Still running, or killed: `resume` finds out.
+    Running,
+    /// All done.
+    Succeeded,
+    /// Failed; everything is as it was before.
+    RolledBack,
+    /// Failed, or not known how an action ended; a person decides.
+    Held,
+    /// Stopped on request before it was done; what was begun was finished.
+    Stopped,
+    /// Ended by a person's word.
+    Abandoned,
+}
+
+/// Why state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another holds the environment.
+    #[error("the state of environment `{environment}` is held by {who} ({operation}) since {since}", who = holder.who, operation = holder.operation, since = holder.since)]
+    Held {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Who.
+        holder: Box<Holder>,
+    },
+    /// The lease is not the newest any more.
+    #[error("another process has taken over the state of environment `{0}`")]
+    Fenced(EnvironmentName),
+    /// Serial, lineage or holder is not what was expected.
+    #[error("the state of environment `{environment}` has moved: {what}")]
+    Moved {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What moved: `serial 7 is there, 5 was expected`.
+        what: String,
+    },
+    /// Made by another history.
+    #[error("the lockfile has lineage {found}, {expected} was expected")]
+    Lineage {
+        /// What is there.
+        found: Lineage,
+        /// What was expected.
+        expected: Lineage,
+    },
+    /// Cannot be understood.
+    #[error("{place} cannot be read: {why}")]
+    Corrupt {
+        /// Which file or key, with a line where there is one.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Written by a newer Windlass.
+    #[error("{place} has format {found}, this Windlass reads up to {known}")]
+    Newer {
+        /// Which file or key.
+        place: String,
+        /// Its format.
+        found: u32,
+        /// The newest format that can be read.
+        known: u32,
+    },
+    /// The store cannot be reached or written (disk full, permission, network).
+    #[error("{place} cannot be {action}: {why}")]
+    Unreachable {
+        /// Which file or key.
+        place: String,
+        /// `read`, `written`, `locked`.
+        action: &'static str,
+        /// The system's words.
+        why: String,
+    },
+}

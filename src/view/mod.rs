@@ -1,0 +1,19 @@
+//! Showing: plans, runs, states and problems as text. Views decide nothing and read nothing; they turn values into text.
+//!
+//! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
+
+mod history;
+mod lines;
+mod plan_text;
+mod problem;
+mod progress;
+mod style;
+mod table;
+
+pub use history::history_text;
+pub use lines::Lines;
+pub use plan_text::plan_text;
+pub use problem::problems_text;
+pub use progress::Progress;
+pub use style::{Palette, bytes, duration};
+pub use table::Table;

@@ -1,0 +1,232 @@
+//! A plan for a person at a terminal: what changes and why, the steps in order, the way back, what is waited for.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lang::Value;
+use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind};
+
+use super::{Palette, Table, duration};
+
+/// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
+const FULL_UP_TO: usize = 400;
+
+/// The whole plan as text.
+#[must_use]
+pub fn plan_text(plan: &Plan, report: &Report, palette: Palette) -> String {
+    let mut text = String::new();
+    blocked(&mut text, report, palette);
+    for change in &plan.changes {
+        change_text(&mut text, plan, change, palette);
+    }
+    gates(&mut text, plan, palette);
+    summary(&mut text, plan, report, palette);
+    text
+}
+
+fn blocked(text: &mut String, report: &Report, palette: Palette) {
+    for verdict in &report.verdicts {
+        let (sign, word) = match verdict.kind {
+            VerdictKind::Blocked => (palette.bad("✗"), palette.bad("blocked")),
+            VerdictKind::Unobserved => (palette.bad("?"), palette.bad("not observed")),
+            VerdictKind::Nothing | VerdictKind::Change(_) | VerdictKind::Waiting => continue,
+        };
+        let Verdict { instance, environment, why, .. } = verdict;
+        let _ =
+            writeln!(text, "{sign} {} {word}  {}", palette.strong(instance.as_str()), palette.faint(&format!("({environment})")));
+        for reason in why {
+            let _ = writeln!(text, "    {reason}");
+        }
+        text.push('\n');
+    }
+}
+
+fn sign(decision: Decision, palette: Palette) -> String {
+    match decision {
+        Decision::Install => palette.good("+"),
+        Decision::Upgrade => palette.good("↑"),
+        Decision::Rollback => palette.warn("↓"),
+        Decision::Reconfigure => palette.warn("~"),
+        Decision::Adopt => palette.mark("="),
+        Decision::Remove => palette.bad("-"),
+        Decision::Forget => palette.faint("·"),
+    }
+}
+
+/// The verb that a decision is called by, as in "1 to upgrade".
+pub(super) fn verb(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Install => "install",
+        Decision::Upgrade => "upgrade",
+        Decision::Rollback => "roll back",
+        Decision::Reconfigure => "reconfigure",
+        Decision::Adopt => "adopt",
+        Decision::Remove => "remove",
+        Decision::Forget => "forget",
+    }
+}
+
+fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {
+    match (from, to) {
+        (Some(from), Some(to)) if from == to => to.to_string(),
+        (Some(from), Some(to)) => format!("{from} → {to}"),
+        (None, Some(to)) => to.to_string(),
+        (Some(from), None) => from.to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+fn change_text(text: &mut String, plan: &Plan, change: &Change, palette: Palette) {
+    let Change { instance, environment, host, decision, from, to, why, hops, settings, notes, preflights, .. } = change;
+    let place = host.as_ref().map_or_else(|| environment.to_string(), |host| format!("{environment}, {host}"));
+    let _ = writeln!(
+        text,
+        "{} {} {} {}  {}",
+        sign(*decision, palette),
+        palette.strong(instance.as_str()),
+        verb(*decision),
+        palette.mark(&versions(from.as_ref(), to.as_ref())),
+        palette.faint(&format!("({place})")),
+    );
+    for reason in why {
+        let _ = writeln!(text, "    {reason}");
+    }
+    for setting in settings {
+        let _ = writeln!(
+            text,
+            "    {} {} → {}",
+            palette.warn(&format!("{}:", setting.name)),
+            value_text(&setting.before),
+            value_text(&setting.after)
+        );
+    }
+    for preflight in preflights {
+        let word = match &preflight.outcome {
+            PreflightOutcome::Pass => continue,
+            PreflightOutcome::Warn => palette.warn("warning"),
+            PreflightOutcome::Waived { reason } => palette.warn(&format!("waived ({reason})")),
+            PreflightOutcome::Fail => palette.bad("failed"),
+        };
+        let _ = writeln!(text, "    check {}: {word}: {}", preflight.name, preflight.message);
+        if let Some(remedy) = &preflight.remedy {
+            let _ = writeln!(text, "      → {remedy}");
+        }
+    }
+    for note in notes {
+        let word = if note.follow_up { "follow-up" } else { "note" };
+        let url = note.url.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
+        let _ = writeln!(text, "    {} {}{url}", palette.warn(&format!("{word}:")), note.text);
+    }
+    for hop in hops {
+        hop_text(text, plan, change, hop, palette);
+    }
+    text.push('\n');
+}
+
+fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, palette: Palette) {
+    let downtime = hop.downtime.map_or_else(
+        || "downtime unknown".to_owned(),
+        |downtime| {
+            if downtime.is_zero() { "no downtime".to_owned() } else { format!("downtime about {}", duration(downtime)) }
+        },
+    );
+    let head =
+        if change.hops.len() > 1 { format!("{} by ", versions(hop.from.as_ref(), hop.to.as_ref())) } else { "by ".to_owned() };
+    let undoing = hop.reverts.as_ref().map(|run| format!(", undoing run {run}")).unwrap_or_default();
+    let _ = writeln!(text, "    {head}{} (route {}){undoing}, {downtime}", palette.strong(hop.strategy.as_str()), hop.route);
+    if plan.actions.len() > FULL_UP_TO {
+        return;
+    }
+    let mut table = Table::new();
+    for index in &hop.actions {
+        let Some(action) = plan.actions.get(*index as usize) else { continue };
+        let back =
+            if hop.point_of_no_return == Some(*index) { palette.bad("no way back but a restore") } else { back_text(action) };
+        let Some(name) = action.kind.step() else { continue };
+        table.row([
+            if action.downtime { palette.warn("▼") } else { " ".to_owned() },
+            name.to_string(),
+            action.title.to_string(),
+            action.estimate.map(duration).unwrap_or_default(),
+            palette.faint(&back),
+        ]);
+    }
+    text.push_str(&table.render("      "));
+}
+
+fn back_text(action: &Action) -> String {
+    if let ActionKind::Revert { restores_data: true, .. } = action.kind {
+        return "puts data back: what was written since is lost".to_owned();
+    }
+    match &action.undo {
+        ActionUndo::Call { call, restores_data: true, .. } => format!("way back: {} (puts data back)", call.driver),
+        ActionUndo::Call { call, .. } => format!("way back: {}", call.driver),
+        ActionUndo::Harmless => String::new(),
+        ActionUndo::Irreversible => "cannot be undone".to_owned(),
+    }
+}
+
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::Sensitive(_) => "(sensitive)".to_owned(),
+        Value::Null => "(not set)".to_owned(),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+fn gates(text: &mut String, plan: &Plan, palette: Palette) {
+    for gate in plan.gates.iter().filter(|gate| !gate.open) {
+        let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "{} gate of {}: {} {whose}", palette.warn("⏸"), gate.environment, gate.message);
+    }
+    for gate in &plan.gates {
+        if let Some(reason) = &gate.waived {
+            let _ = writeln!(text, "{} gate of {} waived: {reason}", palette.warn("!"), gate.environment);
+        }
+    }
+}
+
+fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
+    let blocked =
+        report.verdicts.iter().filter(|verdict| matches!(verdict.kind, VerdictKind::Blocked | VerdictKind::Unobserved)).count();
+    if plan.changes.is_empty() && blocked == 0 {
+        let _ = writeln!(
+            text,
+            "{} Everything is as declared: {} instances checked.",
+            palette.good("No changes."),
+            report.verdicts.len()
+        );
+        return;
+    }
+    let decisions = [
+        Decision::Install,
+        Decision::Upgrade,
+        Decision::Rollback,
+        Decision::Reconfigure,
+        Decision::Adopt,
+        Decision::Remove,
+        Decision::Forget,
+    ];
+    let mut parts: Vec<String> = decisions
+        .into_iter()
+        .map(|decision| (decision, plan.changes.iter().filter(|change| change.decision == decision).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(decision, count)| format!("{count} to {}", verb(decision)))
+        .collect();
+    if blocked > 0 {
+        parts.push(palette.bad(&format!("{blocked} blocked")));
+    }
+    let steps = plan.actions.iter().filter(|action| action.kind.call().is_some()).count();
+    let downtime: Option<Duration> = plan
+        .changes
+        .iter()
+        .flat_map(|change| &change.hops)
+        .map(|hop| hop.downtime)
+        .try_fold(Duration::ZERO, |sum, hop| Some(sum + hop?));
+    let downtime = downtime.map_or_else(
+        || "unknown".to_owned(),
+        |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
+    );
+    let _ = writeln!(text, "{} {}; {steps} actions; downtime {downtime}.", palette.strong("Plan:"), parts.join(", "));
+}
