@@ -9,6 +9,7 @@ pub mod driver;
 pub mod lang;
 pub mod lock;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod source;
 pub mod state;

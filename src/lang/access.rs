@@ -125,10 +125,10 @@ impl Evaluator<'_> {
                 }
             }
             (Value::Object(object), key) => {
-                if let Value::String(name) = key {
-                    if let Some(found) = object.get(name) {
-                        return Ok(remark(found.clone(), marked));
-                    }
+                if let Value::String(name) = key
+                    && let Some(found) = object.get(name)
+                {
+                    return Ok(remark(found.clone(), marked));
                 }
                 let mut name = String::new();
                 if !write_text(key, &mut name) {

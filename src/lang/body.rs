@@ -82,7 +82,18 @@ impl Block {
 /// # Errors
 /// Every syntax error, with a place and a remedy; also texts that are too large or too deep.
 pub fn parse_body(sources: &SourceMap, source: SourceId) -> Result<Body, Diagnostics> {
+    let (tree, base) = syntax_tree(sources, source)?;
     let text = sources.shared(source);
+    let kept = Arc::new(Source::new(Arc::clone(&text), Some(source)));
+    let mut builder = Builder { compiler: Compiler::new(&kept, base), kept: &kept, source };
+    let body = builder.body(&tree, At { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) });
+    let problems = builder.compiler.problems;
+    problems.unless_errors(body).map(|(body, _)| body)
+}
+
+/// The parser's tree of a file, and where in the text it begins.
+pub(super) fn syntax_tree(sources: &SourceMap, source: SourceId) -> Result<(hcl_edit::structure::Body, usize), Diagnostics> {
+    let text = sources.text(source);
     let base = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let place = Place { text: &text[base..], source: Some(source), base };
     guard::size(place)?;
@@ -92,11 +103,7 @@ pub fn parse_body(sources: &SourceMap, source: SourceId) -> Result<Body, Diagnos
         return Err(problems);
     }
     let tree = hcl_edit::parser::parse_body(place.text).map_err(|error| syntax::explain_body(place, &tokens, &error))?;
-    let kept = Arc::new(Source::new(Arc::clone(&text), Some(source)));
-    let mut builder = Builder { compiler: Compiler::new(&kept, base), kept: &kept, source };
-    let body = builder.body(&tree, At { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) });
-    let problems = builder.compiler.problems;
-    problems.unless_errors(body).map(|(body, _)| body)
+    Ok((tree, base))
 }
 
 /// Parses the text of one expression.

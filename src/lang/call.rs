@@ -1,7 +1,5 @@
 //! Function calls: the lazy ones here, the others through the function table.
 
-use std::sync::Arc;
-
 use super::Value;
 use super::ast::{At, Call, Callee, Node};
 use super::compile::{arity, wrong_arity};
@@ -163,8 +161,81 @@ impl Evaluator<'_> {
     }
 }
 
-/// Keeps the compiler's promise that values are shared between threads.
-const _: fn() = || {
-    fn shared<T: Send + Sync>() {}
-    shared::<Arc<super::ast::Node>>();
-};
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lang::ast::{At, Kind as Part, Source};
+    use crate::lang::function::{Function, param};
+    use crate::lang::{Env, Vars};
+
+    /// Answers its arguments, so that a test sees what a function gets to see.
+    static ECHO: Function = Function {
+        name: "echo",
+        params: &[param("text", Kind::String), param("count", Kind::Number), param("flag", Kind::Bool), param("items", Kind::List)],
+        rest: Some(param("more", Kind::Any)),
+        optional: 2,
+        family: "type",
+        summary: "Answers its arguments.",
+        example: ("echo(\"a\", 1)", "[\"a\", 1]"),
+        run: |_, arguments| match arguments {
+            [Value::String(text), ..] if &**text == "fail" => Err(format!("it does not like {arguments:?}")),
+            _ => Ok(Value::list(arguments.iter().cloned())),
+        },
+    };
+
+    fn echo(arguments: Vec<Value>, expand: bool) -> Result<Value, String> {
+        let at = At { start: 0, end: 0 };
+        let nodes = arguments.into_iter().map(|value| Node { at, kind: Part::Const(value) }).collect();
+        let call = Call { callee: Callee::Table(&ECHO), name: Arc::from("echo"), arguments: nodes, expand };
+        let (scope, env) = (Vars::default(), Env::pure(jiff::Timestamp::UNIX_EPOCH));
+        let source = Source::new(Arc::from(""), None);
+        let mut evaluator = Evaluator { scope: &scope, env: &env, source: &source, steps: 100, locals: Vec::new() };
+        evaluator.call(&call, at).map_err(|failure| failure.diagnostic.to_string())
+    }
+
+    #[test]
+    fn arguments_are_converted_to_the_declared_kinds() {
+        let given = vec![1u64.into(), "2".into(), "true".into(), Value::list([]), Value::Null];
+        let seen = vec!["1".into(), 2u64.into(), true.into(), Value::list([]), Value::Null];
+        assert_eq!(echo(given, false), Ok(Value::list(seen)));
+        assert!(echo(vec!["a".into(), "x".into()], false).unwrap_err().contains("the argument `count` of `echo` is a number"));
+        assert!(echo(vec![Value::Null, 1u64.into()], false).unwrap_err().contains("not null"));
+        assert!(echo(vec![Value::list([]), 1u64.into()], false).is_err());
+        assert_eq!(
+            echo(vec!["a".into(), 1u64.into(), Value::Null], false),
+            Ok(Value::list(["a".into(), 1u64.into(), Value::Null]))
+        );
+    }
+
+    #[test]
+    fn functions_never_see_marks_or_unknowns() {
+        let secret = Value::list([Value::from("hunter2").sensitive()]);
+        let plain = Value::list(["hunter2".into()]);
+        let all = vec!["a".into(), 1u64.into(), true.into(), secret];
+        assert_eq!(echo(all, false), Ok(Value::list(["a".into(), 1u64.into(), true.into(), plain]).sensitive()));
+        let unknown = Value::list([Value::Unknown]);
+        assert_eq!(echo(vec!["a".into(), 1u64.into(), true.into(), unknown.clone()], false), Ok(Value::Unknown));
+        assert_eq!(echo(vec![Value::from("a").sensitive(), unknown], false), Ok(Value::Unknown.sensitive()));
+    }
+
+    #[test]
+    fn a_function_that_fails_on_a_secret_does_not_tell_it() {
+        let error =
+            echo(vec!["fail".into(), 1u64.into(), true.into(), Value::list(["hunter2".into()]).sensitive()], false).unwrap_err();
+        assert!(!error.contains("hunter2") && error.contains("function failed"), "{error}");
+        let error = echo(vec!["a".into(), Value::from("hunter2").sensitive()], false).unwrap_err();
+        assert!(!error.contains("hunter2") && error.contains("a sensitive string"), "{error}");
+    }
+
+    #[test]
+    fn the_last_argument_can_be_a_list_of_arguments() {
+        let list = Value::list(["a".into(), 1u64.into()]);
+        assert_eq!(echo(vec![list.clone()], true), Ok(list.clone()));
+        assert_eq!(echo(vec![list.clone().sensitive()], true), Ok(list.sensitive()));
+        assert_eq!(echo(vec![Value::Unknown], true), Ok(Value::Unknown));
+        assert!(echo(vec![Value::list(["a".into()])], true).unwrap_err().contains("takes at least 2 arguments, not 1"));
+        assert!(echo(vec!["a".into()], true).is_err());
+    }
+}

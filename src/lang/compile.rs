@@ -30,6 +30,9 @@ const TYPES: &[&str] = &["list", "map", "object", "optional", "set", "tuple"];
 /// Functions that a template rendered by a function may not call: it could call itself for ever.
 const NOT_IN_TEMPLATES: &[&str] = &["templatefile", "templatestring"];
 
+/// The most splats in a row: the parser bounds brackets in brackets, but not these.
+const MAX_SPLATS: usize = 16;
+
 /// Compiles one text's expressions.
 pub(super) struct Compiler<'a> {
     pub(super) source: &'a Source,
@@ -40,11 +43,13 @@ pub(super) struct Compiler<'a> {
     /// Whether this is a template that a function renders.
     pub(super) rendered: bool,
     pub(super) problems: Diagnostics,
+    /// Splats around the selectors that are being compiled.
+    splats: usize,
 }
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(source: &'a Source, base: usize) -> Self {
-        Self { source, base, bound: Vec::new(), rendered: false, problems: Diagnostics::new() }
+        Self { source, base, bound: Vec::new(), rendered: false, problems: Diagnostics::new(), splats: 0 }
     }
 
     /// The place of a range that the parser gives.
@@ -134,16 +139,16 @@ impl<'a> Compiler<'a> {
                 }
                 ObjectKey::Expression(key) => self.expression(key, at),
             };
-            if let Kind::Const(Value::String(name)) = &key.kind {
-                if let Some(first) = seen.insert(Arc::clone(name), key.at) {
-                    let mut diagnostic = Diagnostic::error("duplicate key")
-                        .detail(format!("the key `{name}` stands twice in this object"))
-                        .help("keep one of the two");
-                    if let (Some(here), Some(first)) = (self.source.span(key.at), self.source.span(first)) {
-                        diagnostic = diagnostic.label(here, "again here").label(first, "first here");
-                    }
-                    self.problems.push(diagnostic);
+            if let Kind::Const(Value::String(name)) = &key.kind
+                && let Some(first) = seen.insert(Arc::clone(name), key.at)
+            {
+                let mut diagnostic = Diagnostic::error("duplicate key")
+                    .detail(format!("the key `{name}` stands twice in this object"))
+                    .help("keep one of the two");
+                if let (Some(here), Some(first)) = (self.source.span(key.at), self.source.span(first)) {
+                    diagnostic = diagnostic.label(here, "again here").label(first, "first here");
                 }
+                self.problems.push(diagnostic);
             }
             let value = self.expression(value.expr(), at);
             entries.push((key, value));
@@ -192,8 +197,20 @@ impl<'a> Compiler<'a> {
                     steps.push(Step::Splat(each, self.place(splat, at)));
                     rest = &rest[own..];
                 }
+                TraversalOperator::FullSplat(splat) if self.splats >= MAX_SPLATS => {
+                    let at = self.place(splat, at);
+                    self.problem(
+                        at,
+                        Diagnostic::error("nested too deeply")
+                            .detail(format!("at most {MAX_SPLATS} splats follow each other"))
+                            .help("use `flatten(…)` or a `for` expression"),
+                    );
+                    rest = &[];
+                }
                 TraversalOperator::FullSplat(splat) => {
+                    self.splats += 1;
                     let each = self.steps(rest, at);
+                    self.splats -= 1;
                     steps.push(Step::Splat(each, self.place(splat, at)));
                     rest = &[];
                 }

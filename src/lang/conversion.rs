@@ -146,7 +146,7 @@ pub(crate) fn order(left: &Value, right: &Value) -> Ordering {
         (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
         (Value::Number(left), Value::Number(right)) => left.cmp(right),
         (Value::String(left), Value::String(right)) => left.cmp(right),
-        (Value::List(left), Value::List(right)) => by_item(left.iter(), right.iter(), |left, right| order(left, right)),
+        (Value::List(left), Value::List(right)) => by_item(left.iter(), right.iter(), order),
         (Value::Object(left), Value::Object(right)) => {
             by_item(left.iter(), right.iter(), |left, right| left.0.cmp(right.0).then_with(|| order(left.1, right.1)))
         }

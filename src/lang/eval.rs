@@ -3,6 +3,7 @@
 //! Strict where Terraform is strict, lazy where it is lazy (`&&`, `||`, conditionals, `try`, `can`). Unknown and sensitive operands
 //! make unknown and sensitive results. Each part costs a step of the budget. Errors never quote a sensitive value.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::ast::{At, For, Kind, Node, Part, Source};
@@ -345,14 +346,19 @@ impl Evaluator<'_> {
         };
         if expr.group {
             results.groups.entry(name).or_default().push(value);
-        } else if results.object.contains_key(&name) {
-            let which = if key_marked { "a sensitive key".to_owned() } else { format!("the key `{name}`") };
-            let diagnostic = Diagnostic::error("duplicate key")
-                .detail(format!("{which} results twice"))
-                .help("make the keys unique, or write `...` after the result to gather all results of one key in a list");
-            return self.fail(key.at, diagnostic);
-        } else {
-            results.object.insert(name, value);
+            return Ok(());
+        }
+        match results.object.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            Entry::Occupied(entry) => {
+                let which = if key_marked { "a sensitive key".to_owned() } else { format!("the key `{}`", entry.key()) };
+                let diagnostic = Diagnostic::error("duplicate key")
+                    .detail(format!("{which} results twice"))
+                    .help("make the keys unique, or write `...` after the result to gather all results of one key in a list");
+                return self.fail(key.at, diagnostic);
+            }
         }
         Ok(())
     }

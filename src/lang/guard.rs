@@ -76,12 +76,14 @@ struct Guard<'a> {
     open: Vec<Open>,
     squares: u64,
     too_deep: bool,
+    /// Where the last character without meaning stood.
+    stray_line: Option<usize>,
 }
 
 /// Looks at the tokens. `file`: whether the text is a body of attributes and blocks, not an expression.
 pub(super) fn check(place: Place<'_>, tokens: &[Token], file: bool) -> Diagnostics {
     let outermost = Token { kind: Kind::Newline, start: 0, end: 0 };
-    let mut guard = Guard { place, problems: Diagnostics::new(), open: Vec::new(), squares: 0, too_deep: false };
+    let mut guard = Guard { place, problems: Diagnostics::new(), open: Vec::new(), squares: 0, too_deep: false, stray_line: None };
     guard.enter(outermost, file);
     for (index, token) in tokens.iter().enumerate() {
         if guard.problems.len() >= MOST {
@@ -106,6 +108,7 @@ pub(super) fn check(place: Place<'_>, tokens: &[Token], file: bool) -> Diagnosti
             Kind::Question => guard.key(-1),
             Kind::Stray => guard.stray(*token, tokens.get(index + 1)),
             Kind::Unclosed => guard.unclosed(*token),
+            Kind::Comment => guard.comment(*token),
             _ => {}
         }
     }
@@ -148,7 +151,7 @@ impl Guard<'_> {
                 self.open.pop();
                 self.count(keys, start);
             }
-            Some(open) if self.open.len() > 1 => {
+            Some(open) if self.open.iter().skip(1).any(|open| open.token.kind == matching) => {
                 let (start, opening) = (open.token, open.token.text(self.place.text).trim());
                 let diagnostic = Diagnostic::error("brackets do not match")
                     .detail(format!("`{opening}` is closed by `{sign}`"))
@@ -188,10 +191,10 @@ impl Guard<'_> {
     }
 
     fn key(&mut self, count: i64) {
-        if let Some(open) = self.open.last_mut() {
-            if open.token.kind == Kind::OpenBrace {
-                open.keys = open.keys.saturating_add_signed(count);
-            }
+        if let Some(open) = self.open.last_mut()
+            && open.token.kind == Kind::OpenBrace
+        {
+            open.keys = open.keys.saturating_add_signed(count);
         }
     }
 
@@ -225,10 +228,14 @@ impl Guard<'_> {
 
     fn stray(&mut self, token: Token, next: Option<&Token>) {
         let text = token.text(self.place.text);
-        // One report for a run of strange characters on a line: the others follow from it.
+        // One report for a line: the other characters are mostly of the same kind.
         if next.is_some_and(|next| next.kind == Kind::Stray && next.start == token.end) {
             return;
         }
+        if self.stray_line.is_some_and(|line| !self.place.text[line..token.start].contains('\n')) {
+            return;
+        }
+        self.stray_line = Some(token.start);
         let help = match text {
             "'" | "`" => "strings stand in double quotes: \"…\"",
             "“" | "”" | "„" | "«" | "»" | "‘" | "’" => "write straight double quotes: \"…\"",
@@ -241,9 +248,21 @@ impl Guard<'_> {
             "\u{a0}" | "\u{200b}" | "\u{2009}" | "\u{202f}" => "write an ordinary blank; this one only looks like it",
             _ => "remove it, or put the text in double quotes",
         };
-        let diagnostic =
-            Diagnostic::error("unexpected character").detail(format!("`{}` has no meaning here", text.escape_debug())).help(help);
+        let visible = text.chars().all(|c| !c.is_control() && !c.is_whitespace() && !matches!(c, '\u{feff}' | '\u{200b}'));
+        let shown = if visible { text.to_owned() } else { text.escape_unicode().to_string() };
+        let diagnostic = Diagnostic::error("unexpected character").detail(format!("`{shown}` has no meaning here")).help(help);
         self.report(diagnostic, token, "");
+    }
+
+    fn comment(&mut self, token: Token) {
+        let text = token.text(self.place.text);
+        if text.starts_with("/*") && (text.len() < 4 || !text.ends_with("*/")) {
+            let diagnostic = Diagnostic::error("comment is not closed")
+                .detail("the text ends before `*/`")
+                .help("write `*/` where the comment ends, or `#` for a comment of one line");
+            let end = token.start + 2;
+            self.report(diagnostic, Token { end, ..token }, "opened here");
+        }
     }
 
     fn unclosed(&mut self, token: Token) {
@@ -264,20 +283,23 @@ impl Guard<'_> {
         if self.problems.has_errors() {
             return;
         }
-        for open in std::mem::take(&mut self.open).into_iter().skip(1) {
-            let text = open.token.text(self.place.text).trim().to_owned();
-            let diagnostic = if open.token.kind == Kind::OpenHeredoc {
-                let word = text.trim_start_matches(['<', '-']).to_owned();
-                Diagnostic::error("heredoc is not closed")
-                    .detail(format!("no line consists of `{word}` alone"))
-                    .help(format!("end the text with a line that holds only {word}"))
-            } else {
-                Diagnostic::error("bracket is not closed")
-                    .detail(format!("the text ends before `{text}` is closed"))
-                    .help(format!("write the missing `{}`", closing(open.token.kind)))
-            };
-            self.report(diagnostic, open.token, "opened here");
-        }
+        // One report, at the innermost: what is around it is open because of it.
+        let missing: String = self.open.iter().skip(1).rev().map(|open| closing(open.token.kind)).collect();
+        let Some(open) = self.open.last().map(|open| open.token).filter(|_| self.open.len() > 1) else {
+            return;
+        };
+        let text = open.text(self.place.text).trim().to_owned();
+        let diagnostic = if open.kind == Kind::OpenHeredoc {
+            let word = text.trim_start_matches(['<', '-']).to_owned();
+            Diagnostic::error("heredoc is not closed")
+                .detail(format!("no line consists of `{word}` alone"))
+                .help(format!("end the text with a line that holds only {word}"))
+        } else {
+            Diagnostic::error("bracket is not closed")
+                .detail(format!("the text ends before `{text}` is closed"))
+                .help(format!("write the missing `{missing}`"))
+        };
+        self.report(diagnostic, open, "opened here");
     }
 }
 
@@ -292,6 +314,7 @@ fn closing(open: Kind) -> &'static str {
     match open {
         Kind::OpenBracket => "]",
         Kind::OpenParen => ")",
+        Kind::OpenHeredoc => "",
         _ => "}",
     }
 }

@@ -129,3 +129,55 @@ pub(crate) fn write_quoted(text: &str, out: &mut String) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::lang::{Env, Expr, Number, Vars};
+
+    fn read(text: &str) -> Value {
+        Expr::parse(text).unwrap().eval(&Vars::default(), &Env::pure(jiff::Timestamp::UNIX_EPOCH)).unwrap()
+    }
+
+    #[test]
+    fn a_value_is_readable_over_several_lines() {
+        let value = read("{ name = \"a\", ports = [80, 443], \"x y\" = {}, none = [] }");
+        let expected = "{\n  name  = \"a\"\n  none  = []\n  ports = [\n    80,\n    443,\n  ]\n  \"x y\" = {}\n}";
+        assert_eq!(pretty(&value), expected);
+        assert_eq!(read(expected), value);
+    }
+
+    #[test]
+    fn what_may_not_be_shown_is_not() {
+        let value = Value::object([("a", Value::from("hunter2").sensitive()), ("b", Value::Unknown)]);
+        assert_eq!(text(&value), "{ a = <sensitive>, b = <known after apply> }");
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = "[a-z$%{}\"\\\\\n\t\r~é\u{0}\u{7f} ]{0,8}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (any::<i64>(), 0u32..10).prop_map(|(digits, scale)| Value::Number(Number::new(digits, scale))),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::list),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(Value::object),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_rendered_reads_back_as_the_same_value(value in values()) {
+            prop_assert_eq!(read(&text(&value)), value.clone());
+            prop_assert_eq!(read(&pretty(&value)), value);
+        }
+    }
+}

@@ -336,7 +336,11 @@ fn the_deepest_expression_fits_on_a_small_stack() {
         let sums = vec!["1"; 128].join(" + ");
         let nested = (0..50).fold("1".to_owned(), |inner, _| format!("[for x in [{inner}] : x]"));
         let quotes = (0..50).fold("1".to_owned(), |inner, _| format!("\"a${{{inner}}}\""));
-        for text in [deep, parens, nots, sums, quotes] {
+        let loops = (0..25).fold("1".to_owned(), |inner, _| format!("[for x in [{inner}] : x]"));
+        let mixed = format!("{}1{}{}", "(1 + ".repeat(58), " + 1".repeat(60), ")".repeat(58));
+        let branches = (0..55).fold("1".to_owned(), |inner, _| format!("yes ? {inner} : 0"));
+        let directives = format!("<<E\n{}x{}\nE", "%{ if yes }".repeat(55), "%{ endif }".repeat(55));
+        for text in [loops, mixed, branches, directives, deep, parens, nots, sums, quotes] {
             eval(&text).unwrap();
         }
         assert!(eval(&nested).is_err(), "the for and the list in it are two levels each");

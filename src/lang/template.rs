@@ -155,15 +155,14 @@ fn strip(pieces: &mut [Piece]) {
         let Piece::Tag { left, right } = pieces[index] else {
             continue;
         };
-        if left && index > 0 {
-            if let Piece::Text(text) = &mut pieces[index - 1] {
-                text.truncate(text.trim_end().len());
-            }
+        if left
+            && index > 0
+            && let Piece::Text(text) = &mut pieces[index - 1]
+        {
+            text.truncate(text.trim_end().len());
         }
-        if right {
-            if let Some(Piece::Text(text)) = pieces.get_mut(index + 1) {
-                text.drain(..text.len() - text.trim_start().len());
-            }
+        if right && let Some(Piece::Text(text)) = pieces.get_mut(index + 1) {
+            text.drain(..text.len() - text.trim_start().len());
         }
     }
 }

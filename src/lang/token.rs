@@ -114,7 +114,7 @@ impl Scanner<'_> {
             b'#' => self.line_comment(),
             b'/' if next == b'/' => self.line_comment(),
             b'/' if next == b'*' => {
-                let len = self.text[self.at..].find("*/").map_or(self.bytes.len() - self.at, |end| end + 2);
+                let len = self.text[self.at + 2..].find("*/").map_or(self.bytes.len() - self.at, |end| end + 4);
                 self.push(Kind::Comment, len);
             }
             b'"' => {

@@ -242,3 +242,101 @@ impl fmt::Display for Type {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::{Env, Vars};
+
+    fn ty(text: &str) -> Type {
+        Type::parse(&Expr::parse(text).unwrap()).unwrap()
+    }
+
+    fn value(text: &str) -> Value {
+        Expr::parse(text).unwrap().eval(&Vars::default(), &Env::pure(jiff::Timestamp::UNIX_EPOCH)).unwrap()
+    }
+
+    #[track_caller]
+    fn converts(constraint: &str, from: &str, to: &str) {
+        assert_eq!(ty(constraint).convert(&value(from)).map(|value| render::text(&value)).as_deref(), Ok(to));
+    }
+
+    #[test]
+    fn constraints_are_read_and_written_back() {
+        for text in [
+            "any",
+            "list(string)",
+            "map(any)",
+            "set(number)",
+            "tuple([string, bool])",
+            "object({})",
+            "object({ a = string, b = optional(number, 3), c = optional(list(object({ d = bool }))) })",
+        ] {
+            assert_eq!(ty(text).to_string(), text);
+        }
+        assert_eq!(ty("object({ port = optional(number, \"80\") })").to_string(), "object({ port = optional(number, 80) })");
+    }
+
+    #[test]
+    fn wrong_constraints_are_all_reported() {
+        for (text, words) in [
+            ("strin", "there is no type `strin`"),
+            ("\"string\"", "types stand without quotes"),
+            ("list", "says not what it holds"),
+            ("list(string, bool)", "takes one part"),
+            ("tuple(string)", "takes a list of types"),
+            ("object(string)", "takes attributes"),
+            ("optional(string)", "belongs to an attribute"),
+            ("1", "not a type"),
+            ("object({ a = optional(number, \"x\") })", "the default does not fit"),
+            ("object({ a = optional(number, var.x) })", "there is no `var`"),
+        ] {
+            let problems = Type::parse(&Expr::parse(text).unwrap()).unwrap_err();
+            assert!(problems.iter().any(|problem| problem.to_string().contains(words)), "{text}: {problems:?}");
+        }
+        assert_eq!(Type::parse(&Expr::parse("object({ a = strin, b = numbr })").unwrap()).unwrap_err().len(), 2);
+    }
+
+    #[test]
+    fn values_are_converted_as_terraform_does() {
+        converts("number", "\"3\"", "3");
+        converts("string", "1.50", "\"1.5\"");
+        converts("bool", "\"true\"", "true");
+        converts("set(string)", "[\"b\", \"a\", \"b\", 1]", "[\"1\", \"a\", \"b\"]");
+        converts("set(number)", "[10, 9, \"9\"]", "[9, 10]");
+        converts("map(string)", "{ a = 1 }", "{ a = \"1\" }");
+        converts("tuple([string, number])", "[1, \"2\"]", "[\"1\", 2]");
+        converts(
+            "object({ a = string, b = optional(number, 3), c = optional(bool) })",
+            "{ a = 1, z = 2 }",
+            "{ a = \"1\", b = 3, c = null }",
+        );
+        converts("list(number)", "[null]", "[null]");
+        converts("any", "{ a = [1] }", "{ a = [1] }");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_with_its_path() {
+        let fails = |constraint: &str, from: Value| ty(constraint).convert(&from).unwrap_err();
+        assert_eq!(
+            fails("object({ ports = list(number) })", value("{ ports = [1, 2, \"x\"] }")),
+            ".ports[2]: a number is needed, not \"x\""
+        );
+        assert_eq!(fails("map(map(bool))", value("{ \"a b\" = { c = 1 } }")), "[\"a b\"].c: true or false is needed, not 1");
+        assert_eq!(fails("object({ port = number })", value("{ prot = 1 }")), "the attribute `port` is missing (there is `prot`)");
+        assert_eq!(fails("tuple([string])", value("[]")), "a list of 1 items is needed, not of 0");
+        assert_eq!(fails("list(string)", value("\"x\"")), "a list is needed, not \"x\"");
+    }
+
+    #[test]
+    fn marks_and_unknowns_stay_and_secrets_are_not_told() {
+        let secret = Value::from("hunter2").sensitive();
+        assert_eq!(ty("string").convert(&secret), Ok(secret.clone()));
+        assert_eq!(ty("number").convert(&Value::Unknown), Ok(Value::Unknown));
+        let hidden = Value::list([Value::from("hunter2")]).sensitive();
+        let error = ty("list(number)").convert(&hidden).unwrap_err();
+        assert_eq!(error, "[0]: a number is needed, not a sensitive string");
+        let two = ty("set(string)").convert(&Value::list([Value::Unknown, Value::Unknown])).unwrap();
+        assert_eq!(two.as_list().map(<[_]>::len), Some(2));
+    }
+}

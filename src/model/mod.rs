@@ -8,4 +8,5 @@ pub mod inventory;
 pub mod name;
 pub mod provider;
 pub mod release;
+pub(crate) mod scope;
 pub mod version;

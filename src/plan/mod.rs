@@ -4,10 +4,19 @@
 //! or knows how an action is run.
 
 mod action;
+mod catalogue;
 mod change;
+mod edge;
 mod gate;
 mod input;
+mod note;
+mod preflight;
 mod report;
+mod requirement;
+mod route;
+mod stop;
+mod waiver;
+mod window;
 
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
@@ -22,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::inventory::Inventory;
 use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::scope::{self, object, used};
 
 /// The version of the plan's format; a plan of another is refused.
 pub const FORMAT: u32 = 1;
