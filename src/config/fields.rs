@@ -234,7 +234,7 @@ impl<'a> Fields<'a> {
     /// A type constraint, where one is written.
     pub(super) fn constraint(&mut self, name: &str) -> Option<Type> {
         let attribute = self.body.attributes.get(name)?;
-        self.problems.take(Type::from_expr(&attribute.expr))
+        self.problems.take(Type::parse(&attribute.expr))
     }
 
     /// Says what is wrong with an attribute that is there.
