@@ -129,12 +129,10 @@ fn add(world: &World, at: &At<'_>, node: usize, keys: Option<&BTreeSet<Arc<str>>
     for copy in copies {
         let Some(addresses) = world.addresses.get(&(node, *copy)) else { continue };
         match keys {
-            // By key, which is how the list is sorted for maps; sets keep their order, so a search is needed there.
             Some(keys) if keys.len() < addresses.len() => {
                 for key in keys {
-                    let by_key = addresses.binary_search_by(|(known, _)| known.as_deref().cmp(&Some(&**key)));
-                    let position = by_key.ok().or_else(|| addresses.iter().position(|(known, _)| known.as_deref() == Some(&**key)));
-                    found.extend(position.map(|position| addresses[position].1.clone()));
+                    let position = addresses.binary_search_by(|(known, _)| known.as_deref().cmp(&Some(&**key)));
+                    found.extend(position.ok().map(|position| addresses[position].1.clone()));
                 }
             }
             Some(keys) => {

@@ -255,25 +255,30 @@ impl<'a> Fields<'a> {
 
     /// The one block of that type, where it is written; a second one is a problem.
     pub(super) fn block(&mut self, name: &str) -> Option<&'a Block> {
-        let mut blocks = self.body.blocks.iter().filter(|block| &*block.ident == name);
-        let first = blocks.next()?;
-        for again in blocks {
-            self.problems.push(
-                Diagnostic::error("duplicate block")
-                    .detail(format!("{} has `{name}` twice", self.what))
-                    .help("keep one of the two")
-                    .label(again.ident_span, "again here")
-                    .label(first.ident_span, "first here"),
-            );
-        }
-        no_labels(first, self.problems);
-        Some(first)
+        only_block(self.body, name, self.what, self.problems)
     }
 
     /// Reads a nested body with the same evaluator.
     pub(super) fn nested<'b>(&'b mut self, block: &'b Block, what: &'b str) -> Fields<'b> {
         Fields { body: &block.body, what, header: block.ident_span, evaluate: self.evaluate, problems: self.problems }
     }
+}
+
+/// The one block of that type, where it is written; a second one is a problem.
+pub(super) fn only_block<'a>(body: &'a Body, name: &str, what: &str, problems: &mut Diagnostics) -> Option<&'a Block> {
+    let mut blocks = body.blocks.iter().filter(|block| &*block.ident == name);
+    let first = blocks.next()?;
+    for again in blocks {
+        problems.push(
+            Diagnostic::error("duplicate block")
+                .detail(format!("{what} has `{name}` twice"))
+                .help("keep one of the two")
+                .label(again.ident_span, "again here")
+                .label(first.ident_span, "first here"),
+        );
+    }
+    no_labels(first, problems);
+    Some(first)
 }
 
 /// An attribute of a wrong type. Never quotes the value.

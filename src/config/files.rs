@@ -140,6 +140,21 @@ impl Folder {
         Ok(names)
     }
 
+    /// Whether there is such a folder.
+    pub(super) fn is_there(&self) -> bool {
+        match &self.tree {
+            Tree::Disk { base } => base.join(&self.path).is_dir(),
+            _ => self.names().is_ok(),
+        }
+    }
+
+    /// Names of the folders directly in it; none where it cannot be read.
+    pub(super) fn folders(&self) -> Vec<String> {
+        let Tree::Disk { base } = &self.tree else { return Vec::new() };
+        let entries = std::fs::read_dir(base.join(&self.path)).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
     /// The text of a file directly in it.
     pub(super) fn text(&self, name: &str) -> Result<String, Diagnostic> {
         let bytes = self.bytes(&self.path.join(name), &self.display(name)).map_err(|reason| {

@@ -75,6 +75,8 @@ pub(super) fn evaluate(
         }));
     }
     complete &= !found.has_errors();
+    // Looked up by key.
+    addresses.sort_unstable();
     problems.extend(found);
     evaluation.world.addresses.insert((node, copy), addresses);
     let value = match repeat {
@@ -173,7 +175,9 @@ fn one(
         let known: Vec<&str> = root.environments.keys().map(|name| &**name).collect();
         fields.wrong("environment", format!("there is no environment `{environment}`"), suggestion(environment, &known));
     }
-    let (host, host_value) = host(&mut fields, evaluation)?;
+    let found_host = host(&mut fields, evaluation);
+    let placed = found_host.is_some();
+    let (host, host_value) = found_host.unwrap_or_else(|| (None, localhost()));
     let version = version(&mut fields, provider);
     let strategy = fields.text("strategy");
     if let Some(strategy) = strategy.as_deref().filter(|strategy| !provider.strategies.contains_key(*strategy)) {
@@ -188,7 +192,8 @@ fn one(
     for inner in body.blocks.iter().filter(|inner| &*inner.ident == "requires") {
         requires.extend(requirement(inner, what, at, fields.problems));
     }
-    let environment = environment?;
+    let known_environment = environment.is_some();
+    let environment = environment.unwrap_or_default();
     let about = Value::object([
         ("address", Value::string(address.as_str())),
         ("name", Value::string(name)),
@@ -199,6 +204,9 @@ fn one(
     ]);
     let surroundings = setting::Surroundings { instance: about, host: host_value.clone(), now: evaluation.world.now };
     let settings = setting::evaluate(provider, order, body, *header, at, &surroundings, problems)?;
+    if !placed || !known_environment {
+        return None;
+    }
     let settings = Arc::new(settings);
     let version = version?;
     let value = Value::object([
