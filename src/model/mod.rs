@@ -1,6 +1,7 @@
 //! The nouns of Windlass: what is desired, what providers teach, what was observed. Plain data: no I/O, no clock.
 
 pub mod call;
+mod documents;
 pub mod driver;
 pub mod duration;
 pub mod estate;

@@ -5,6 +5,7 @@
 
 use super::object::{release_object, version_object};
 use super::scope::{HopScope, Subject};
+use super::stop::Stops;
 use crate::lang::Value;
 use crate::model::provider::Provider;
 use crate::model::release::Release;
@@ -14,6 +15,7 @@ use crate::model::version::{Version, VersionReq};
 pub(crate) struct Catalogue<'a> {
     provider: &'a Provider,
     entries: Vec<Entry<'a>>,
+    stops: Stops<'a>,
 }
 
 struct Entry<'a> {
@@ -57,17 +59,23 @@ impl<'a> Catalogue<'a> {
             }
             same
         });
+        let stops = Stops::new(provider, &releases);
         let entry = |release: &'a Release| Entry {
             release,
             as_version: version_object(&release.version),
             as_release: release_object(release),
         };
-        Self { provider, entries: releases.into_iter().map(entry).collect() }
+        Self { provider, entries: releases.into_iter().map(entry).collect(), stops }
     }
 
     /// Whose it is.
     pub(crate) fn provider(&self) -> &'a Provider {
         self.provider
+    }
+
+    /// Versions that may not be passed without a stop.
+    pub(crate) fn stops(&self) -> &Stops<'a> {
+        &self.stops
     }
 
     /// Every release, oldest first.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::catalogue::Catalogue;
 use super::route::RouteQuery;
 use super::scope::{HopScope, Used};
-use super::stop::Stops;
 use super::waiver::Standing;
 use crate::lang::Expr;
 use crate::model::provider::{Movement, Provider, Route, Strategy};
@@ -34,7 +33,6 @@ pub(super) struct Judge<'q> {
     pub(super) query: &'q RouteQuery<'q>,
     pub(super) provider: &'q Provider,
     pub(super) catalogue: &'q Catalogue<'q>,
-    pub(super) stops: Stops<'q>,
     /// Routes of the movement, with their downtime: expected, to choose by.
     routes: Vec<(&'q Route, Option<Duration>, Duration)>,
 }
@@ -51,12 +49,12 @@ impl<'q> Judge<'q> {
                 (route, downtime, weight)
             })
             .collect();
-        Self { query, provider, catalogue: query.catalogue, stops: Stops::new(query.catalogue), routes }
+        Self { query, provider, catalogue: query.catalogue, routes }
     }
 
     /// Constraints on versions in the provider's routes and stops: which versions can matter to a search.
     pub(super) fn constraints(&self) -> impl Iterator<Item = &VersionReq> {
-        self.routes.iter().flat_map(|(route, ..)| route.from.iter().chain(&route.to)).chain(self.stops.constraints())
+        self.routes.iter().flat_map(|(route, ..)| route.from.iter().chain(&route.to)).chain(self.catalogue.stops().constraints())
     }
 
     /// Every way from a version to another in one hop, best first.
@@ -99,7 +97,7 @@ impl<'q> Judge<'q> {
         let mut refused = false;
         let mut waived = Vec::new();
         if let (Some(from), Some(to)) = (from, to) {
-            for stop in self.stops.passed(from, to) {
+            for stop in self.catalogue.stops().passed(from, to) {
                 refused = true;
                 tell(&|| format!("`{}` may not be passed without a stop: {}", stop.version, stop.reason));
             }
@@ -211,7 +209,7 @@ impl<'q> Judge<'q> {
         to: Option<&Version>,
         scope: &mut Option<HopScope<'q>>,
     ) -> Result<bool, String> {
-        if from.is_none() && Used::of([rule]).reaches(&["from"], self.provider) {
+        if from.is_none() && Used::of([rule]).expanded(self.provider).has("from") {
             return Ok(false);
         }
         self.scope(from, to, scope).holds(rule)
@@ -278,10 +276,10 @@ fn downtime(route: &Route, strategy: Option<&Strategy>) -> (Option<Duration>, Du
     (Some(known).filter(|known| !missing || !known.is_zero()), weight)
 }
 
-/// Whether what a provider says about its hops is the same for every instance: no condition looks at one.
-pub(super) fn same_for_all(provider: &Provider) -> bool {
+/// What of an instance the conditions on a provider's hops look at: instances that agree in it have the same ways.
+pub(super) fn looked_at(provider: &Provider) -> Used {
     let whens = provider.routes.iter().filter_map(|route| route.when.as_ref());
     let blocks = provider.blocked.iter().filter_map(|block| block.when.as_ref());
     let rules = provider.risks.iter().map(|risk| &risk.rule);
-    !Used::of(whens.chain(blocks).chain(rules)).reaches(&["self", "fact", "instance", "host", "backup"], provider)
+    Used::of(whens.chain(blocks).chain(rules)).expanded(provider).only(&["self", "fact", "instance", "host", "backup"])
 }

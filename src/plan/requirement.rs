@@ -176,7 +176,7 @@ impl Requirements {
             let bounds = self.bounds(&addr, version_of);
             let now = current(&addr);
             let suits = |version: &Version| {
-                self.of(&addr).filter(|skew| skew.applies(version)).all(|skew| can_be(skew, estate, catalogues, &settled))
+                self.of(&addr).filter(|skew| skew.applies(version)).all(|skew| can_be(skew, estate, catalogues, &settled, &current))
             };
             let resolved = catalogue.resolve(&instance.version, now.as_ref(), &bounds, upgrade).map(|resolved| {
                 let older = || {
@@ -232,6 +232,7 @@ fn can_be(
     estate: &Estate,
     catalogues: &BTreeMap<ProviderName, Catalogue<'_>>,
     settled: &BTreeMap<InstanceAddr, Result<Resolved, Vec<String>>>,
+    current: &dyn Fn(&InstanceAddr) -> Option<Version>,
 ) -> bool {
     match settled.get(&skew.on) {
         Some(Ok(resolved)) => return skew.version.matches(&resolved.version),
@@ -243,7 +244,10 @@ fn can_be(
     let Ok(wanted) = VersionReq::parse(&on.version, &catalogue.provider().scheme) else { return false };
     match wanted.is_exact() {
         Some(exact) => skew.version.matches(exact),
-        None => catalogue.candidates(&wanted).any(|version| skew.version.matches(version)),
+        None => {
+            let stays = current(&skew.on).is_some_and(|now| wanted.matches(&now) && skew.version.matches(&now));
+            stays || catalogue.candidates(&wanted).any(|version| skew.version.matches(version))
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! group where it neither starts nor ends in it and a version of the group lies strictly between: a known release, or a version
 //! that the constraint names, so that a stop counts even where the catalogue has no release for it.
 
-use super::catalogue::Catalogue;
-use crate::model::provider::RequiredStop;
+use crate::model::provider::{Provider, RequiredStop};
+use crate::model::release::Release;
 use crate::model::version::{Version, VersionReq};
 
 /// The stops of a provider, prepared for many questions.
@@ -21,12 +21,12 @@ struct Group<'a> {
 }
 
 impl<'a> Stops<'a> {
-    /// Prepares the stops of a catalogue's provider.
-    pub(crate) fn new(catalogue: &Catalogue<'a>) -> Self {
+    /// Prepares the stops of a provider whose catalogue has these releases.
+    pub(super) fn new(provider: &'a Provider, releases: &[&'a Release]) -> Self {
         let mut groups = Vec::new();
-        for stop in &catalogue.provider().required_stops {
+        for stop in &provider.required_stops {
             for versions in stop.version.alternatives() {
-                let fitting = catalogue.releases().map(|release| &release.version).filter(|version| versions.matches(version));
+                let fitting = releases.iter().map(|release| &release.version).filter(|version| versions.matches(version));
                 let mut known: Vec<Version> = fitting.chain(versions.named()).cloned().collect();
                 known.sort();
                 known.dedup();

@@ -6,7 +6,7 @@
 
 #[cfg(test)]
 mod contract;
-mod durable;
+pub(crate) mod durable;
 pub mod local;
 #[cfg(test)]
 mod local_tests;

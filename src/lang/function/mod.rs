@@ -13,6 +13,8 @@ mod decode;
 mod digest;
 mod encode;
 mod encoding;
+#[cfg(test)]
+mod example_tests;
 mod filesystem;
 mod format;
 mod format_number;

@@ -304,7 +304,3 @@ fn unknown<'n>(root: &str, name: &str, provider: &Provider, names: impl Iterator
         nearest(name, names.map(|known| &**known)).map(|near| format!("; did you mean `{root}.{near}`?")).unwrap_or_default();
     format!("the provider {} has no `{root}.{name}`{hint}", provider.name)
 }
-
-#[cfg(test)]
-#[path = "scope_tests.rs"]
-mod tests;

@@ -66,23 +66,34 @@ impl Used {
         }
     }
 
-    /// Whether a root is used, directly or through the provider's locals.
-    pub(crate) fn reaches(&self, roots: &[&str], provider: &Provider) -> bool {
-        let mut seen = BTreeSet::new();
-        self.reaches_unseen(roots, provider, &mut seen)
+    /// What is used once locals are looked through; `local` itself is not in it any more.
+    pub(crate) fn expanded(&self, provider: &Provider) -> Self {
+        let mut all = self.clone();
+        let mut waiting = all.names("local", &provider.locals);
+        let mut seen: BTreeSet<Arc<str>> = waiting.iter().cloned().collect();
+        while let Some(name) = waiting.pop() {
+            let Some(expr) = provider.locals.get(&name) else { continue };
+            let inner = Self::of([expr]);
+            waiting.extend(inner.names("local", &provider.locals).into_iter().filter(|name| seen.insert(Arc::clone(name))));
+            all.merge(inner);
+        }
+        all.roots.remove("local");
+        all
     }
 
-    fn reaches_unseen(&self, roots: &[&str], provider: &Provider, seen: &mut BTreeSet<Arc<str>>) -> bool {
-        if roots.iter().any(|root| self.roots.contains_key(*root)) {
-            return true;
-        }
-        let Some(names) = self.roots.get("local") else { return false };
-        let fresh: Vec<&Expr> = provider
-            .locals
-            .iter()
-            .filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(*name)) && seen.insert(Arc::clone(name)))
-            .map(|(_, expr)| expr)
-            .collect();
-        !fresh.is_empty() && Self::of(fresh).reaches_unseen(roots, provider, seen)
+    /// Only these roots of it.
+    pub(crate) fn only(mut self, roots: &[&str]) -> Self {
+        self.roots.retain(|root, _| roots.contains(&&**root));
+        self
+    }
+
+    /// Whether a root is used.
+    pub(crate) fn has(&self, root: &str) -> bool {
+        self.roots.contains_key(root)
+    }
+
+    /// Whether nothing is used.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.roots.is_empty()
     }
 }
