@@ -3,6 +3,7 @@
 pub mod call;
 mod documents;
 pub mod driver;
+pub mod duration;
 pub mod estate;
 pub mod inventory;
 pub mod name;
