@@ -285,6 +285,7 @@ async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     if Path::new(&to).starts_with(&from) {
         return Err(args.invalid("`path` lies in `source`: it would be copied into itself"));
     }
+    let whole = makes_way(args, ctx, kind, &to).await?;
     let temporary = aside(ctx, &to, "copy");
     ctx.host.remove(Path::new(&temporary), true).await?;
     // -T: never into a directory that is there; the paths are absolute, so none is an option.
@@ -304,7 +305,7 @@ async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
         let _ = ctx.host.remove(Path::new(&temporary), true).await;
         return Err(failure);
     }
-    let saved = replace(args, ctx, kind, &to).await?;
+    let saved = make_way(args, ctx, whole, &to).await?;
     ctx.host.rename(Path::new(&temporary), Path::new(&to)).await?;
     Ok(changed(&to, true, saved))
 }
@@ -321,23 +322,26 @@ async fn moved(ctx: &Context, args: &Args<'_>, from: &str, to: &str) -> Result<V
         return Ok(changed(to, false, Some(saved)));
     }
     let kind = needed(ctx, from).await?;
-    let saved = replace(args, ctx, kind, to).await?;
+    let whole = makes_way(args, ctx, kind, to).await?;
+    let saved = make_way(args, ctx, whole, to).await?;
     ctx.host.rename(Path::new(from), Path::new(to)).await?;
     Ok(changed(to, true, saved))
 }
 
-/// Makes room for what comes: keeps what is there, or refuses.
-async fn replace(args: &Args<'_>, ctx: &Context, coming: Kind, to: &str) -> Result<Option<String>, Failure> {
+/// Whether what is at a place has to be moved aside whole for what comes; or a refusal.
+async fn makes_way(args: &Args<'_>, ctx: &Context, coming: Kind, to: &str) -> Result<bool, Failure> {
     let there = ctx.host.stat(Path::new(to), false).await?;
-    let directory = there.as_ref().is_some_and(|stat| stat.kind == Kind::Directory);
-    if directory || (there.is_some() && coming == Kind::Directory) {
-        if args.truth("keep")? != Some(true) {
-            return Err(Failure::new(FailureKind::Failed, format!("`{to}` is there already"))
-                .help("remove it in a step of its own, or write `keep = true` to have it moved aside"));
-        }
-        return Ok(Some(keep(ctx, to, true).await?));
+    let whole = there.is_some_and(|stat| stat.kind == Kind::Directory || coming == Kind::Directory);
+    if whole && args.truth("keep")? != Some(true) {
+        return Err(Failure::new(FailureKind::Failed, format!("`{to}` is there already"))
+            .help("remove it in a step of its own, or write `keep = true` to have it moved aside"));
     }
-    Ok(if args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, to, false).await?) } else { None })
+    Ok(whole)
+}
+
+/// Keeps what is at a place, as far as wanted.
+async fn make_way(args: &Args<'_>, ctx: &Context, whole: bool, to: &str) -> Result<Option<String>, Failure> {
+    Ok(if whole || args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, to, whole).await?) } else { None })
 }
 
 async fn symlink(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {

@@ -34,7 +34,7 @@ const SCHEMA: DriverSchema = DriverSchema {
             name: "values",
             ty: "map(any)",
             required: false,
-            summary: "What the document can use, by name. A name that is not there is an error. Blocks take no line of their own (`trim_blocks`, `lstrip_blocks`); nothing is escaped; the filter `sh` quotes for a shell, `tojson` for JSON and YAML.",
+            summary: "What the document can use, by name. A name that is not there is an error. Blocks take no line of their own (`trim_blocks`, `lstrip_blocks`); a bool is written `true` or `false`, a null is an error; nothing is escaped; the filter `sh` quotes for a shell, `tojson` for JSON and YAML.",
         },
         ArgSchema { name: "mode", ty: "string", required: false, summary: "As in `file`." },
         ArgSchema { name: "owner", ty: "string", required: false, summary: "As in `file`." },
@@ -130,6 +130,15 @@ fn render(source: &str, values: &Value, files: &BTreeMap<Arc<str>, Arc<[u8]>>) -
     let mut syntax = environment.syntax().to_builder();
     let syntax = syntax.keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.map_err(|error| invalid(explained(&error)))?);
+    environment.set_formatter(|out, state, value| match value.kind() {
+        // Configuration files know `true`, not Python's `True`; and a null in one is always a mistake.
+        minijinja::value::ValueKind::Bool => write!(out, "{}", value.is_true()).map_err(minijinja::Error::from),
+        minijinja::value::ValueKind::None => Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            "null cannot be written: give it a text, or leave it out with `if`",
+        )),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     environment.add_filter("sh", |text: String| shell_quoted(&text));
     environment.add_filter("tojson", |value: minijinja::Value| {
         serde_json::to_string(&value).map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
@@ -257,6 +266,12 @@ mod tests {
     fn a_name_that_is_not_there_is_an_error_at_its_line() {
         let error = with(&[("conf.j2", "ok\n{{ o.misssing }}")], json!({"o": {}})).unwrap_err();
         assert!(error.message.contains("`conf.j2`, line 2: undefined value"), "{error}");
+    }
+
+    #[test]
+    fn a_null_is_not_written() {
+        assert!(with(&[("a", "{{ x }}")], json!({"x": null})).unwrap_err().message.contains("null cannot be written"));
+        assert_eq!(with(&[("a", "{% if x is none %}none{% endif %}")], json!({"x": null})).unwrap(), "none");
     }
 
     #[test]

@@ -77,9 +77,8 @@ pub(super) fn state_and_start(stat: &str) -> Option<(char, u64)> {
 
 /// Whether anybody but zombies is in the process group.
 async fn group_lives(ctx: &Context, group: i32) -> Result<bool, Failure> {
-    // A zombie answers `kill -0` too, so the states are read.
-    const SCRIPT: &str = r#"kill -0 -- "-$1" 2>/dev/null || exit 1
-for stat in /proc/[0-9]*/stat; do
+    // A zombie answers `kill -0` too, so the states are read instead.
+    const SCRIPT: &str = r#"for stat in /proc/[0-9]*/stat; do
     read -r line 2>/dev/null < "$stat" || continue
     set -f; set -- "$1" ${line##*) }; set +f
     [ "$4" = "$1" ] && [ "$2" != Z ] && exit 0

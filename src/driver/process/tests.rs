@@ -42,7 +42,7 @@ impl Drop for World {
         let Ok(record) = serde_json::from_slice::<Record>(&text) else { return };
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", record.pid)).unwrap_or_default();
         let ours = record.pid > 1 && identity::state_and_start(&stat).is_some_and(|(_, start)| start == record.start);
-        if let (true, Some(pid)) = (ours, rustix::process::Pid::from_raw(record.pid)) {
+        if ours && let Some(pid) = rustix::process::Pid::from_raw(record.pid) {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
     }
@@ -110,6 +110,7 @@ async fn a_pid_that_another_process_has_now_is_never_signalled() {
     world.stop().await;
     // Same boot, same pid, another start: the pid was given to somebody else.
     record.pid = bystander.id() as i32;
+    record.start += 1_000_000;
     std::fs::write(world.path("pid"), serde_json::to_vec(&record).unwrap()).unwrap();
     assert!(!flag(&world.stop().await, "changed"));
     // Another boot.
