@@ -17,10 +17,12 @@ pub(crate) mod direct;
 pub(crate) mod local;
 pub(crate) mod local_file;
 pub(crate) mod privilege;
+mod ssh;
 
 pub use capture::Captured;
 pub(crate) use capture::{Lines, Tail};
 pub use local::{Local, SUPERVISE};
+pub use ssh::Ssh;
 
 /// How much of each output stream is kept where a command does not say: the last mebibyte.
 pub const KEEP: usize = 1024 * 1024;

@@ -31,7 +31,7 @@ pub use args::Args;
 pub use disk_space::DiskSpace;
 pub use exec::Exec;
 pub use file::File;
-pub use host::{Command, Host, Local, Output};
+pub use host::{Command, Host, Local, Output, Ssh};
 pub use manual::{Confirmation, Manual};
 pub use process::Process;
 pub use supervisor::supervise_main;
