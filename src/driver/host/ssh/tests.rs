@@ -44,9 +44,10 @@ impl Server {
         let host = std::fs::read_to_string(path("host.pub")).unwrap();
         std::fs::write(path("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\n",
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_STATE_HOME={}\n",
             path("host"),
-            path("authorized")
+            path("authorized"),
+            path("state")
         );
         std::fs::write(path("config"), config).unwrap();
         let child = std::process::Command::new(sshd).args(["-D", "-f", &path("config")]).stderr(Stdio::null()).spawn().unwrap();
@@ -250,6 +251,8 @@ async fn a_supervised_command_there_is_found_again_and_run_once() {
     }
     assert!(matches!(second.host.recover(&run).await.unwrap(), Recovered::Finished(_)));
     assert_eq!(second.run(&command).await.unwrap().ended, Ended::Code(5));
+    // Nothing of it stays there.
+    assert_eq!(std::fs::read_dir(server.dir.path().join("state/windlass")).unwrap().count(), 0);
     assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\n");
 }
 
