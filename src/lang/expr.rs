@@ -227,23 +227,3 @@ impl<'de> Deserialize<'de> for Expr {
         })
     }
 }
-
-impl PartialEq for Expr {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl serde::Serialize for Expr {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.text())
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Expr {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text)
-            .map_err(|problems| serde::de::Error::custom(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
-    }
-}
