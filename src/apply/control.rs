@@ -49,6 +49,11 @@ impl Control {
         self.terminate.cancelled().await;
     }
 
+    /// A control that this one also controls, and that can be stopped without stopping this one.
+    pub(super) fn below(&self) -> Self {
+        Self { stop: self.stop.child_token(), terminate: self.terminate.child_token() }
+    }
+
     /// Cancelled when asked to stop at once: for drivers.
     pub(super) fn token(&self) -> CancellationToken {
         self.terminate.child_token()

@@ -93,11 +93,6 @@ impl Graph {
         self.environment_of[action.change as usize] as usize
     }
 
-    /// Number of the environment of a change.
-    pub(super) fn environment_of_change(&self, change: usize) -> usize {
-        self.environment_of[change] as usize
-    }
-
     /// Number of the host of an action's change; `None`: this machine.
     pub(super) fn host(&self, action: &Action) -> Option<u32> {
         self.host_of[action.change as usize]

@@ -69,7 +69,7 @@ impl ActionState {
             (S::Running, Step::Fail(Forward)) => S::Failed,
             (S::Running, Step::Hold(Forward)) => S::Held,
             (S::Succeeded | S::Failed | S::Held | S::UndoHeld, Step::Begin(Undo)) => S::Undoing,
-            (S::Undoing, Step::Withdraw(Undo)) => S::UndoHeld,
+            (S::Undoing, Step::Withdraw(Undo)) => S::Held,
             // Where there is nothing to call, it ends without having begun.
             (S::Undoing | S::Succeeded | S::Failed | S::Held, Step::Succeed(Undo)) => S::Undone,
             (S::Undoing, Step::Fail(Undo) | Step::Hold(Undo)) => S::UndoHeld,
@@ -81,10 +81,31 @@ impl ActionState {
         })
     }
 
+    /// Whether it needs a person, or failed.
+    #[must_use]
+    pub fn is_stuck(self) -> bool {
+        matches!(self, Self::Failed | Self::Held | Self::UndoHeld)
+    }
+
     /// Whether something of it may be there: it was begun and not reversed.
     #[must_use]
     pub fn has_effect(self) -> bool {
         !matches!(self, Self::Planned | Self::Undone)
+    }
+}
+
+impl std::fmt::Display for ActionState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+            Self::UndoHeld => "held while it was undone",
+        })
     }
 }
 

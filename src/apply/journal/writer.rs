@@ -73,6 +73,12 @@ impl Writer {
         sequence
     }
 
+    /// Number of the last entry appended.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        lock(&self.gathered.batch).last
+    }
+
     /// Watches how far it is durable.
     #[must_use]
     pub fn durable(&self) -> watch::Receiver<Durable> {
