@@ -40,7 +40,15 @@ pub(super) struct Written {
 
 impl Delivery {
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, leases: BTreeMap<EnvironmentName, Lease>) -> Self {
-        Self { store, clock, leases, dirty: BTreeSet::new(), in_flight: JoinSet::new(), flying: BTreeSet::new(), staged: Vec::new() }
+        Self {
+            store,
+            clock,
+            leases,
+            dirty: BTreeSet::new(),
+            in_flight: JoinSet::new(),
+            flying: BTreeSet::new(),
+            staged: Vec::new(),
+        }
     }
 
     /// Takes in that a lockfile has changed; answers whether it is the first change since the last write.

@@ -12,6 +12,7 @@ use tokio::task::{self, JoinError, JoinSet};
 use super::clock::between;
 use super::delivery::{Delivery, GATHER, Written};
 use super::event::{Direction, Ending, EventKind};
+use super::folder;
 use super::graph::Graph;
 use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
 use super::journal::{self, Durable, Entry, Segment, Word, Writer};
@@ -23,7 +24,6 @@ use super::scheduler::Scheduler;
 use super::scope::Scopes;
 use super::secret::{collect, redacted};
 use super::voice::Voice;
-use super::folder;
 use crate::driver::{FailureKind, Redactor};
 use crate::lang::Value;
 use crate::lock::Lock;
@@ -123,7 +123,13 @@ pub(super) struct Given {
 
 impl Dispatcher {
     /// Opens the journal and announces the run in the history.
-    pub(super) async fn open(plan: Arc<Plan>, graph: Graph, progress: Progress, args: RunArgs, opening: Opening) -> Result<Self, Diagnostics> {
+    pub(super) async fn open(
+        plan: Arc<Plan>,
+        graph: Graph,
+        progress: Progress,
+        args: RunArgs,
+        opening: Opening,
+    ) -> Result<Self, Diagnostics> {
         let RunArgs {
             run,
             dir,
@@ -163,7 +169,16 @@ impl Dispatcher {
             books: Books::new(plan.changes.len(), base, locks),
             delivery: Delivery::new(Arc::clone(&store), Arc::clone(&clock), leases),
             args: Given { run, who, operation, digest, store, instances, providers },
-            around: Arc::new(Surroundings { plan: Arc::clone(&plan), drivers, hosts, observer, clock, control: control.below(), voice, dir }),
+            around: Arc::new(Surroundings {
+                plan: Arc::clone(&plan),
+                drivers,
+                hosts,
+                observer,
+                clock,
+                control: control.below(),
+                voice,
+                dir,
+            }),
             plan,
             graph,
             progress,
@@ -324,7 +339,10 @@ impl Dispatcher {
                 let Some((index, direction)) = self.running.remove(&error.id()) else { return };
                 let outcome = match error.try_into_panic() {
                     Ok(panic) => {
-                        let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+                        let said = panic
+                            .downcast_ref::<&str>()
+                            .map(ToString::to_string)
+                            .or_else(|| panic.downcast_ref::<String>().cloned());
                         let said = self.redact.apply(&said.unwrap_or_default()).into_owned();
                         let message = format!("the driver panicked: {said}");
                         let help = Some("this is a defect of Windlass: please report it".to_owned());
@@ -439,7 +457,8 @@ impl Dispatcher {
                 self.books.written(&environment, serial);
             }
             Err(error @ crate::state::StateError::Unreachable { .. }) => {
-                let message = format!("the lockfile of environment `{environment}` could not be written and will be tried again: {error}");
+                let message =
+                    format!("the lockfile of environment `{environment}` could not be written and will be tried again: {error}");
                 self.around.voice.warn(&message);
                 self.last_failure = Some(message);
             }

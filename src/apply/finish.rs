@@ -181,7 +181,8 @@ impl Dispatcher {
     fn moves(&self, running: bool) -> Vec<Move> {
         let moved = |(number, change): (usize, &Change)| {
             let infos = self.graph.hops_of(number);
-            let begun = infos.iter().flat_map(|hop| &hop.actions).any(|action| self.progress.state(*action) != ActionState::Planned);
+            let begun =
+                infos.iter().flat_map(|hop| &hop.actions).any(|action| self.progress.state(*action) != ActionState::Planned);
             let nothing_to_do = infos.iter().all(|hop| hop.actions.is_empty());
             (begun || running || nothing_to_do).then(|| Move {
                 instance: change.instance.clone(),
@@ -209,7 +210,10 @@ impl Dispatcher {
             moves: self.moves(outcome == Outcome::Running),
             plan: self.args.digest.clone(),
             downtime_seconds: self.progress.downtime(now).as_secs(),
-            durations: durations.iter().map(|(step, (seconds, count))| (step.clone(), seconds / f64::from((*count).max(1)))).collect(),
+            durations: durations
+                .iter()
+                .map(|(step, (seconds, count))| (step.clone(), seconds / f64::from((*count).max(1))))
+                .collect(),
         }
     }
 
@@ -217,8 +221,17 @@ impl Dispatcher {
     fn problems(&self) -> Diagnostics {
         let mut problems = Diagnostics::new();
         for (index, (kind, message)) in &self.progress.reasons {
-            if self.progress.state(*index).is_stuck() {
-                problems.push(self.stuck(*index, *kind, message));
+            match self.progress.state(*index) {
+                state if state.is_stuck() && !(self.progress.untouched[*index as usize] && self.was_undoing(*index)) => {
+                    problems.push(self.stuck(*index, *kind, message));
+                }
+                ActionState::Undone | ActionState::Failed => {
+                    let id = &self.plan.actions[*index as usize].id;
+                    let detail = format!("`{id}`: {message}");
+                    let help = "what was done was undone: repair the cause and plan again";
+                    problems.push(Diagnostic::error("an action failed").fault(Fault::Platform).detail(detail).help(help));
+                }
+                _ => {}
             }
         }
         let mut kept: BTreeMap<u32, u32> = BTreeMap::new();
@@ -234,6 +247,11 @@ impl Dispatcher {
         }
         self.warn_of_downtime(&mut problems);
         problems
+    }
+
+    fn was_undoing(&self, index: u32) -> bool {
+        let environment = self.graph.environment(&self.plan.actions[index as usize]);
+        self.progress.undoing.contains_key(&self.graph.environments[environment])
     }
 
     fn stuck(&self, index: u32, kind: FailureKind, message: &str) -> Diagnostic {
@@ -254,7 +272,8 @@ impl Dispatcher {
     fn left_behind(&self, number: usize, count: u32) -> Diagnostic {
         let change = &self.plan.changes[number];
         let hops = self.graph.hops_of(number);
-        let first = hops.first().map_or(0, |hop| self.graph.hop(&self.plan.actions[hop.actions.first().copied().unwrap_or(0) as usize]));
+        let first =
+            hops.first().map_or(0, |hop| self.graph.hop(&self.plan.actions[hop.actions.first().copied().unwrap_or(0) as usize]));
         let is_past = (first..first + hops.len()).any(|hop| self.progress.is_past_return(&self.graph, hop));
         let why = if is_past { "it is past its point of no return" } else { "something that stays needs it" };
         let entry = self.books.lock(&change.environment).and_then(|lock| lock.instances.get(&change.instance));
@@ -286,6 +305,7 @@ fn sentence(outcome: Outcome, problems: &Diagnostics) -> Option<String> {
     match outcome {
         Outcome::Succeeded => None,
         Outcome::Stopped => Some("stopped on request".to_owned()),
+        Outcome::RolledBack if problems.is_empty() => Some("rolled back on request".to_owned()),
         _ => problems.iter().next().map(|problem| format!("{}: {}", problem.summary, problem.detail)),
     }
 }

@@ -29,7 +29,10 @@ pub(super) fn check_base(plan: &Plan, args: &RunArgs) -> Result<(), Diagnostics>
         let what = if lock.serial != base.serial {
             format!("the lockfile of environment `{environment}` has moved: serial {}, planned for {}", lock.serial, base.serial)
         } else if lock.lineage != base.lineage && lock.serial != 0 {
-            format!("the lockfile of environment `{environment}` is another one: lineage {}, planned for {}", lock.lineage, base.lineage)
+            format!(
+                "the lockfile of environment `{environment}` is another one: lineage {}, planned for {}",
+                lock.lineage, base.lineage
+            )
         } else {
             return None;
         };

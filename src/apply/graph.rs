@@ -61,7 +61,8 @@ impl Graph {
         }
         number(environments.values_mut());
         number(hosts.values_mut());
-        let environment_of = plan.changes.iter().map(|change| environments.get(&change.environment).copied().unwrap_or(0)).collect();
+        let environment_of =
+            plan.changes.iter().map(|change| environments.get(&change.environment).copied().unwrap_or(0)).collect();
         let host_of = plan.changes.iter().map(|change| change.host.as_ref().and_then(|host| hosts.get(host).copied())).collect();
         let (first_hop, mut hops) = hops(plan);
         let mut counts = vec![0u32; plan.actions.len() + 1];

@@ -324,7 +324,8 @@ impl Job {
         let mut scope = self.scope.clone();
         scope.set("error", Value::Object(error.into()));
         // An expression that cannot be evaluated (this failure has no exit code) does not tolerate.
-        let tolerates = |expr: &crate::lang::Expr| expr.eval(&scope, &self.env()).is_ok_and(|value| value.unmark().0.as_bool() == Some(true));
+        let tolerates =
+            |expr: &crate::lang::Expr| expr.eval(&scope, &self.env()).is_ok_and(|value| value.unmark().0.as_bool() == Some(true));
         action.tolerate.iter().any(tolerates).then(|| Told::Ended {
             ending: Ending::Tolerated { message: self.redact.apply(&failure.message).into_owned() },
             kind: None,
@@ -338,7 +339,10 @@ impl Job {
             FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
             FailureKind::Invalid | FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => {}
         }
-        if self.direction == Direction::Undo && self.mode == Mode::Incomplete && matches!(self.check(action, change, voice).await, Answer::NotDone) {
+        if self.direction == Direction::Undo
+            && self.mode == Mode::Incomplete
+            && matches!(self.check(action, change, voice).await, Answer::NotDone)
+        {
             let message = format!("there was nothing to undo: {message}");
             return Told::Ended { ending: Ending::Tolerated { message }, kind: None, result: Value::Null };
         }
@@ -369,8 +373,9 @@ impl Job {
 
     fn make_folder(&self, action: &Action, number: u32) -> Result<PathBuf, Failure> {
         let folder = self.folder(action, number);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::new(FailureKind::Failed, format!("the folder {} cannot be made: {error}", folder.display())))?;
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            Failure::new(FailureKind::Failed, format!("the folder {} cannot be made: {error}", folder.display()))
+        })?;
         Ok(folder)
     }
 

@@ -120,7 +120,7 @@ pub struct Progress {
     pub times: Vec<Option<Timestamp>>,
     /// By action: it failed before anything was called, so nothing of it is there.
     pub untouched: Vec<bool>,
-    /// Why an action failed or is held.
+    /// Why an action failed or is held; stays when it is undone after that.
     pub reasons: BTreeMap<u32, (FailureKind, String)>,
     /// Environments in which it was decided to undo, with the failure that is the cause.
     pub undoing: BTreeMap<EnvironmentName, Option<ActionId>>,
@@ -166,11 +166,20 @@ impl Progress {
     }
 
     /// Takes in that an action is about to begin.
-    pub(super) fn begin(&mut self, plan: &Plan, graph: &Graph, action: u32, direction: Direction, at: Timestamp) -> Result<(), String> {
+    pub(super) fn begin(
+        &mut self,
+        plan: &Plan,
+        graph: &Graph,
+        action: u32,
+        direction: Direction,
+        at: Timestamp,
+    ) -> Result<(), String> {
         self.step(plan, action, Step::Begin(direction))?;
-        self.untouched[action as usize] = false;
         self.times[action as usize] = Some(at);
-        self.reasons.remove(&action);
+        if direction == Direction::Forward {
+            self.reasons.remove(&action);
+            self.untouched[action as usize] = false;
+        }
         self.account(plan, graph, action, at);
         Ok(())
     }
@@ -196,7 +205,9 @@ impl Progress {
         self.times[place] = Some(at);
         match (direction, reason) {
             (_, Some(message)) => {
-                self.untouched[place] = direction == Direction::Forward && kind == FailureKind::Invalid;
+                if direction == Direction::Forward {
+                    self.untouched[place] = kind == FailureKind::Invalid;
+                }
                 self.reasons.insert(action, (kind, message.clone()));
             }
             (Direction::Forward, None) => self.results[place] = result,
@@ -273,7 +284,10 @@ impl Progress {
     /// Downtime of all instances in all, also of those that are still down at `now`.
     #[must_use]
     pub fn downtime(&self, now: Timestamp) -> std::time::Duration {
-        self.down.iter().map(|down| down.total + down.since.map_or_else(Default::default, |since| super::clock::between(since, now))).sum()
+        self.down
+            .iter()
+            .map(|down| down.total + down.since.map_or_else(Default::default, |since| super::clock::between(since, now)))
+            .sum()
     }
 
     fn step(&mut self, plan: &Plan, action: u32, step: Step) -> Result<(), String> {

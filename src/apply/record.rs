@@ -127,7 +127,8 @@ impl Books {
             entry.follow_ups.retain(|owed| Some(&owed.version) != hop.from.as_ref());
         } else {
             let irreversible = info.point_of_no_return.and_then(|action| sources.plan.actions.get(action as usize));
-            let irreversible = irreversible.map(|action| action.kind.step().map_or_else(|| action.id.to_string(), ToString::to_string));
+            let irreversible =
+                irreversible.map(|action| action.kind.step().map_or_else(|| action.id.to_string(), ToString::to_string));
             if irreversible.is_some() {
                 // What lies beneath cannot be reached any more by undoing.
                 entry.hops.clear();
@@ -157,7 +158,14 @@ impl Books {
     }
 
     /// The entry with the change's version and settings, on top of what was there.
-    fn content(&self, sources: Sources<'_>, change: &Change, version: Option<Arc<str>>, entry: Option<Locked>, facts: Option<&Object>) -> Locked {
+    fn content(
+        &self,
+        sources: Sources<'_>,
+        change: &Change,
+        version: Option<Arc<str>>,
+        entry: Option<Locked>,
+        facts: Option<&Object>,
+    ) -> Locked {
         let (hops, backups, follow_ups, observed, depends_on) = match entry {
             Some(entry) => (entry.hops, entry.backups, entry.follow_ups, entry.observed, entry.depends_on),
             None => Default::default(),
@@ -322,7 +330,9 @@ fn reduce(scope: &Object, used: &Used) -> Object {
     for (root, names) in used {
         let Some(value) = scope.get(root) else { continue };
         let value = match value.as_object() {
-            Some(attributes) if !names.is_empty() => Value::object(names.iter().filter_map(|name| Some((name, attributes.get(name)?.clone())))),
+            Some(attributes) if !names.is_empty() => {
+                Value::object(names.iter().filter_map(|name| Some((name, attributes.get(name)?.clone()))))
+            }
             _ => value.clone(),
         };
         reduced.insert(Arc::clone(root), value);

@@ -26,7 +26,14 @@ struct HopScope {
 
 impl Scopes {
     /// The scope of an action's expressions. Steps are put in only as far as the expressions name them.
-    pub(super) fn of(&mut self, plan: &Plan, graph: &Graph, progress: &Progress, input: Option<&InstanceInput>, action: &Action) -> Vars {
+    pub(super) fn of(
+        &mut self,
+        plan: &Plan,
+        graph: &Graph,
+        progress: &Progress,
+        input: Option<&InstanceInput>,
+        action: &Action,
+    ) -> Vars {
         let number = graph.hop(action);
         let hop = self.hops.entry(number).or_insert_with(|| HopScope::new(plan, graph, number, input));
         let mut scope = Vars((*hop.base).clone());

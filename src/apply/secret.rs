@@ -10,9 +10,9 @@ use crate::lang::{Object, Value};
 pub(super) fn inject(planned: &Value, content: &Value) -> Value {
     match (planned, content) {
         (Value::Sensitive(inner), content) if matches!(**inner, Value::Unknown) => content.clone().sensitive(),
-        (Value::Object(planned), Value::Object(content)) => {
-            Value::object(planned.iter().map(|(name, value)| (name, content.get(name).map_or_else(|| value.clone(), |new| inject(value, new)))))
-        }
+        (Value::Object(planned), Value::Object(content)) => Value::object(
+            planned.iter().map(|(name, value)| (name, content.get(name).map_or_else(|| value.clone(), |new| inject(value, new)))),
+        ),
         (Value::List(planned), Value::List(content)) if planned.len() == content.len() => {
             Value::list(planned.iter().zip(content.iter()).map(|(value, new)| inject(value, new)))
         }
@@ -62,11 +62,13 @@ fn collect_all(value: &Value, secrets: &mut BTreeSet<String>) {
 pub(super) fn redacted(value: &Value, redact: &Redactor) -> Value {
     match value {
         Value::String(text) if matches!(redact.apply(text), std::borrow::Cow::Owned(_)) => Value::Unknown.sensitive(),
-        Value::Number(number) if matches!(redact.apply(&number.to_string()), std::borrow::Cow::Owned(_)) => Value::Unknown.sensitive(),
+        Value::Number(number) if matches!(redact.apply(&number.to_string()), std::borrow::Cow::Owned(_)) => {
+            Value::Unknown.sensitive()
+        }
         Value::List(items) => Value::list(items.iter().map(|item| redacted(item, redact))),
-        Value::Object(attributes) => Value::object(
-            attributes.iter().map(|(name, value)| (redact.apply(name).into_owned(), redacted(value, redact))),
-        ),
+        Value::Object(attributes) => {
+            Value::object(attributes.iter().map(|(name, value)| (redact.apply(name).into_owned(), redacted(value, redact))))
+        }
         Value::Sensitive(_) => Value::Unknown.sensitive(),
         plain => plain.clone(),
     }
@@ -104,9 +106,13 @@ mod tests {
     #[test]
     fn a_text_with_a_secret_is_written_as_a_mark() {
         let mut secrets = BTreeSet::new();
-        collect(&Value::object([("a", Value::object([("b", "hunter22".into())]).sensitive()), ("c", "public".into())]), &mut secrets);
+        collect(
+            &Value::object([("a", Value::object([("b", "hunter22".into())]).sensitive()), ("c", "public".into())]),
+            &mut secrets,
+        );
         let redact = Redactor::new(secrets);
-        let result = Value::object([("stdout", "x hunter22 y".into()), ("hunter22", "public".into()), ("list", Value::list([marked("z")]))]);
+        let result =
+            Value::object([("stdout", "x hunter22 y".into()), ("hunter22", "public".into()), ("list", Value::list([marked("z")]))]);
         let written = serde_json::to_string(&redacted(&result, &redact)).unwrap();
         assert_eq!(written, r#"{"(sensitive)":"public","list":[{"$sensitive":true}],"stdout":{"$sensitive":true}}"#);
     }

@@ -19,7 +19,8 @@ impl Dispatcher {
     /// Takes up the run where its journal ends: at the beginning, or after whatever happened to earlier processes.
     pub(super) fn begin_run(&mut self, words: Vec<(u32, Word)>) {
         let plan = Arc::clone(&self.plan);
-        let done = self.progress.states.iter().filter(|state| matches!(state, ActionState::Succeeded | ActionState::Undone)).count();
+        let done =
+            self.progress.states.iter().filter(|state| matches!(state, ActionState::Succeeded | ActionState::Undone)).count();
         let (run, actions) = (self.args.run.clone(), plan.actions.len());
         self.around.voice.say(EventKind::RunBegan { run, actions, done });
         let decided = self.take_words(words);
@@ -80,7 +81,8 @@ impl Dispatcher {
             // A person's word lets what is past its point of no return go on; the rest was undone.
             return decided.map_or(Phase::Undoing, |because| Phase::Draining { because });
         }
-        let failed = (0..narrow(plan.actions.len())).find(|index| here(index) && self.progress.state(*index) == ActionState::Failed);
+        let failed =
+            (0..narrow(plan.actions.len())).find(|index| here(index) && self.progress.state(*index) == ActionState::Failed);
         match (failed, self.rules[environment].on_failure) {
             (Some(because), OnFailure::Rollback) => Phase::Draining { because },
             _ => Phase::Forward,

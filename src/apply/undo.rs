@@ -29,7 +29,10 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
         keep[index] |= graph.environment(action) != environment
             || past[graph.hop(action)]
             || progress.states[index] == ActionState::UndoHeld
-            || matches!((&action.kind, &action.undo), (ActionKind::Step { .. } | ActionKind::Revert { .. }, ActionUndo::Irreversible));
+            || matches!(
+                (&action.kind, &action.undo),
+                (ActionKind::Step { .. } | ActionKind::Revert { .. }, ActionUndo::Irreversible)
+            );
         if keep[index] {
             for need in &action.needs {
                 keep[*need as usize] = true;

@@ -82,7 +82,11 @@ impl Medium for Segment {
         let roomy = self.make_room(end).is_ok();
         self.file.write_all_at(bytes, self.written)?;
         crash_point!("journal.written");
-        if roomy { self.file.sync_data()? } else { self.file.sync_all()? }
+        if roomy {
+            self.file.sync_data()?
+        } else {
+            self.file.sync_all()?
+        }
         crash_point!("journal.synced");
         self.written = end;
         Ok(())

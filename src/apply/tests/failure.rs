@@ -37,7 +37,9 @@ async fn a_failing_second_node_rolls_back_itself_and_the_first_in_reverse_order(
     assert!(stage.effects().is_empty());
     assert!(stage.recorded("test").is_empty(), "the first node's record was taken back");
     assert!(!calls.iter().any(|call| call.starts_with("n3")));
-    assert!(matches!(stage.ending("fake.n3@2:stop", Direction::Forward), Some(Ending::Skipped { because }) if because.as_str() == "fake.n2@2:start"));
+    assert!(
+        matches!(stage.ending("fake.n3@2:stop", Direction::Forward), Some(Ending::Skipped { because }) if because.as_str() == "fake.n2@2:start")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +110,11 @@ async fn what_is_past_its_point_of_no_return_stays_and_goes_on_and_is_reported()
     // It was not left half-way: its hop went on to the end and is recorded.
     assert_eq!(stage.effects(), ["far.migrate", "far.start", "far.stop"]);
     assert_eq!(stage.recorded("test"), ["fake.far"]);
-    assert!(finished.problems.iter().any(|problem| problem.detail.contains("past its point of no return")), "{:?}", finished.problems);
+    assert!(
+        finished.problems.iter().any(|problem| problem.detail.contains("past its point of no return")),
+        "{:?}",
+        finished.problems
+    );
     assert!(stage.events.lock().unwrap().iter().any(|event| matches!(event, EventKind::PointOfNoReturn { .. })));
 }
 
@@ -270,7 +276,14 @@ async fn stopping_finishes_what_runs_and_can_be_resumed() {
     stage.check(&finished);
     assert_eq!(finished.record.outcome, Outcome::Stopped);
     assert_eq!(stage.calls(), ["db.one"]);
-    assert!(stage.events.lock().unwrap().iter().any(|event| matches!(event, EventKind::Warning { message } if message.contains("downtime"))));
+    assert!(
+        stage
+            .events
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|event| matches!(event, EventKind::Warning { message } if message.contains("downtime")))
+    );
     assert!(finished.record.downtime_seconds >= 9, "{}", finished.record.downtime_seconds);
     stage.control = crate::apply::Control::new();
     let done = stage.resume(&plan, ResumeOptions::default()).await.unwrap();

@@ -126,7 +126,10 @@ async fn a_run_killed_at_any_entry_is_resumed_without_repeating_anything() {
             see_it_through(&stage, &plan, Outcome::Succeeded).await;
             for call in stage.calls() {
                 let repeated = had.contains(&call);
-                assert!(!repeated || call.ends_with("repeatable"), "entry {number}: {call} was done twice (under way: {under_way:?})");
+                assert!(
+                    !repeated || call.ends_with("repeatable"),
+                    "entry {number}: {call} was done twice (under way: {under_way:?})"
+                );
             }
             assert_eq!(stage.effects(), first.effects());
             let versions = |stage: &Stage| stage.store.locks.lock().unwrap()["test"].instances.keys().cloned().collect::<Vec<_>>();

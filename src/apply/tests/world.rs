@@ -169,7 +169,8 @@ impl Store for Memory {
         if *self.fenced.lock().unwrap() {
             return Err(StateError::Fenced(environment));
         }
-        let unreachable = || StateError::Unreachable { place: "memory".to_owned(), action: "written", why: "it is away".to_owned() };
+        let unreachable =
+            || StateError::Unreachable { place: "memory".to_owned(), action: "written", why: "it is away".to_owned() };
         {
             let mut failures = self.unreachable.lock().unwrap();
             if *failures > 0 {
@@ -274,7 +275,10 @@ pub(super) struct Making {
 }
 
 fn call(pairs: impl IntoIterator<Item = (String, Arg)>) -> Call {
-    Call { driver: "fake".into(), args: pairs.into_iter().map(|(name, arg)| (name.into(), arg)).collect::<IndexMap<Arc<str>, Arg>>() }
+    Call {
+        driver: "fake".into(),
+        args: pairs.into_iter().map(|(name, arg)| (name.into(), arg)).collect::<IndexMap<Arc<str>, Arg>>(),
+    }
 }
 
 fn known(name: &str, value: &str) -> (String, Arg) {
@@ -367,7 +371,10 @@ impl Making {
                 strategy: "in_place".into(),
                 provider_digest: Digest::of(b"fake"),
                 reverts: None,
-                scope: Value::object([("self", Value::object([("home", "/opt".into()), ("password", Value::Unknown.sensitive())]))]),
+                scope: Value::object([(
+                    "self",
+                    Value::object([("home", "/opt".into()), ("password", Value::Unknown.sensitive())]),
+                )]),
                 actions: indices,
                 point_of_no_return,
                 keep: Vec::new(),
@@ -460,7 +467,10 @@ impl Stage {
             who: "me@here".to_owned(),
             drivers: Drivers::new().with(Fake(Arc::clone(&self.world))),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
-            leases: environments.iter().map(|name| (name.clone(), Lease { environment: name.clone(), holder: holder.clone(), token: 1 })).collect(),
+            leases: environments
+                .iter()
+                .map(|name| (name.clone(), Lease { environment: name.clone(), holder: holder.clone(), token: 1 }))
+                .collect(),
             locks: environments.iter().map(|name| (name.clone(), lock(name))).collect(),
             instances: plan.changes.iter().map(|change| (change.instance.clone(), input())).collect(),
             providers: BTreeMap::new(),
@@ -503,7 +513,9 @@ impl Stage {
     /// How an action ended, by the events.
     pub(super) fn ending(&self, action: &str, wanted: Direction) -> Option<Ending> {
         self.events.lock().unwrap().iter().rev().find_map(|event| match event {
-            EventKind::ActionEnded { action: id, direction, ending, .. } if id.as_str() == action && *direction == wanted => Some(ending.clone()),
+            EventKind::ActionEnded { action: id, direction, ending, .. } if id.as_str() == action && *direction == wanted => {
+                Some(ending.clone())
+            }
             _ => None,
         })
     }
