@@ -212,7 +212,9 @@ impl Folder {
         let mut content = BTreeMap::new();
         let mut total = 0;
         for name in self.walk()? {
-            let bytes = self.bytes(&self.path.join(&name), &self.display(&name)).map_err(|reason| format!("holds `{name}`, which {reason}"))?;
+            let bytes = self
+                .bytes(&self.path.join(&name), &self.display(&name))
+                .map_err(|reason| format!("holds `{name}`, which {reason}"))?;
             total += bytes.len() as u64;
             if total > LARGEST * 4 {
                 return Err(format!("holds more than {} MiB", (LARGEST * 4) >> 20));

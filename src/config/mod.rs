@@ -176,7 +176,9 @@ pub fn load_providers(
         let named = options.cwd.join(path);
         let own = named.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let files = folder.content().map_err(|reason| {
-            Diagnostic::error("provider cannot be read").detail(format!("the folder `{label}` {reason}")).help("give a provider's name, or its folder")
+            Diagnostic::error("provider cannot be read")
+                .detail(format!("the folder `{label}` {reason}"))
+                .help("give a provider's name, or its folder")
         });
         let (Some(files), Some(own)) = (problems.take(files), own) else { continue };
         let schemes = BTreeMap::new();
@@ -215,7 +217,10 @@ fn root_folder(root: &Path, cwd: &Path, record: &Record) -> Folder {
 }
 
 /// Providers by name, each with a place that uses it.
-fn wanted_providers<'a>(modules: &[ModuleUse], declared: impl Iterator<Item = &'a ProviderName>) -> BTreeMap<ProviderName, Option<Span>> {
+fn wanted_providers<'a>(
+    modules: &[ModuleUse],
+    declared: impl Iterator<Item = &'a ProviderName>,
+) -> BTreeMap<ProviderName, Option<Span>> {
     let mut wanted: BTreeMap<ProviderName, Option<Span>> = declared.map(|name| (name.clone(), None)).collect();
     for module in modules {
         let instances = module.text.declared.instances.values().map(|instance| &instance.provider);

@@ -153,7 +153,8 @@ fn check_document(expr: &Expr, span: Span, context: &Context<'_>, problems: &mut
         return;
     }
     let documents: Vec<&str> = context.files.keys().map(|path| &**path).filter(|path| !path.ends_with(".hcl")).collect();
-    let help = if documents.is_empty() { "put it beside the provider's `*.hcl` files".to_owned() } else { suggestion(name, &documents) };
+    let help =
+        if documents.is_empty() { "put it beside the provider's `*.hcl` files".to_owned() } else { suggestion(name, &documents) };
     problems.push(
         Diagnostic::error("document not found")
             .detail(format!("the provider has no file `{name}`"))
