@@ -78,11 +78,10 @@ fact "launcher" {
 
 fact "disk_free" {
   description = "Free bytes where the software and its backups go."
-  when        = fact.installed != null
   disk_space {
     path = self.home
   }
-  value = result.available
+  value = result.free
 }
 
 fact "database_size" {

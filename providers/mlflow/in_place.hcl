@@ -34,7 +34,7 @@ strategy "in_place" {
     template {
       source    = local.requirements
       path      = "${local.new}/requirements.txt"
-      variables = { version = to.text }
+      values    = { version = to.text }
     }
     harmless   = true
     repeatable = true
@@ -43,10 +43,7 @@ strategy "in_place" {
   step "install_packages" {
     title = "Install MLflow ${to.text} and its packages from PyPI"
     exec {
-      command = concat(
-        ["${local.new}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "-r", "${local.new}/requirements.txt"],
-        local.packages,
-      )
+      command = local.pip_install
     }
     harmless   = true
     repeatable = true
@@ -149,7 +146,7 @@ strategy "in_place" {
       source    = "serve.sh.j2"
       path      = local.launcher
       mode      = "0755"
-      variables = local.launch
+      values    = local.launch
     }
     undo {
       file {
