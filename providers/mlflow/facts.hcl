@@ -44,7 +44,7 @@ fact "api_status" {
     method  = "POST"
     url     = "${local.url}/api/2.0/mlflow/experiments/search"
     json    = { max_results = 1 }
-    success = "any"
+    expect  = "any"
     timeout = "15s"
   }
   value = result.status

@@ -206,17 +206,13 @@ strategy "in_place" {
     title = "Check that the server says ${to.text}"
     http {
       url     = "${local.url}/version"
-      timeout = "5s"
-      until   = trimspace(result.body) == to.text
+      until   = { contains = to.text }
+      timeout = "60s"
     }
     harmless   = true
     repeatable = true
     downtime   = true
     timeout    = "2m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
   }
 
   step "verify_api" {
@@ -225,16 +221,13 @@ strategy "in_place" {
       method  = "POST"
       url     = "${local.url}/api/2.0/mlflow/experiments/search"
       json    = { max_results = 1 }
-      timeout = "15s"
+      until   = { status = 200 }
+      timeout = "60s"
     }
     harmless   = true
     repeatable = true
     downtime   = true
     timeout    = "2m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
   }
 }
 

@@ -136,16 +136,12 @@ strategy "install" {
     title = "Check that the server says ${to.text}"
     http {
       url     = "${local.url}/version"
-      timeout = "5s"
-      until   = trimspace(result.body) == to.text
+      until   = { contains = to.text }
+      timeout = "60s"
     }
     harmless   = true
     repeatable = true
     timeout    = "2m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
   }
 
   step "verify_api" {
@@ -154,15 +150,12 @@ strategy "install" {
       method  = "POST"
       url     = "${local.url}/api/2.0/mlflow/experiments/search"
       json    = { max_results = 1 }
-      timeout = "15s"
+      until   = { status = 200 }
+      timeout = "60s"
     }
     harmless   = true
     repeatable = true
     timeout    = "2m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
   }
 }
 
@@ -250,16 +243,13 @@ strategy "reconfigure" {
       method  = "POST"
       url     = "${local.url}/api/2.0/mlflow/experiments/search"
       json    = { max_results = 1 }
-      timeout = "15s"
+      until   = { status = 200 }
+      timeout = "60s"
     }
     harmless   = true
     repeatable = true
     downtime   = true
     timeout    = "2m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
   }
 }
 
