@@ -4,10 +4,12 @@
 
 pub mod apply;
 pub mod cli;
+pub mod config;
 pub mod driver;
 pub mod lang;
 pub mod lock;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod source;
 pub mod state;

@@ -154,6 +154,24 @@ impl Value {
         }
     }
 
+    /// Every text and number that is marked sensitive, however deep: what must be hidden in output.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        fn collect(value: &Value, marked: bool, secrets: &mut Vec<String>) {
+            match value {
+                Value::String(text) if marked => secrets.push(text.to_string()),
+                Value::Number(number) if marked => secrets.push(number.to_string()),
+                Value::Sensitive(inner) => collect(inner, true, secrets),
+                Value::List(items) => items.iter().for_each(|item| collect(item, marked, secrets)),
+                Value::Object(attributes) => attributes.values().for_each(|value| collect(value, marked, secrets)),
+                _ => {}
+            }
+        }
+        let mut secrets = Vec::new();
+        collect(self, false, &mut secrets);
+        secrets
+    }
+
     /// What people call its type: `string`, `list`, `object`, ….
     #[must_use]
     pub fn kind(&self) -> &'static str {

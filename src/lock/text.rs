@@ -159,9 +159,8 @@ pub fn decode(text: &str) -> Result<Lock, TextError> {
             Line::Close => return Err(wrong(line, "there is nothing to close")),
         }
     }
-    let take = |name: &str| {
-        head.get(name).copied().ok_or_else(|| wrong(end, format!("`{name}` is missing: this is not a lockfile")))
-    };
+    let take =
+        |name: &str| head.get(name).copied().ok_or_else(|| wrong(end, format!("`{name}` is missing: this is not a lockfile")));
     take("format")?;
     let (line, environment) = take("environment")?;
     let environment: EnvironmentName = json(line, environment)?;

@@ -1,10 +1,13 @@
 //! The nouns of Windlass: what is desired, what providers teach, what was observed. Plain data: no I/O, no clock.
 
 pub mod call;
+mod documents;
 pub mod driver;
+pub mod duration;
 pub mod estate;
 pub mod inventory;
 pub mod name;
 pub mod provider;
 pub mod release;
+pub(crate) mod scope;
 pub mod version;

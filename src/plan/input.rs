@@ -40,6 +40,8 @@ pub struct PlanOptions {
     pub environments: Vec<EnvironmentName>,
     /// Only these instances (address or leading part of one) and what they depend on; empty: all.
     pub targets: Vec<String>,
+    /// Moves versions that a constraint chose earlier to the newest that fits now; otherwise they stay where the lockfile has them.
+    pub upgrade: bool,
     /// The version of Windlass, written into the plan.
     pub tool_version: String,
 }

@@ -4,13 +4,47 @@
 //! or knows how an action is run.
 
 mod action;
+mod assemble;
+mod blueprint;
+mod candidate;
+mod catalogue;
 mod change;
+mod checker;
+mod decide;
+mod digest;
+mod drift;
+mod edge;
+mod estimate;
+#[cfg(test)]
+mod fixture;
 mod gate;
 mod input;
+mod instantiate;
+mod journey;
+mod note;
+mod order;
+mod path;
+mod preflight;
+mod redact;
 mod report;
+mod requirement;
+mod revert;
+mod rollout;
+mod route;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod scope_tests;
+mod skew;
+mod stop;
+mod waiver;
+mod window;
 
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
+pub use checker::check;
+pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
+pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use report::{Report, Verdict, VerdictKind};
@@ -20,8 +54,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use assemble::Slot;
+use catalogue::Catalogue;
+use decide::{Desk, decide};
+use rollout::Turn;
+
 use crate::model::inventory::Inventory;
 use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::scope::{self, object, used};
 
 /// The version of the plan's format; a plan of another is refused.
 pub const FORMAT: u32 = 1;
@@ -59,3 +99,99 @@ pub struct Base {
     /// Its serial.
     pub serial: u64,
 }
+
+/// Decides.
+///
+/// Never fails: what cannot be planned is a verdict in the report, with every reason, and everything else is planned all the same.
+#[must_use]
+pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
+    let catalogues = catalogues(input);
+    let mut candidates = candidate::all(input);
+    let skew = skew::Skew::collect(input, &catalogues);
+    let desk = Desk::new(*input, &catalogues, skew.settle(&candidates));
+
+    candidate::leave_out_environments(&mut candidates, input);
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.is_asked()) {
+        candidate.course = decide(&desk, candidate);
+    }
+    // Blocking one instance can leave another without what it needs, and so on.
+    while skew.enforce(&mut candidates) + candidate::spread(&mut candidates) > 0 {}
+    candidate::select(&mut candidates, input);
+    skew.warn(&mut candidates);
+
+    let order = candidate::changes(&candidates);
+    let inventory = candidate::inventory(&candidates, input.inventory);
+    let (report, drafts) = report::told(candidates);
+    let (changes, actions) = finish(input, drafts, order);
+    let gates = gate::gates(input, &changes);
+    let report = report.waiting(&gates);
+
+    let plan = Plan {
+        format: FORMAT,
+        tool_version: input.options.tool_version.clone(),
+        created: input.now,
+        bases: bases(input, &changes),
+        configuration: input.estate.digest.clone().unwrap_or_else(|| Digest::of(b"")),
+        providers: changes
+            .iter()
+            .filter_map(|change| Some((change.provider.clone(), input.providers.get(&change.provider)?.digest.clone())))
+            .collect(),
+        changes,
+        actions,
+        gates,
+        inventory,
+    };
+    debug_assert_eq!(check(&plan, &report, input), Vec::<String>::new());
+    (plan, report)
+}
+
+fn catalogues<'a>(input: &PlanInput<'a>) -> BTreeMap<ProviderName, Catalogue<'a>> {
+    let catalogue = |provider| Catalogue::new(provider, &input.estate.releases);
+    input.providers.iter().map(|(name, provider)| (name.clone(), catalogue(&**provider))).collect()
+}
+
+/// The lockfiles of the environments in which something changes.
+fn bases(input: &PlanInput<'_>, changes: &[Change]) -> BTreeMap<EnvironmentName, Base> {
+    let lock = |change: &Change| {
+        let lock = input.locks.get(&change.environment)?;
+        Some((change.environment.clone(), Base { lineage: lock.lineage.clone(), serial: lock.serial }))
+    };
+    changes.iter().filter_map(lock).collect()
+}
+
+/// Puts the hops of all changes into one list of actions.
+fn finish(
+    input: &PlanInput<'_>,
+    drafts: Vec<candidate::Draft>,
+    (before, order): (Vec<Vec<usize>>, Vec<usize>),
+) -> (Vec<Change>, Vec<Action>) {
+    let mut changes = Vec::with_capacity(drafts.len());
+    let mut slots = Vec::new();
+    let mut ranges = Vec::with_capacity(drafts.len());
+    for candidate::Draft { change, hops, .. } in drafts {
+        let begin = slots.len();
+        let place = changes.len();
+        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| Slot { change: place, hop, draft }));
+        ranges.push(begin..slots.len());
+        changes.push(change);
+    }
+    let turns: Vec<Turn<'_>> = changes
+        .iter()
+        .zip(ranges)
+        .zip(&before)
+        .map(|((change, hops), before)| Turn { hops, group: rollout::group(input, change), before })
+        .collect();
+    let schedule = rollout::schedule(&turns, &order);
+    drop(turns);
+    let owners: Vec<usize> = slots.iter().map(|slot| slot.change).collect();
+    let (actions, hops) = assemble::assemble(slots, &schedule);
+    for (owner, hop) in owners.into_iter().zip(hops) {
+        changes[owner].hops.push(estimate::estimated(hop, &actions));
+    }
+    (changes, actions)
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::name::{EnvironmentName, InstanceAddr};
 use crate::source::Span;
 
+use super::candidate::{Candidate, Course, Draft};
 use super::change::Decision;
+use super::gate::Gate;
 
 /// What the planner thought of everything. Goes with a [`Plan`](super::Plan); apply does not need it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,4 +46,56 @@ pub enum VerdictKind {
     Unobserved,
     /// A gate of its environment is closed: planned, and apply will refuse until it opens.
     Waiting,
+}
+
+/// One verdict for every candidate that was asked about, and what changes.
+pub(super) fn told(candidates: Vec<Candidate<'_>>) -> (Report, Vec<Draft>) {
+    let mut report = Report::default();
+    let mut drafts = Vec::new();
+    for candidate in candidates {
+        let mut span = candidate.span();
+        let (kind, why) = match candidate.course {
+            Course::Undecided | Course::Aside => continue,
+            Course::Nothing(why) => (VerdictKind::Nothing, why),
+            Course::Unobserved(why) => (VerdictKind::Unobserved, why),
+            Course::Blocked(obstacles, _) => {
+                span = obstacles.iter().find_map(|obstacle| obstacle.span).or(span);
+                (VerdictKind::Blocked, obstacles.into_iter().map(|obstacle| obstacle.text).collect())
+            }
+            Course::Change(draft) => {
+                let told = (VerdictKind::Change(draft.change.decision), draft.change.why.clone());
+                drafts.push(*draft);
+                told
+            }
+        };
+        let (instance, environment) = (candidate.addr.clone(), candidate.environment.clone());
+        report.verdicts.push(Verdict { instance, environment, kind, why, span });
+    }
+    (report, drafts)
+}
+
+impl Report {
+    /// Says which changes wait for a gate.
+    pub(super) fn waiting(mut self, gates: &[Gate]) -> Self {
+        let closed: Vec<&Gate> = gates.iter().filter(|gate| !gate.open).collect();
+        if closed.is_empty() {
+            return self;
+        }
+        let of_all: std::collections::HashSet<&EnvironmentName> =
+            closed.iter().filter(|gate| gate.instance.is_none()).map(|gate| &gate.environment).collect();
+        let of_one: std::collections::HashSet<&InstanceAddr> = closed.iter().filter_map(|gate| gate.instance.as_ref()).collect();
+        for verdict in &mut self.verdicts {
+            // What is only recorded or forgotten waits for no gate of the whole environment.
+            let touches = !matches!(verdict.kind, VerdictKind::Change(Decision::Adopt | Decision::Forget));
+            let waits = of_one.contains(&verdict.instance) || touches && of_all.contains(&verdict.environment);
+            if waits && matches!(verdict.kind, VerdictKind::Change(_)) {
+                verdict.kind = VerdictKind::Waiting;
+                let mine = |gate: &&&Gate| {
+                    gate.instance.as_ref().map_or(gate.environment == verdict.environment, |of| *of == verdict.instance)
+                };
+                verdict.why.extend(closed.iter().filter(mine).map(|gate| gate.message.clone()));
+            }
+        }
+        self
+    }
 }

@@ -38,6 +38,12 @@ impl SourceMap {
         self.texts.get(id.0 as usize).map_or("", |(_, text)| text)
     }
 
+    /// The whole text of a source, shared.
+    #[must_use]
+    pub fn shared(&self, id: SourceId) -> Arc<str> {
+        self.texts.get(id.0 as usize).map_or_else(|| Arc::from(""), |(_, text)| Arc::clone(text))
+    }
+
     /// The text under a span; empty where the span does not fit.
     #[must_use]
     pub fn slice(&self, span: Span) -> &str {
@@ -89,8 +95,7 @@ impl SourceMap {
     }
 
     fn named(&self, id: SourceId) -> NamedSource<Arc<str>> {
-        let text = self.texts.get(id.0 as usize).map_or_else(|| Arc::from(""), |(_, text)| Arc::clone(text));
-        NamedSource::new(self.name(id), text)
+        NamedSource::new(self.name(id), self.shared(id))
     }
 }
 

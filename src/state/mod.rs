@@ -4,6 +4,15 @@
 //! environment: a [`Lease`] with a fencing token that every write must carry, so that a holder that was paused for an hour and
 //! has lost its lease cannot write when it wakes.
 
+#[cfg(test)]
+mod contract;
+pub(crate) mod durable;
+pub mod local;
+#[cfg(test)]
+mod local_tests;
+
+pub use local::LocalStore;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -66,10 +75,10 @@ pub trait Store: Send + Sync {
     /// Unreachable.
     async fn keep(&self, digest: &Digest, content: &[u8]) -> Result<(), StateError>;
 
-    /// Content that was kept.
+    /// Content that was kept. Whether it still has its digest is for the reader to check, who knows what the digest is over.
     ///
     /// # Errors
-    /// Unreachable, or the content does not have that digest any more.
+    /// Unreachable.
     async fn kept(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StateError>;
 
     /// Adds or replaces a run's entry in the environment's history.

@@ -2,18 +2,22 @@
 //!
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
+mod graph;
 mod history;
 mod lines;
 mod plan_text;
 mod problem;
 mod progress;
+mod status;
 mod style;
 mod table;
 
+pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
 pub use plan_text::plan_text;
 pub use problem::problems_text;
 pub use progress::Progress;
+pub use status::{drift_text, status_text};
 pub use style::{Palette, bytes, duration};
 pub use table::Table;

@@ -2,11 +2,48 @@
 //!
 //! A function sees plain values only: the evaluator takes sensitive marks off the arguments and puts them on the result, answers
 //! *unknown* by itself where an argument holds something unknown, and converts arguments to the declared kinds (`"3"` to a number).
+//! A function's error may quote its arguments, so that the evaluator says only *that* it failed where an argument is sensitive.
 //! The lazy ones (`try`, `can`) and the ones about marks (`sensitive`, `nonsensitive`, `issensitive`) live in the evaluator.
 
+mod args;
+mod collection;
+mod convert;
+mod date;
+mod decode;
+mod digest;
+mod encode;
+mod encoding;
+#[cfg(test)]
+mod example_tests;
+mod filesystem;
+mod format;
+mod format_number;
+mod limit;
+mod numeric;
+mod pattern;
+mod sequence;
+mod set;
+mod string;
+mod table;
+mod template;
+#[cfg(test)]
+pub(crate) mod tests;
+mod time;
+mod types;
 mod version;
+mod withheld;
+
+pub use table::FUNCTIONS;
+pub use template::render;
+pub use withheld::withheld;
 
 use super::{Env, Value};
+
+/// What a function answers: a value, or a clause for a diagnostic.
+pub type Answer = Result<Value, String>;
+
+/// The code of a function.
+pub type Run = fn(&Env<'_>, &[Value]) -> Answer;
 
 /// What kind of value a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +78,7 @@ pub const fn param(name: &'static str, kind: Kind) -> Param {
 }
 
 /// A function of the language.
+#[derive(Debug)]
 pub struct Function {
     /// Its name.
     pub name: &'static str,
@@ -57,12 +95,32 @@ pub struct Function {
     /// An expression that shows it, and what it gives: both are run as a test. `("upper(\"a\")", "\"A\"")`.
     pub example: (&'static str, &'static str),
     /// Does the work. The error is a clause for a diagnostic: `argument "list" is empty`.
-    pub run: fn(&Env<'_>, &[Value]) -> Result<Value, String>,
+    pub run: Run,
 }
 
-/// Every function, sorted by name.
-pub static FUNCTIONS: &[&Function] =
-    &[&version::VERSION[0], &version::VERSION[1], &version::VERSION[2], &version::VERSION[3], &version::VERSION[4]];
+impl Function {
+    /// A function whose parameters are all required; the families' tables are made of these.
+    const fn new(
+        family: &'static str,
+        name: &'static str,
+        params: &'static [Param],
+        summary: &'static str,
+        example: (&'static str, &'static str),
+        run: Run,
+    ) -> Self {
+        Self { name, params, rest: None, optional: 0, family, summary, example, run }
+    }
+
+    /// The same, with its last `count` parameters optional.
+    const fn optional(self, count: usize) -> Self {
+        Self { optional: count, ..self }
+    }
+
+    /// The same, taking any number of further arguments.
+    const fn rest(self, rest: Param) -> Self {
+        Self { rest: Some(rest), ..self }
+    }
+}
 
 /// Finds a function.
 #[must_use]

@@ -117,6 +117,19 @@ impl VersionReq {
         }
     }
 
+    /// The versions that it names and that fit it, `3.4` of `~> 3.4`: whoever passes one of them passes what the constraint means,
+    /// whether or not a catalogue has it.
+    pub fn named(&self) -> impl Iterator<Item = &Version> {
+        self.alternatives
+            .iter()
+            .flat_map(|comparisons| comparisons.iter().filter_map(Comparison::bound).filter(|version| fits(comparisons, version)))
+    }
+
+    /// Each alternative (`||`) as a constraint of its own; all keep the whole text.
+    pub fn alternatives(&self) -> impl Iterator<Item = Self> {
+        self.alternatives.iter().map(|comparisons| Self { text: Arc::clone(&self.text), alternatives: vec![comparisons.clone()] })
+    }
+
     /// The constraint as written (without white space around it).
     #[must_use]
     pub fn text(&self) -> &str {
@@ -141,6 +154,13 @@ fn fits(comparisons: &[Comparison], version: &Version) -> bool {
 }
 
 impl Comparison {
+    fn bound(&self) -> Option<&Version> {
+        match self {
+            Self::Any => None,
+            Self::Order(_, bound) | Self::Pessimistic(bound) | Self::Prefix(bound, _) => Some(bound),
+        }
+    }
+
     fn holds(&self, version: &Version) -> bool {
         match self {
             Self::Any => true,

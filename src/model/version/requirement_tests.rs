@@ -190,3 +190,20 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn the_versions_that_a_constraint_names_and_allows_are_its_landmarks() {
+    let named = |text: &str| {
+        let req = VersionReq::parse(text, &VersionScheme::Dotted).unwrap();
+        req.named().map(|version| version.text().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("~> 3.4"), ["3.4"]);
+    assert_eq!(named(">= 3.4, < 3.5"), ["3.4"]);
+    assert_eq!(named("> 3.4"), [""; 0]);
+    assert_eq!(named("1.8.x || 2.0"), ["1.8", "2.0"]);
+    let alternatives: Vec<VersionReq> =
+        VersionReq::parse("1.0 || >= 2, < 3", &VersionScheme::Dotted).unwrap().alternatives().collect();
+    let version = |text| Version::parse(text, &VersionScheme::Dotted).unwrap();
+    assert!(alternatives[0].matches(&version("1.0")) && !alternatives[0].matches(&version("2.1")));
+    assert!(alternatives[1].matches(&version("2.1")) && !alternatives[1].matches(&version("1.0")));
+}

@@ -1,0 +1,88 @@
+//! A saved plan: the plan, the report beside it, and a seal that shows whether anybody has changed it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::problem::file_problem;
+use crate::model::name::Digest;
+use crate::plan::{FORMAT, Plan, Report};
+use crate::source::{Diagnostic, Fault};
+use crate::state::durable;
+
+/// A saved plan larger than this is not read.
+const LARGEST: u64 = 2 << 30;
+
+/// What stands in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanFile {
+    /// Says what kind of file it is.
+    windlass_plan: u32,
+    /// Digest over the plan's bytes: an edited plan is refused.
+    seal: Digest,
+    /// The plan.
+    pub plan: Plan,
+    /// Why things are as they are.
+    #[serde(default)]
+    pub report: Report,
+}
+
+impl PlanFile {
+    /// Seals a plan.
+    #[must_use]
+    pub fn new(plan: Plan, report: Report) -> Self {
+        Self { windlass_plan: FORMAT, seal: plan.digest(), plan, report }
+    }
+
+    /// The plan's digest.
+    #[must_use]
+    pub fn seal(&self) -> &Digest {
+        &self.seal
+    }
+
+    /// Writes it so that it is there whole or not at all.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn save(&self, path: &Path) -> Result<(), Diagnostic> {
+        let text = serde_json::to_vec(self).map_err(|error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(error.to_string()))?;
+        durable::replace(path, &text, 0o600).map_err(|error| file_problem("plan cannot be saved", path, &error))
+    }
+
+    /// Reads one that was saved.
+    ///
+    /// # Errors
+    /// Unreadable, not a plan, of another format, or changed since it was saved.
+    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
+        let place = path.display();
+        let size = durable::size(path).map_err(|error| file_problem("plan cannot be read", path, &error))?;
+        if size > LARGEST {
+            return Err(Diagnostic::error("plan cannot be read").detail(format!("{place} is larger than 2 GiB")).help("give the file that `windlass plan --out` wrote"));
+        }
+        let content = durable::read(path).map_err(|error| file_problem("plan cannot be read", path, &error))?;
+        let content = content.ok_or_else(|| {
+            Diagnostic::error("plan cannot be read").detail(format!("there is no file {place}")).help("make one with `windlass plan --out FILE`")
+        })?;
+        let not_a_plan = |why: String| {
+            Diagnostic::error("not a saved plan").detail(format!("{place}: {why}")).help("give the file that `windlass plan --out` wrote")
+        };
+        #[derive(Deserialize)]
+        struct Head {
+            windlass_plan: u32,
+        }
+        let head: Head = serde_json::from_slice(&content).map_err(|error| not_a_plan(error.to_string()))?;
+        if head.windlass_plan != FORMAT {
+            return Err(Diagnostic::error("plan of another format")
+                .detail(format!("{place} has format {}, this Windlass reads format {FORMAT}", head.windlass_plan))
+                .help("make the plan with the Windlass that applies it"));
+        }
+        let file: Self = serde_json::from_slice(&content).map_err(|error| not_a_plan(error.to_string()))?;
+        if file.plan.digest() != file.seal {
+            return Err(Diagnostic::error("plan was changed")
+                .fault(Fault::Refused)
+                .detail(format!("the content of {place} does not match its seal"))
+                .help("what is applied must be what was reviewed: make a new plan"));
+        }
+        Ok(file)
+    }
+}

@@ -1,0 +1,81 @@
+//! The way out: stdout for data, stderr for talk, and questions to a person.
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "the one door to the terminal")]
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use super::args::{Global, When};
+use crate::source::{Diagnostics, SourceMap};
+use crate::view::{Palette, problems_text};
+
+/// What is known of the terminal, decided once.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// Colours on stdout.
+    pub out: Palette,
+    /// Colours on stderr.
+    pub err: Palette,
+    /// Whether stderr is a terminal that can move its cursor.
+    pub moves: bool,
+    /// Whether somebody may be asked.
+    pub asks: bool,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Terminal {
+    /// Looks at the streams and at `NO_COLOR`, `CI` and `TERM`.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = |terminal: bool| match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && !dumb && !is_set("NO_COLOR"),
+        };
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(100, |size| usize::from(size.ws_col).clamp(60, 140));
+        Self {
+            out: Palette { colour: colour(out) },
+            err: Palette { colour: colour(err) },
+            moves: err && !dumb && !is_set("CI"),
+            asks: io::stdin().is_terminal() && err && !global.no_input && !is_set("CI"),
+            width,
+        }
+    }
+
+    /// Data, as it is. A reader that has gone away is no error: `windlass plan | head` ends quietly.
+    pub fn data(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    /// A line of talk.
+    pub fn say(&self, line: &str) {
+        eprintln!("{line}");
+    }
+
+    /// Problems, each with its excerpt.
+    pub fn problems(&self, problems: &Diagnostics, sources: &SourceMap) {
+        if !problems.is_empty() {
+            eprint!("{}", problems_text(problems, sources, self.err, self.width));
+        }
+    }
+
+    /// Asks; only the whole word `yes` is a yes. `None`: there is nobody to ask.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> Option<bool> {
+        if !self.asks {
+            return None;
+        }
+        eprint!("{} Only `yes` is taken as a yes: ", self.err.strong(question));
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        match io::stdin().lock().read_line(&mut answer) {
+            Ok(0) | Err(_) => Some(false),
+            Ok(_) => Some(answer.trim() == "yes"),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Looking at instances through scripted drivers.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+
+use super::*;
+use crate::driver::{Driver, FailureKind};
+use crate::lang::{Expr, Type};
+use crate::model::driver::DriverSchema;
+use crate::model::name::Digest;
+use crate::model::provider::{OnChange, Setting};
+
+/// Answers with its arguments, or fails where it is told to; remembers what it was asked.
+struct Echo {
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl Driver for Echo {
+    fn schema(&self) -> &'static DriverSchema {
+        &DriverSchema { name: "echo", summary: "", args: &[], results: &[], observes: true }
+    }
+
+    async fn run(&self, args: &Object, _ctx: &Context) -> Result<Value, Failure> {
+        let say = args.get("say").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.asked.lock().expect("no panic").push(say.clone());
+        match say.as_str() {
+            "sleep" => {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                Ok(Value::Null)
+            }
+            text if text.starts_with("fail") => Err(Failure::new(FailureKind::Failed, format!("no: {text}"))),
+            _ => Ok(Value::Object(Arc::new(args.clone()))),
+        }
+    }
+}
+
+fn expr(text: &str) -> Expr {
+    Expr::parse(text).expect("an expression")
+}
+
+fn fact(say: Option<&str>, value: Option<&str>) -> Fact {
+    Fact {
+        call: say.map(|say| CallTemplate { driver: "echo".into(), args: IndexMap::from([("say".into(), expr(say))]), span: None }),
+        value: value.map(expr),
+        when: None,
+        drift: false,
+        sensitive: false,
+        timeout: Duration::from_secs(5),
+        description: String::new(),
+        span: None,
+    }
+}
+
+fn provider(facts: Vec<(&str, Fact)>) -> Provider {
+    let setting = Setting {
+        ty: Type::String,
+        required: false,
+        default: None,
+        sensitive: true,
+        description: String::new(),
+        validations: Vec::new(),
+        on_change: OnChange::Ignore,
+        span: None,
+    };
+    Provider {
+        name: "demo".into(),
+        title: String::new(),
+        description: String::new(),
+        version: "1.0.0".into(),
+        digest: Digest::of(b"demo"),
+        scheme: crate::model::version::VersionScheme::Dotted,
+        settings: IndexMap::from([("password".into(), setting)]),
+        locals: IndexMap::from([("doubled".into(), expr("\"${fact.version}${fact.version}\""))]),
+        facts: facts.into_iter().map(|(name, fact)| (name.into(), fact)).collect(),
+        releases: Vec::new(),
+        routes: Vec::new(),
+        required_stops: Vec::new(),
+        blocked: Vec::new(),
+        risks: Vec::new(),
+        preflights: Vec::new(),
+        requires: Vec::new(),
+        notes: Vec::new(),
+        strategies: IndexMap::new(),
+        files: BTreeMap::new(),
+    }
+}
+
+fn instance() -> Instance {
+    Instance {
+        addr: InstanceAddr::from_text("demo.one"),
+        provider: "demo".into(),
+        environment: "test".into(),
+        host: None,
+        version: "1".into(),
+        version_span: None,
+        strategy: None,
+        settings: Arc::new(Object::from([("password".into(), Value::from("geheimnis").sensitive())])),
+        settings_digest: Digest::of(b""),
+        backup: Value::Null,
+        depends_on: Vec::new(),
+        requires: Vec::new(),
+        span: None,
+    }
+}
+
+async fn look_at(provider: &Provider) -> (Observation, Vec<String>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let drivers = Drivers::new().with(Echo { asked: Arc::clone(&asked) });
+    let instance = instance();
+    let target = Target { provider, known: Known::Declared(&instance), host: None, machine: crate::driver::testing::local() };
+    let mut seen = observe(&[target], &drivers, 4, &|| Timestamp::UNIX_EPOCH).await;
+    let asked = asked.lock().expect("no panic").clone();
+    (seen.instances.remove("demo.one").expect("it was looked at"), asked)
+}
+
+#[tokio::test]
+async fn a_fact_waits_for_the_facts_that_it_uses_also_through_locals() {
+    let facts =
+        vec![("twice", fact(Some("local.doubled"), Some("result.say"))), ("version", fact(Some("\"7\""), Some("result.say")))];
+    let (seen, asked) = look_at(&provider(facts)).await;
+    assert_eq!(asked, ["7", "77"]);
+    assert_eq!(seen.value("twice"), Some(&Value::from("77")));
+}
+
+#[tokio::test]
+async fn a_fact_that_cannot_be_seen_says_why_and_so_do_those_that_use_it() {
+    let facts = vec![
+        ("version", fact(Some("\"fail\""), None)),
+        ("next", fact(None, Some("fact.version"))),
+        ("other", fact(Some("\"x\""), Some("result.say"))),
+    ];
+    let (seen, _) = look_at(&provider(facts)).await;
+    assert_eq!(seen.unseen("version"), Some("no: fail"));
+    assert!(seen.unseen("next").is_some_and(|why| why.contains("no: fail")), "{seen:?}");
+    assert_eq!(seen.value("other"), Some(&Value::from("x")));
+}
+
+#[tokio::test]
+async fn a_fact_that_does_not_apply_is_null_and_nobody_is_asked() {
+    let mut skipped = fact(Some("\"never\""), None);
+    skipped.when = Some(expr("fact.version != \"7\""));
+    let (seen, asked) = look_at(&provider(vec![("skipped", skipped), ("version", fact(Some("\"7\""), Some("result.say")))])).await;
+    assert_eq!(seen.value("skipped"), Some(&Value::Null));
+    assert_eq!(asked, ["7"]);
+}
+
+#[tokio::test]
+async fn a_secret_reaches_the_driver_and_no_reason() {
+    let facts = vec![("version", fact(Some("\"fail ${self.password}\""), None))];
+    let (seen, asked) = look_at(&provider(facts)).await;
+    assert_eq!(asked, ["fail geheimnis"]);
+    assert_eq!(seen.unseen("version"), Some("no: fail (sensitive)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fact_that_takes_too_long_is_unseen() {
+    let (seen, _) = look_at(&provider(vec![("version", fact(Some("\"sleep\""), None))])).await;
+    assert_eq!(seen.unseen("version"), Some("no answer within 5 s"));
+}

@@ -1,0 +1,249 @@
+//! State in files: lockfiles beside the configuration, where git keeps them; leases, history and kept content in `.windlass/state`.
+#![expect(clippy::disallowed_methods, reason = "a door to the file system and to the clock")]
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::durable;
+use super::{Holder, LEASE_TERM, Lease, RunRecord, StateError, Store};
+use crate::lock::{FORMAT, Lock, TextError, decode, encode};
+use crate::model::name::{Digest, EnvironmentName};
+
+/// A lockfile larger than this is not one.
+const LARGEST_LOCKFILE: u64 = 1 << 30;
+
+/// State in files of this machine.
+#[derive(Debug, Clone)]
+pub struct LocalStore {
+    /// Where the lockfiles are.
+    lockfiles: PathBuf,
+    /// Where everything else is.
+    state: PathBuf,
+}
+
+/// What stands in a lease file. It is never removed, so that tokens only grow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LeaseFile {
+    token: u64,
+    holder: Option<Holder>,
+}
+
+impl LocalStore {
+    /// State with lockfiles in `lockfiles`, and the rest in `state`. Nothing is made before the first write.
+    #[must_use]
+    pub fn new(lockfiles: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
+        Self { lockfiles: lockfiles.into(), state: state.into() }
+    }
+
+    /// The lockfile's path: `windlass.ENVIRONMENT.lock`.
+    #[must_use]
+    pub fn lockfile(&self, environment: &EnvironmentName) -> PathBuf {
+        self.lockfiles.join(format!("windlass.{environment}.lock"))
+    }
+
+    fn lease_file(&self, environment: &EnvironmentName) -> PathBuf {
+        self.state.join(format!("{environment}.lease"))
+    }
+
+    /// Keeps every other process of this machine out for as long as the answer lives: for moments, not for a run.
+    fn guard(&self, environment: &EnvironmentName) -> Result<File, StateError> {
+        let path = self.state.join(format!("{environment}.guard"));
+        let open = || -> io::Result<File> {
+            fs::create_dir_all(&self.state)?;
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        open().map_err(|error| unreachable_at(&path, "locked", &error))
+    }
+
+    fn read_lease(&self, environment: &EnvironmentName) -> Result<LeaseFile, StateError> {
+        let path = self.lease_file(environment);
+        match durable::read(&path).map_err(|error| unreachable_at(&path, "read", &error))? {
+            None => Ok(LeaseFile { token: 0, holder: None }),
+            Some(content) => serde_json::from_slice(&content)
+                .map_err(|error| StateError::Corrupt { place: path.display().to_string(), why: error.to_string() }),
+        }
+    }
+
+    fn write_lease(&self, environment: &EnvironmentName, lease: &LeaseFile) -> Result<(), StateError> {
+        let path = self.lease_file(environment);
+        let text = serde_json::to_vec_pretty(lease).unwrap_or_default();
+        durable::replace(&path, &text, 0o644).map_err(|error| unreachable_at(&path, "written", &error))
+    }
+
+    /// The lease file, if `lease` is still the newest.
+    fn fenced(&self, lease: &Lease) -> Result<LeaseFile, StateError> {
+        let file = self.read_lease(&lease.environment)?;
+        let ours = file.token == lease.token && file.holder.as_ref().is_some_and(|holder| holder.id == lease.holder.id);
+        if ours { Ok(file) } else { Err(StateError::Fenced(lease.environment.clone())) }
+    }
+
+    fn read_lockfile(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError> {
+        let path = self.lockfile(environment);
+        let place = path.display().to_string();
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LARGEST_LOCKFILE) {
+            return Err(StateError::Corrupt { place, why: "it is larger than 1 GiB".to_owned() });
+        }
+        let Some(content) = durable::read(&path).map_err(|error| unreachable_at(&path, "read", &error))? else { return Ok(None) };
+        let text = String::from_utf8(content).map_err(|error| StateError::Corrupt {
+            place: place.clone(),
+            why: format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()),
+        })?;
+        let lock = decode(&text).map_err(|error| match error {
+            TextError::Line { line, why } => StateError::Corrupt { place: format!("{place}:{line}"), why },
+            TextError::Newer { found } => StateError::Newer { place: place.clone(), found, known: FORMAT },
+        })?;
+        if lock.environment != *environment {
+            return Err(StateError::Corrupt { place, why: format!("it is the lockfile of environment `{}`", lock.environment) });
+        }
+        Ok(Some(lock))
+    }
+
+    fn runs_dir(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
+    fn kept_file(&self, digest: &Digest) -> PathBuf {
+        self.state.join("kept").join(digest.as_str().replace(':', "-"))
+    }
+}
+
+/// Whether the holder has surely died: its term is over, or it ran on this machine and its process is gone.
+fn is_dead(holder: &Holder, now: Timestamp, here: &str) -> bool {
+    let term = SignedDuration::try_from(LEASE_TERM).unwrap_or(SignedDuration::from_secs(60));
+    let expired = holder.heartbeat.saturating_add(term).is_ok_and(|end| end < now);
+    let host = holder.who.rsplit_once('@').map_or("", |(_, host)| host);
+    expired || (host == here && !Path::new("/proc").join(holder.pid.to_string()).exists())
+}
+
+fn unreachable_at(path: &Path, action: &'static str, error: &io::Error) -> StateError {
+    StateError::Unreachable { place: path.display().to_string(), action, why: error.to_string() }
+}
+
+/// The name of this machine, as the kernel knows it.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    fn describe(&self) -> String {
+        format!("files in {}", self.lockfiles.display())
+    }
+
+    async fn read(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError> {
+        self.read_lockfile(environment)
+    }
+
+    async fn write(&self, lock: &Lock, lease: &Lease) -> Result<(), StateError> {
+        let _guard = self.guard(&lock.environment)?;
+        self.fenced(lease)?;
+        if let Some(there) = self.read_lockfile(&lock.environment)? {
+            if there.lineage != lock.lineage {
+                return Err(StateError::Lineage { found: there.lineage, expected: lock.lineage.clone() });
+            }
+            if there.serial + 1 != lock.serial {
+                let what = format!("serial {} is there, {} was expected", there.serial, lock.serial.saturating_sub(1));
+                return Err(StateError::Moved { environment: lock.environment.clone(), what });
+            }
+        }
+        let path = self.lockfile(&lock.environment);
+        durable::replace(&path, encode(lock).as_bytes(), 0o644).map_err(|error| unreachable_at(&path, "written", &error))
+    }
+
+    async fn acquire(&self, environment: &EnvironmentName, holder: &Holder) -> Result<Lease, StateError> {
+        let _guard = self.guard(environment)?;
+        let file = self.read_lease(environment)?;
+        if let Some(there) = file.holder.filter(|there| !is_dead(there, Timestamp::now(), &host_name())) {
+            return Err(StateError::Held { environment: environment.clone(), holder: Box::new(there) });
+        }
+        let token = file.token + 1;
+        self.write_lease(environment, &LeaseFile { token, holder: Some(holder.clone()) })?;
+        Ok(Lease { environment: environment.clone(), holder: holder.clone(), token })
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<(), StateError> {
+        let _guard = self.guard(&lease.environment)?;
+        let mut file = self.fenced(lease)?;
+        if let Some(holder) = &mut file.holder {
+            holder.heartbeat = Timestamp::now();
+        }
+        self.write_lease(&lease.environment, &file)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StateError> {
+        let _guard = self.guard(&lease.environment)?;
+        match self.fenced(lease) {
+            Ok(file) => self.write_lease(&lease.environment, &LeaseFile { token: file.token, holder: None }),
+            Err(StateError::Fenced(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn holder(&self, environment: &EnvironmentName) -> Result<Option<Holder>, StateError> {
+        Ok(self.read_lease(environment)?.holder)
+    }
+
+    async fn break_lease(&self, environment: &EnvironmentName, holder: &Holder) -> Result<(), StateError> {
+        let _guard = self.guard(environment)?;
+        let file = self.read_lease(environment)?;
+        match &file.holder {
+            // The token grows, so that the one who lost it is fenced even if nobody has taken it since.
+            Some(there) if there.id == holder.id => {
+                self.write_lease(environment, &LeaseFile { token: file.token + 1, holder: None })
+            }
+            Some(there) => {
+                Err(StateError::Moved { environment: environment.clone(), what: format!("{} holds it by now", there.who) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn keep(&self, digest: &Digest, content: &[u8]) -> Result<(), StateError> {
+        let path = self.kept_file(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        durable::replace(&path, content, 0o644).map_err(|error| unreachable_at(&path, "written", &error))
+    }
+
+    async fn kept(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StateError> {
+        let path = self.kept_file(digest);
+        durable::read(&path).map_err(|error| unreachable_at(&path, "read", &error))
+    }
+
+    async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
+        let path = self.runs_dir().join(format!("{}.json", run.id));
+        let text = serde_json::to_vec_pretty(run).unwrap_or_default();
+        durable::replace(&path, &text, 0o644).map_err(|error| unreachable_at(&path, "written", &error))
+    }
+
+    async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {
+        let dir = self.runs_dir();
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreachable_at(&dir, "read", &error)),
+        };
+        // Ids sort by the time they began.
+        let mut files: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect();
+        files.sort_unstable_by(|left, right| right.cmp(left));
+        files
+            .into_iter()
+            .take(limit)
+            .map(|path| {
+                let content = fs::read(&path).map_err(|error| unreachable_at(&path, "read", &error))?;
+                serde_json::from_slice(&content)
+                    .map_err(|error| StateError::Corrupt { place: path.display().to_string(), why: error.to_string() })
+            })
+            .collect()
+    }
+}

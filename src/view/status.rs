@@ -1,0 +1,73 @@
+//! The fleet: every instance three ways, and what drifted.
+
+use std::fmt::Write as _;
+
+use crate::plan::{Drift, DriftClass, InstanceState, Sight};
+
+use super::{Palette, Table};
+
+/// One line an instance: declared, recorded, observed, and what is to be said about it.
+#[must_use]
+pub fn status_text(states: &[InstanceState], palette: Palette) -> String {
+    if states.is_empty() {
+        return "No instance is declared or recorded.\n".to_owned();
+    }
+    let mut table = Table::new();
+    table.row(["INSTANCE", "ENVIRONMENT", "DECLARED", "RECORDED", "OBSERVED", "STATE"].map(|title| palette.faint(title)));
+    for state in states {
+        let dash = || "-".to_owned();
+        table.row([
+            palette.strong(state.instance.as_str()),
+            state.environment.to_string(),
+            state.declared.as_deref().map_or_else(dash, str::to_owned),
+            state.recorded.as_deref().map_or_else(dash, str::to_owned),
+            sight(&state.observed),
+            words(state, palette),
+        ]);
+    }
+    table.render("")
+}
+
+/// What drifted, with its reasons; and how much did not.
+#[must_use]
+pub fn drift_text(states: &[InstanceState], palette: Palette) -> String {
+    let mut text = String::new();
+    for state in states.iter().filter(|state| !state.drift.is_empty()) {
+        let place = palette.faint(&format!("({})", state.environment));
+        let _ = writeln!(text, "{} {}  {place}", palette.warn("!"), palette.strong(state.instance.as_str()));
+        for Drift { class, message } in &state.drift {
+            let _ = writeln!(text, "    {} {message}", palette.bad(&format!("{}:", class.word())));
+        }
+    }
+    let drifted = states.iter().filter(|state| !state.drift.is_empty()).count();
+    let pending = states.iter().filter(|state| state.pending).count();
+    let head = if drifted == 0 { palette.good("No drift.") } else { palette.bad(&format!("{drifted} drifted.")) };
+    let _ = write!(text, "{head} {} instances compared with what was recorded", states.len());
+    if pending > 0 {
+        let _ = write!(text, "; {pending} differ from the declaration, see `windlass plan`");
+    }
+    text.push_str(".\n");
+    text
+}
+
+fn sight(sight: &Sight) -> String {
+    match sight {
+        Sight::Version(version) => version.to_string(),
+        Sight::Nothing => "nothing".to_owned(),
+        Sight::Unseen(_) => "?".to_owned(),
+        Sight::NotLooked => "-".to_owned(),
+    }
+}
+
+fn words(state: &InstanceState, palette: Palette) -> String {
+    let mut classes: Vec<DriftClass> = state.drift.iter().map(|drift| drift.class).collect();
+    classes.dedup();
+    let mut words: Vec<String> = classes.into_iter().map(|class| palette.bad(class.word())).collect();
+    if state.pending {
+        words.push(palette.warn("pending"));
+    }
+    if !state.follow_ups.is_empty() {
+        words.push(palette.warn(&format!("{} follow-ups", state.follow_ups.len())));
+    }
+    if words.is_empty() { palette.good("as declared") } else { words.join(", ") }
+}
