@@ -8,7 +8,7 @@ static RES: [ResultSchema; 3] = [ResultSchema{name:"status",ty:"number",summary:
 fn load() {
     let http = DriverSchema { name: "http", summary: "", args: &ARGS, results: &RES, observes: true };
     let mut drivers: Vec<DriverSchema> = vec![http];
-    drivers.extend(windlass::driver::host_drivers().schemas().copied());
+    use windlass::driver::*; let all = Drivers::new().with(Exec).with(Process).with(File).with(Template).with(Wait).with(DiskSpace).with(Manual); drivers.extend(all.schemas().copied());
     let mut bad = false;
     for (name, files) in windlass::config::embedded() {
         let mut sources = windlass::source::SourceMap::default();
@@ -21,5 +21,5 @@ fn load() {
     let _ = ProviderName::new("x");
 }
 fn show(d: &windlass::source::Diagnostic, s: &windlass::source::SourceMap) -> String {
-    windlass::view::diagnostic::render(d, s)
+    { let mut ds = windlass::source::Diagnostics::new(); ds.push(d.clone()); windlass::view::problems_text(&ds, s, windlass::view::Palette{colour:false}, 140) }
 }

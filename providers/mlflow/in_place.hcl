@@ -12,7 +12,7 @@ strategy "in_place" {
   description = "Builds the new virtual environment beside the old one, stops the server, backs up and migrates the database, starts the new server."
 
   step "create_venv" {
-    title = "Create a virtual environment for ${to.text}"
+    title = "Create a virtual environment for the new version"
     exec {
       command = [self.python, "-m", "venv", "--clear", local.new]
     }
@@ -41,7 +41,7 @@ strategy "in_place" {
   }
 
   step "install_packages" {
-    title = "Install MLflow ${to.text} and its packages from PyPI"
+    title = "Install MLflow and its packages from PyPI"
     exec {
       command = local.pip_install
     }
@@ -56,7 +56,7 @@ strategy "in_place" {
   }
 
   step "prove_software" {
-    title = "Check that MLflow ${to.text} can be run"
+    title = "Check that the new MLflow can be run"
     exec {
       command     = ["${local.new}/bin/mlflow", "--version"]
       environment = local.environment
@@ -68,7 +68,7 @@ strategy "in_place" {
   }
 
   step "stop" {
-    title = "Stop MLflow ${from.text}"
+    title = "Stop MLflow"
     process {
       action   = "stop"
       pid_file = local.pid_file
@@ -113,7 +113,7 @@ strategy "in_place" {
   }
 
   step "migrate" {
-    title = "Migrate the database to the schema of ${to.text}"
+    title = "Migrate the database to the schema of the new version"
     exec {
       command     = ["${local.new}/bin/mlflow", "db", "upgrade", self.backend_store_uri]
       environment = local.environment
@@ -159,7 +159,7 @@ strategy "in_place" {
   }
 
   step "switch" {
-    title = "Make ${to.text} the current version"
+    title = "Make the new version the current one"
     file {
       action = "symlink"
       path   = local.current
@@ -177,7 +177,7 @@ strategy "in_place" {
   }
 
   step "start" {
-    title = "Start MLflow ${to.text}"
+    title = "Start MLflow"
     process {
       action      = "start"
       pid_file    = local.pid_file
@@ -203,7 +203,7 @@ strategy "in_place" {
   }
 
   step "verify_version" {
-    title = "Check that the server says ${to.text}"
+    title = "Check that the server says its new version"
     http {
       url     = "${local.url}/version"
       until   = { contains = to.text }
@@ -236,7 +236,7 @@ locals {
     current       = local.current
     backend_store = self.backend_store_uri
     artifact_root = self.artifact_root
-    host          = self.host
+    host          = self.listen
     port          = self.port
     workers       = self.workers
   }

@@ -31,7 +31,7 @@ strategy "install" {
   }
 
   step "create_venv" {
-    title = "Create a virtual environment for ${to.text}"
+    title = "Create a virtual environment for the new version"
     exec {
       command = [self.python, "-m", "venv", "--clear", local.new]
     }
@@ -60,7 +60,7 @@ strategy "install" {
   }
 
   step "install_packages" {
-    title = "Install MLflow ${to.text} and its packages from PyPI"
+    title = "Install MLflow and its packages from PyPI"
     exec {
       command = local.pip_install
     }
@@ -92,7 +92,7 @@ strategy "install" {
   }
 
   step "switch" {
-    title = "Make ${to.text} the current version"
+    title = "Make the new version the current one"
     file {
       action = "symlink"
       path   = local.current
@@ -108,7 +108,7 @@ strategy "install" {
   }
 
   step "start" {
-    title = "Start MLflow ${to.text}"
+    title = "Start MLflow"
     process {
       action      = "start"
       pid_file    = local.pid_file
@@ -133,7 +133,7 @@ strategy "install" {
   }
 
   step "verify_version" {
-    title = "Check that the server says ${to.text}"
+    title = "Check that the server says its new version"
     http {
       url     = "${local.url}/version"
       until   = { contains = to.text }

@@ -42,7 +42,7 @@ setting "python" {
   description = "Python that makes the virtual environments: a path, or a name on the PATH."
 }
 
-setting "host" {
+setting "listen" {
   type        = string
   default     = "127.0.0.1"
   description = "Address that the server listens on."
@@ -129,7 +129,7 @@ locals {
   launcher   = "${self.home}/serve"
   current    = "${self.home}/current"
   # The address to ask: a server that listens on every address is asked on loopback.
-  address = "${contains(["0.0.0.0", "::"], self.host) ? "127.0.0.1" : self.host}:${self.port}"
+  address = "${contains(["0.0.0.0", "::"], self.listen) ? "127.0.0.1" : self.listen}:${self.port}"
   url     = "http://${local.address}"
 
   old = "${self.home}/venvs/${from.text}"

