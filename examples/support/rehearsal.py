@@ -42,6 +42,12 @@ class Rehearsal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder = self.folder.resolve()
         self.folder.chmod(0o755)
+        self.scratch = self.folder
+        # Laid out as in the repository, so that `../../modules` leads somewhere.
+        self.modules = self.scratch / "modules"
+        shutil.copytree(ROOT / "modules", self.modules, dirs_exist_ok=True)
+        self.folder = self.scratch / "examples" / self.example.name
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.values = {}
         self.running = []
         self.ok = False
@@ -56,9 +62,9 @@ class Rehearsal:
         for action in reversed(self.ending):
             action()
         if self.ok and not os.environ.get("KEEP"):
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.scratch, ignore_errors=True)
         elif not self.ok:
-            print(f"failed; everything is left in {self.folder}", file=sys.stderr)
+            print(f"failed; everything is left in {self.scratch}", file=sys.stderr)
 
     def at_end(self, action):
         self.ending.append(action)

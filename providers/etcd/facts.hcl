@@ -108,11 +108,13 @@ blocked "cluster_behind" {
   url    = "https://etcd.io/docs/v3.5/upgrades/upgrade_3_5/"
 }
 
-blocked "cluster_ahead" {
-  from   = ">= 0.0.0"
-  when   = self.restore_snapshot == null && fact.cluster_version != null && to.minor < version_part(fact.cluster_version, 1)
-  reason = "the cluster version has risen above the version asked for, and the older etcd refuses to start: only a snapshot leads back (set `restore_snapshot` for every member)"
-  url    = "https://etcd.io/docs/v3.5/op-guide/recovery/"
+# Asked before applied hops are undone, too.
+preflight "cluster_not_ahead" {
+  movements = ["downgrade"]
+  when      = self.restore_snapshot == null && fact.cluster_version != null
+  pass      = version_part(fact.cluster_version, 1) <= to.minor
+  message   = "the cluster version is ${fact.cluster_version}, and etcd ${to.text} refuses to start on its data"
+  remedy    = "only a snapshot leads back: see the strategy `restore` (`windlass provider show etcd`)"
 }
 
 note "cluster_version" {

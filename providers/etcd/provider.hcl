@@ -90,6 +90,13 @@ setting "arguments" {
   description = "More arguments of etcd (`--quota-backend-bytes=8589934592`)."
 }
 
+setting "bin_dirs" {
+  type        = map(string)
+  default     = {}
+  on_change   = "ignore"
+  description = "Folders of programs that are on the host already, by version. They come before what a release says."
+}
+
 setting "python" {
   type        = string
   default     = "python3"
@@ -125,8 +132,8 @@ locals {
   log_file    = "${self.home}/etcd.log"
   client      = trimprefix(self.client_url, "http://")
 
-  package = try(release.package, null)
-  program = local.package == null ? release.bin_dir : "wheel/${release.bin}"
+  package = contains(keys(self.bin_dirs), to.text) ? null : try(release.package, null)
+  program = local.package == null ? try(self.bin_dirs[to.text], release.bin_dir) : "wheel/${release.bin}"
 
   environment = { ETCDCTL_API = "3" }
   initial_cluster = join(",", [for name, url in self.initial_cluster : "${name}=${url}"])

@@ -123,6 +123,13 @@ setting "link" {
   description = "Whether a major upgrade makes hard links of the data files and copies nothing: faster, and irreversible."
 }
 
+setting "bin_dirs" {
+  type        = map(string)
+  default     = {}
+  on_change   = "ignore"
+  description = "Folders of programs that are on the host already, by version. They come before what a release says."
+}
+
 setting "python" {
   type        = string
   default     = "python3"
@@ -159,8 +166,8 @@ locals {
   log_file    = "${self.data_dir}/postgresql.log"
 
   # The folder in which the programs of `to` are: in the wheel, or where the release says.
-  package = try(release.package, null)
-  program = local.package == null ? release.bin_dir : "wheel/${release.bin}"
+  package = contains(keys(self.bin_dirs), to.text) ? null : try(release.package, null)
+  program = local.package == null ? try(self.bin_dirs[to.text], release.bin_dir) : "wheel/${release.bin}"
 
   environment = { LC_ALL = "C.UTF-8", PGCONNECT_TIMEOUT = "10" }
   connect     = ["--host", self.socket_dir, "--port", tostring(self.port), "--username", self.superuser, "--no-password"]
