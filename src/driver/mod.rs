@@ -31,7 +31,7 @@ pub use args::Args;
 pub use disk_space::DiskSpace;
 pub use exec::Exec;
 pub use file::File;
-pub use host::{Command, Host, Local, Output};
+pub use host::{Command, Host, Local, Output, Ssh};
 pub use manual::{Confirmation, Manual};
 pub use process::Process;
 pub use supervisor::supervise_main;
@@ -253,5 +253,36 @@ impl Drivers {
     /// Every description, sorted by name.
     pub fn schemas(&self) -> impl Iterator<Item = &'static DriverSchema> {
         self.table.values().map(|driver| driver.schema())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_driver_describes_itself_fully() {
+        let drivers = standard();
+        let names: Vec<_> = drivers.schemas().map(|schema| schema.name).collect();
+        assert_eq!(names, ["disk_space", "exec", "file", "manual", "process", "template", "wait"]);
+        for schema in drivers.schemas() {
+            let mut seen = std::collections::BTreeSet::new();
+            for (name, ty, summary) in schema.args.iter().map(|arg| (arg.name, arg.ty, arg.summary)) {
+                assert!(seen.insert(name), "{}: `{name}` twice", schema.name);
+                assert!(!ty.is_empty() && summary.ends_with(['.', ')']), "{}: `{name}`: {summary}", schema.name);
+            }
+            let mut seen = std::collections::BTreeSet::new();
+            assert!(
+                schema.results.iter().all(|result| seen.insert(result.name) && result.summary.ends_with('.')),
+                "{}",
+                schema.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_another_leaves_no_rest() {
+        let redact = Redactor::new(["abcd".to_owned()]).also(["xabcdx".to_owned(), "abc".to_owned()]);
+        assert_eq!(redact.apply("xabcdx abcd abc"), "(sensitive) (sensitive) abc");
     }
 }

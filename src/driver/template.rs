@@ -66,7 +66,7 @@ const TAG: usize = 4096;
 /// What comes out may not be longer.
 const OUTPUT: usize = 16 << 20;
 /// Steps of the interpreter.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 3_000_000;
 /// For documents that are nested deeply.
 const STACK: usize = 16 << 20;
 

@@ -240,6 +240,7 @@ async fn a_preview_is_a_diff_without_secrets() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 async fn a_full_disk_leaves_the_old_content() {
     let world = World::new();
     let mount = world.path("disk");

@@ -86,7 +86,7 @@ impl Host for Local {
         if let Some(dir) = &command.dir {
             system.current_dir(dir);
         }
-        direct::run(system, &command, ctx).await
+        direct::run(system, &command, None, ctx).await
     }
 
     async fn supervise(&self, command: &Command, dir: &Path, ctx: &Context) -> Result<Output, Failure> {

@@ -1,7 +1,5 @@
 //! Services that are really started.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::*;

@@ -274,6 +274,7 @@ async fn the_environment_is_the_minimal_one() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 async fn another_user_is_taken_only_where_the_step_may() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: needs root");
