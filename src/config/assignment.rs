@@ -60,7 +60,8 @@ pub(super) fn assign(
     }
     let names = folder.names().unwrap_or_default();
     let fixed = ["windlass.vars.hcl", "windlass.vars.json"].into_iter().filter(|name| names.iter().any(|known| known == name));
-    let auto = names.iter().map(String::as_str).filter(|name| name.ends_with(".auto.vars.hcl") || name.ends_with(".auto.vars.json"));
+    let auto =
+        names.iter().map(String::as_str).filter(|name| name.ends_with(".auto.vars.hcl") || name.ends_with(".auto.vars.json"));
     for name in fixed.chain(auto) {
         if let Some(text) = all.problems.take(folder.text(name)) {
             all.file(&folder.display(name), text);
@@ -90,11 +91,7 @@ impl Assignments<'_> {
             Value::string(text)
         } else {
             let source = self.sources.add(format!("<{from}>"), if variable.sensitive { "" } else { text });
-            let parsed = if variable.sensitive {
-                crate::lang::Expr::parse(text)
-            } else {
-                parse_expr(self.sources, source)
-            };
+            let parsed = if variable.sensitive { crate::lang::Expr::parse(text) } else { parse_expr(self.sources, source) };
             let mut found = Diagnostics::new();
             let value = found.take(parsed).and_then(|expr| Constants(self.env).value(&expr, &mut found));
             match value {
@@ -193,7 +190,8 @@ impl Assignments<'_> {
     /// The problem without a quotation: what stands next to it may be a secret.
     fn unquoted(&self, mut diagnostic: Diagnostic) -> Diagnostic {
         if let Some(label) = diagnostic.labels.first() {
-            diagnostic.detail = format!("{} (at {}; not quoted, as a variable is sensitive)", diagnostic.detail, self.sources.place(label.span));
+            diagnostic.detail =
+                format!("{} (at {}; not quoted, as a variable is sensitive)", diagnostic.detail, self.sources.place(label.span));
         }
         diagnostic.labels.clear();
         diagnostic

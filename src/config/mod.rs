@@ -109,10 +109,9 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     let mut problems = Diagnostics::new();
     let record = Record::default();
     let root = root_folder(root, &options.cwd, &record);
-    let Tree::Disk { base } = &root.tree else { return Err(problems) };
     let mut opener = Sources {
         cwd: options.cwd.clone(),
-        cache: base.join(&root.path).join(".windlass").join("modules"),
+        cache: options.cwd.join(&root.path).join(".windlass").join("modules"),
         refresh: options.refresh_modules,
         record: record.clone(),
         commits: HashMap::new(),
@@ -149,7 +148,10 @@ fn root_folder(root: &Path, cwd: &Path, record: &Record) -> Folder {
 }
 
 /// Providers by name, each with a place that uses it.
-fn wanted_providers<'a>(modules: &[ModuleUse], declared: impl Iterator<Item = &'a ProviderName>) -> BTreeMap<ProviderName, Option<Span>> {
+fn wanted_providers<'a>(
+    modules: &[ModuleUse],
+    declared: impl Iterator<Item = &'a ProviderName>,
+) -> BTreeMap<ProviderName, Option<Span>> {
     let mut wanted: BTreeMap<ProviderName, Option<Span>> = declared.map(|name| (name.clone(), None)).collect();
     for module in modules {
         let instances = module.text.declared.instances.values().map(|instance| &instance.provider);

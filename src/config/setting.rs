@@ -199,7 +199,10 @@ fn validate(
         }
         let message = problems.take(validation.message.eval(&scope, env)).map_or_else(String::new, |message| said(&message));
         problems.push(
-            Diagnostic::error("invalid setting").detail(format!("`{name}`: {message}")).help(help(setting)).label(place, "given here"),
+            Diagnostic::error("invalid setting")
+                .detail(format!("`{name}`: {message}"))
+                .help(help(setting))
+                .label(place, "given here"),
         );
         return false;
     }

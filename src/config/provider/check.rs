@@ -163,7 +163,8 @@ impl Known {
 }
 
 fn listed(scene: Scene<'_>) -> String {
-    let roots: Vec<String> = scene.roots.iter().copied().chain(scene.each.then_some("each")).map(|root| format!("`{root}`")).collect();
+    let roots: Vec<String> =
+        scene.roots.iter().copied().chain(scene.each.then_some("each")).map(|root| format!("`{root}`")).collect();
     roots.join(", ")
 }
 
@@ -189,7 +190,9 @@ fn not_allowed(root: &str, scene: Scene<'_>) -> Diagnostic {
 fn step(reference: &Reference, scene: Scene<'_>) -> Result<(), Diagnostic> {
     let Some((earlier, all)) = scene.steps else { return Err(not_allowed("step", scene)) };
     let Some(name) = reference.path.first() else {
-        return Err(Diagnostic::error("incomplete reference").detail("`step` by itself is not a value").help("write `step.NAME.result`"));
+        return Err(Diagnostic::error("incomplete reference")
+            .detail("`step` by itself is not a value")
+            .help("write `step.NAME.result`"));
     };
     let names: Vec<&str> = all.iter().map(|name| &**name).collect();
     if !names.contains(&&**name) {
@@ -203,9 +206,9 @@ fn step(reference: &Reference, scene: Scene<'_>) -> Result<(), Diagnostic> {
             .help(format!("add `step.{name}` to its `after`")));
     }
     match reference.path.get(1) {
-        Some(part) if &**part != "result" => {
-            Err(Diagnostic::error("unknown name").detail(format!("a step has no `{part}`")).help(format!("write `step.{name}.result`")))
-        }
+        Some(part) if &**part != "result" => Err(Diagnostic::error("unknown name")
+            .detail(format!("a step has no `{part}`"))
+            .help(format!("write `step.{name}.result`"))),
         _ => Ok(()),
     }
 }

@@ -37,7 +37,13 @@ pub(in crate::config) struct Finder<'a> {
 
 impl Finder<'_> {
     /// The files of a provider, and what their folder is called. `None`: there is none, and that is told.
-    fn find(&self, name: &ProviderName, used: Option<Span>, opener: &mut Sources, problems: &mut Diagnostics) -> Option<(ProviderFiles, String)> {
+    fn find(
+        &self,
+        name: &ProviderName,
+        used: Option<Span>,
+        opener: &mut Sources,
+        problems: &mut Diagnostics,
+    ) -> Option<(ProviderFiles, String)> {
         if let Some((source, span)) = self.declared.get(name).and_then(|declared| declared.source.as_ref()) {
             let found = opener
                 .open(source, self.root, format!("provider.{name}"))
@@ -74,8 +80,14 @@ impl Finder<'_> {
 
     fn missing(&self, name: &ProviderName, used: Option<Span>) -> Diagnostic {
         let beside = self.root.join("providers").folders();
-        let known: BTreeSet<&str> =
-            self.embedded.keys().map(ProviderName::as_str).chain(self.declared.keys().map(ProviderName::as_str)).chain(beside.iter().map(String::as_str)).filter(|known| *known != name.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .embedded
+            .keys()
+            .map(ProviderName::as_str)
+            .chain(self.declared.keys().map(ProviderName::as_str))
+            .chain(beside.iter().map(String::as_str))
+            .filter(|known| *known != name.as_str())
+            .collect();
         let known: Vec<&str> = known.into_iter().collect();
         let diagnostic = Diagnostic::error("unknown provider")
             .detail(format!(
