@@ -3,6 +3,8 @@
 //! A [`Folder`] is a folder of a [`Tree`] (the disk or a git commit). It lists and reads with clear errors, refuses
 //! what is too large or not text, and remembers in a [`Record`] what was read, for the configuration's digest. Writes nothing.
 
+#![expect(clippy::disallowed_methods, reason = "the door to the disk: all reading of configuration goes through here")]
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -33,9 +35,17 @@ impl Record {
         self.0.borrow_mut().insert(what, Digest::of(content));
     }
 
-    /// Everything so far, sorted.
-    pub(super) fn entries(&self) -> BTreeMap<String, Digest> {
-        self.0.borrow().clone()
+    /// Everything so far, sorted; names relative to the folder that people call `root`, so that the same configuration is the same
+    /// wherever it lies.
+    pub(super) fn entries(&self, root: &str) -> BTreeMap<String, Digest> {
+        let relative = |what: &String| match what.split_once(' ') {
+            Some((kind, name)) if !root.is_empty() => {
+                let below = name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+                format!("{kind} {}", below.unwrap_or(name))
+            }
+            _ => what.clone(),
+        };
+        self.0.borrow().iter().map(|(what, digest)| (relative(what), digest.clone())).collect()
     }
 }
 
@@ -65,6 +75,11 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// The same folder, with nothing of it remembered: for what has a digest of its own, or holds secrets.
+    pub(super) fn unrecorded(&self) -> Self {
+        Self { record: Record::default(), ..self.clone() }
+    }
+
     /// The name of a file for people.
     pub(super) fn display(&self, name: &str) -> String {
         if self.label.is_empty() { name.to_owned() } else { format!("{}/{name}", self.label) }

@@ -3,6 +3,8 @@
 //! A local repository is read where it is. A remote one is fetched by the `git` command, one commit deep, into the module cache
 //! (`.windlass/modules`), and then read the same way. Never runs anything from a repository.
 
+#![expect(clippy::disallowed_methods, reason = "fetches module sources into the module cache with the git command")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -136,7 +136,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     };
     evaluation.run(&mut problems);
     let Evaluation { inputs, mut estate, .. } = evaluation;
-    estate.digest = Some(digest::configuration_digest(&record.entries(), &opener.pins, &inputs));
+    estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
     Ok(Loaded { estate, providers, pins: opener.pins, warnings })
 }

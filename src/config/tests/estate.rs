@@ -197,6 +197,24 @@ fn the_digest_follows_the_files_and_not_the_secrets() {
 }
 
 #[test]
+fn the_digest_does_not_follow_secrets_in_files_nor_the_place() {
+    let digest = |root: &str, secret: &str| {
+        let main = "variable \"secret\" { sensitive = true }\nmodule \"m\" { source = \"./m\" }\n";
+        let values = format!("secret = \"{secret}\"\n");
+        let at = |name: &str| format!("{root}/{name}");
+        let files = [(at("main.hcl"), main), (at("windlass.vars.hcl"), values.as_str()), (at("m/main.hcl"), "locals { x = 1 }\n")];
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let mut case = Case::new(&files);
+        case.root = root.into();
+        let relative = case.loaded().estate.digest.unwrap();
+        case.root = case.dir.path().join(root);
+        assert_eq!(case.loaded().estate.digest.unwrap(), relative);
+        relative
+    };
+    assert_eq!(digest(".", "one"), digest("some/folder", "two"));
+}
+
+#[test]
 fn a_setting_of_null_takes_its_default() {
     let estate = Case::new(&[("main.hcl", &sample("greeting = null"))]).loaded().estate;
     assert_eq!(text(&estate.instances["sample.a"].settings["greeting"]), "hello from a");

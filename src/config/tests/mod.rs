@@ -1,5 +1,7 @@
 //! Whole configurations in temporary folders.
 
+#![expect(clippy::disallowed_methods, reason = "tests make files")]
+
 mod bad_input;
 mod estate;
 mod modules;

@@ -36,6 +36,7 @@ fn commit(repository: &git2::Repository, path: &Path, files: &[(&str, &str)]) ->
         std::fs::write(file, content).unwrap();
         index.add_path(Path::new(name)).unwrap();
     }
+    index.write().unwrap();
     let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
     let author = git2::Signature::now("Test", "test@example.org").unwrap();
     let parent = repository.head().ok().and_then(|head| head.peel_to_commit().ok());
@@ -116,7 +117,7 @@ fn a_git_module_is_read_at_its_revision() {
 
 #[test]
 fn a_remote_repository_is_fetched_once_into_the_cache() {
-    let mut case = Case::new(&[]);
+    let case = Case::new(&[]);
     let path = case.dir.path().join("repo");
     repository(&path, &[("main.hcl", "output \"x\" { value = 1 }\n")]);
     // The git command reads a local folder as a remote when the address says so.
@@ -129,7 +130,6 @@ fn a_remote_repository_is_fetched_once_into_the_cache() {
     assert_eq!(again.id, fetched.id);
     let refreshed = super::super::git::open_remote(&source, "git::x".into(), &cache, true);
     assert!(refreshed.err().unwrap().starts_with("cannot be fetched"));
-    case.write("main.hcl", "");
 }
 
 #[test]
@@ -142,7 +142,13 @@ module "d" { source = var.x }
 module "e" {}
 output "x" { value = module.a.anything }
 "#;
-    insta::assert_snapshot!(problems(text), @"");
+    insta::assert_snapshot!(problems(text).replace(env!("CARGO_MANIFEST_DIR"), "REPO"), @r#"
+[main.hcl:2:23] module not found: the source `./nowhere` of module `a` is missing: `nowhere` does not exist (correct the source: a folder (`./modules/x`) or a repository (`git::URL//FOLDER?ref=REVISION`))
+[main.hcl:3:23] module not found: the source `git::./nowhere?ref=x` of module `b` is no git repository that can be read: failed to resolve path 'DIR/./nowhere': No such file or directory (correct the source: a folder (`./modules/x`) or a repository (`git::URL//FOLDER?ref=REVISION`))
+[main.hcl:4:23] module not found: the source `registry/x` of module `c` is no source: it begins with `./`, `../` or `/` for a folder, or with `git::` for a repository (correct the source: a folder (`./modules/x`) or a repository (`git::URL//FOLDER?ref=REVISION`))
+[main.hcl:5:23] not a constant: `var` cannot be used here: this must be known before anything is evaluated (write the value itself)
+[main.hcl:6:1] missing attribute: module `e` needs `source` (add `source = …`)
+"#);
 }
 
 #[test]
@@ -154,7 +160,11 @@ fn inputs_that_are_unknown_or_missing_and_unknown_outputs_are_told() {
         ),
         ("m/main.hcl", CHILD),
     ]);
-    insta::assert_snapshot!(case.problems(), @"");
+    insta::assert_snapshot!(case.problems().replace(env!("CARGO_MANIFEST_DIR"), "REPO"), @r#"
+[main.hcl:5:3] unknown input: module `m` declares no variable `prot` (did you mean `port`?)
+[main.hcl:2:1 m/main.hcl:3:1] missing input: module `m` needs a value for its variable `root` (add `root = …`)
+[main.hcl:7:22] unknown output: module `m` has no output `adress` (did you mean `address`?)
+"#);
 }
 
 #[test]

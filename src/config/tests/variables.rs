@@ -7,6 +7,9 @@ use crate::lang::Value;
 
 const MAIN: &str = "variable \"x\" { default = \"default\" }\noutput \"x\" { value = var.x }\n";
 
+/// What a source is called and gives, and how it is added.
+type Row<'a> = (&'a str, &'a dyn Fn(&mut Case));
+
 fn assign(name: &str, value: &str) -> VarSource {
     VarSource::Assign { name: name.into(), value: value.into() }
 }
@@ -14,7 +17,7 @@ fn assign(name: &str, value: &str) -> VarSource {
 #[test]
 fn the_later_source_wins() {
     // Each row adds one source to those above it; the value is the one that it gives.
-    let rows: &[(&str, &dyn Fn(&mut Case))] = &[
+    let rows: &[Row<'_>] = &[
         ("default", &|_| {}),
         ("env", &|case| {
             case.env.insert("WINDLASS_VAR_x".into(), "env".into());
@@ -62,7 +65,12 @@ fn a_missing_a_wrong_and_an_unknown_variable_are_told_at_once() {
         "variable \"needed\" {}\nvariable \"port\" { type = number }\nvariable \"even\" {\n  default = 3\n  validation {\n    condition = var.even % 2 == 0\n    error_message = \"${var.even} is odd.\"\n  }\n}\n",
     )]);
     case.vars.extend([assign("port", "many"), assign("prot", "1")]);
-    insta::assert_snapshot!(case.problems(), @"");
+    insta::assert_snapshot!(case.problems().replace(env!("CARGO_MANIFEST_DIR"), "REPO"), @r#"
+[] unknown variable: -var gives a value to `prot`, which the root module does not declare (did you mean `port`?)
+[main.hcl:1:1] missing value for variable: `needed` has no default and no value was given (give one with `-var needed=…`, in `windlass.vars.hcl`, or as WINDLASS_VAR_needed)
+[main.hcl:2:1] invalid value for variable: `port`, given by -var port: a number is needed, not "many" (give a value of the declared type)
+[main.hcl:6:17] invalid value for variable: `even`: 3 is odd. (give a value that fulfils the condition)
+"#);
 }
 
 #[test]
