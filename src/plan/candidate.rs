@@ -176,7 +176,10 @@ fn dependencies<'a>(candidate: &Candidate<'a>) -> impl Iterator<Item = &'a Insta
 fn before(candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
     let nodes: Vec<Node> = candidates
         .iter()
-        .map(|candidate| Node { moves: candidate.course.moves(), depends_on: candidate.depends_on.clone() })
+        .map(|candidate| {
+            let acts = matches!(&candidate.course, Course::Change(draft) if !draft.hops.is_empty());
+            Node { moves: candidate.course.moves(), passes: !acts, depends_on: candidate.depends_on.clone() }
+        })
         .collect();
     predecessors(&nodes)
 }

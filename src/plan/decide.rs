@@ -351,12 +351,8 @@ impl<'a> Case<'_, 'a> {
     }
 
     fn traveller(&self) -> Traveller<'_, 'a> {
-        Traveller {
-            desk: self.desk,
-            subject: self.subject(),
-            catalogue: self.desk.catalogues.get(self.candidate.provider),
-            strategy: self.candidate.declared().and_then(|declared| declared.strategy.as_ref()),
-        }
+        let strategy = self.candidate.declared().and_then(|declared| declared.strategy.as_ref());
+        Traveller::new(self.desk, self.subject(), self.desk.catalogues.get(self.candidate.provider), strategy)
     }
 
     fn travel(

@@ -81,13 +81,34 @@ impl<'a> Blueprints<'a> {
 
 /// Who goes.
 pub(super) struct Traveller<'c, 'a> {
-    pub(super) desk: &'c Desk<'a>,
-    pub(super) subject: Subject<'a>,
-    pub(super) catalogue: Option<&'a Catalogue<'a>>,
-    pub(super) strategy: Option<&'a StrategyName>,
+    desk: &'c Desk<'a>,
+    subject: Subject<'a>,
+    catalogue: Option<&'a Catalogue<'a>>,
+    strategy: Option<&'a StrategyName>,
+    /// How often each version was reached so far.
+    reached: RefCell<HashMap<String, u32>>,
 }
 
-impl<'a> Traveller<'_, 'a> {
+impl<'c, 'a> Traveller<'c, 'a> {
+    /// Somebody who has not gone anywhere yet.
+    pub(super) fn new(
+        desk: &'c Desk<'a>,
+        subject: Subject<'a>,
+        catalogue: Option<&'a Catalogue<'a>>,
+        strategy: Option<&'a StrategyName>,
+    ) -> Self {
+        Self { desk, subject, catalogue, strategy, reached: RefCell::default() }
+    }
+
+    /// What the ids of a hop's actions name after the `@`. A version that is reached twice, because it is reconfigured there, is
+    /// counted the second time.
+    fn label(&self, to: Option<&str>) -> String {
+        let to = to.unwrap_or("removed");
+        let mut reached = self.reached.borrow_mut();
+        let times = reached.entry(to.to_owned()).and_modify(|times| *times += 1).or_insert(1);
+        if *times == 1 { to.to_owned() } else { format!("{to}~{times}") }
+    }
+
     /// Goes by the provider's routes.
     ///
     /// # Errors
@@ -154,8 +175,8 @@ impl<'a> Traveller<'_, 'a> {
             keep: Vec::new(),
             downtime: leg.downtime,
         };
-        let label = leg.to.as_ref().map_or("removed", Version::text);
-        let site = Site { instance: &self.subject.addr, label, env: &self.subject.env, scope: &scope };
+        let label = self.label(leg.to.as_ref().map(Version::text));
+        let site = Site { instance: &self.subject.addr, label: &label, env: &self.subject.env, scope: &scope };
         instantiate(&site, &blueprint, hop)
     }
 
@@ -166,13 +187,8 @@ impl<'a> Traveller<'_, 'a> {
     pub(super) fn undo(&self, way: &[&AppliedHop]) -> Result<Journey, Vec<Obstacle>> {
         let mut journey = Journey::default();
         let mut obstacles = Vec::new();
-        let mut labels: HashMap<&str, u32> = HashMap::new();
         for (number, applied) in way.iter().enumerate() {
-            let from = applied.from.as_deref().unwrap_or("nothing");
-            // A version that is passed twice (it was reconfigured there) has its second hop counted.
-            let times = labels.entry(from).and_modify(|times| *times += 1).or_insert(1);
-            let label = if *times == 1 { from.to_owned() } else { format!("{from}~{times}") };
-            match self.undo_one(applied, &label) {
+            match self.undo_one(applied, &self.label(applied.from.as_deref())) {
                 Ok(draft) => {
                     journey.why.extend(losses(&draft, applied));
                     journey.hops.push(draft);

@@ -192,4 +192,6 @@ fn finish(
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -19,13 +19,15 @@ pub(super) enum Direction {
 /// One instance, as far as order is concerned.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    /// Which way it moves; `None`: it stays, and only passes on what it depends on.
+    /// Which way it moves; `None`: it stays.
     pub(super) moves: Option<Direction>,
+    /// Whether it has no actions of its own, so that what depends on it must wait for what it depends on.
+    pub(super) passes: bool,
     /// Places of what it depends on.
     pub(super) depends_on: Vec<usize>,
 }
 
-/// For every node that moves, the nodes that must be done before it, sorted; those that stay are looked through.
+/// For every node that moves, the nodes that must be done before it, sorted; what has no actions is looked through.
 ///
 /// Cannot make a cycle out of acyclic dependencies: a chain of "before" climbs from dependency to dependant through nodes that move
 /// up, or descends through nodes that move down, and never turns back from the first kind to the second.
@@ -48,7 +50,7 @@ pub(super) fn predecessors(nodes: &[Node]) -> Vec<Vec<usize>> {
     before
 }
 
-/// The nodes that move and that a node depends on, directly or through nodes that stay.
+/// The nodes that move and that a node depends on, directly or through nodes without actions.
 fn reached(nodes: &[Node]) -> Vec<Rc<Vec<usize>>> {
     let mut known: Vec<Option<Rc<Vec<usize>>>> = vec![None; nodes.len()];
     let mut open = vec![false; nodes.len()];
@@ -65,16 +67,17 @@ fn reached(nodes: &[Node]) -> Vec<Rc<Vec<usize>>> {
                     continue;
                 }
                 stack.push((place, true));
-                let through = dependencies.iter().filter(|&&next| nodes[next].moves.is_none() && known[next].is_none());
+                let through = dependencies.iter().filter(|&&next| nodes[next].passes && known[next].is_none());
                 stack.extend(through.map(|&next| (next, false)));
                 continue;
             }
             let mut found: Vec<usize> = Vec::with_capacity(dependencies.len());
             for &next in dependencies {
-                match (nodes[next].moves, &known[next]) {
-                    (Some(_), _) => found.push(next),
-                    (None, Some(further)) => found.extend_from_slice(further),
-                    (None, None) => {}
+                if nodes[next].moves.is_some() {
+                    found.push(next);
+                }
+                if let Some(further) = known[next].as_ref().filter(|_| nodes[next].passes) {
+                    found.extend_from_slice(further);
                 }
             }
             found.sort_unstable();
@@ -142,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn node(moves: Option<Direction>, depends_on: &[usize]) -> Node {
-        Node { moves, depends_on: depends_on.to_vec() }
+        Node { moves, passes: moves.is_none(), depends_on: depends_on.to_vec() }
     }
 
     #[test]
@@ -189,13 +192,14 @@ mod tests {
     proptest! {
         #[test]
         fn mixed_directions_over_acyclic_dependencies_never_wait_for_each_other(
-            seeds in prop::collection::vec((0u8..3, prop::collection::vec(any::<prop::sample::Index>(), 0..4)), 1..40)
+            seeds in prop::collection::vec((0u8..6, prop::collection::vec(any::<prop::sample::Index>(), 0..4)), 1..40)
         ) {
             let nodes: Vec<Node> = seeds
                 .iter()
                 .enumerate()
                 .map(|(place, (moves, depends_on))| Node {
-                    moves: [None, Some(Direction::Up), Some(Direction::Down)][*moves as usize],
+                    moves: [None, Some(Direction::Up), Some(Direction::Down)][*moves as usize % 3],
+                    passes: *moves < 3,
                     depends_on: if place == 0 { Vec::new() } else { depends_on.iter().map(|index| index.index(place)).collect() },
                 })
                 .collect();

@@ -178,3 +178,7 @@ impl Group {
         std::iter::once(canary).filter(|canary| !canary.is_empty()).chain(rest.chunks(size)).collect()
     }
 }
+
+#[cfg(test)]
+#[path = "rollout_tests.rs"]
+mod tests;

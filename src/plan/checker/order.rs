@@ -78,10 +78,12 @@ fn waits(plan: &Plan, after: &Hop, before: &Hop) -> bool {
         let Some(action) = plan.actions.get(at as usize) else { return false };
         let inside = action.needs.iter().any(|need| right.contains(need));
         let direct = action.needs.contains(&record);
-        if !inside && !direct && !behind(plan, action.needs.iter().copied().filter(|need| !own.contains(need)), record) {
+        if inside || direct || behind(plan, action.needs.iter().copied().filter(|need| !own.contains(need)), record) {
+            right.insert(at);
+        } else if !matches!(action.kind, ActionKind::Pause(_)) {
             return false;
         }
-        right.insert(at);
+        // A pause that is not behind it touches nothing; what waits for that pause alone is not behind it either.
     }
     true
 }

@@ -1,0 +1,290 @@
+//! What one invocation works with: the loaded configuration, the state, the drivers and machines.
+#![expect(clippy::disallowed_methods, reason = "a door to the environment and the clock")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::args::{Global, ScopeArgs, VariableArgs};
+use super::machines::Machines;
+use super::problem::{file_problem, state_problem};
+use super::terminal::Terminal;
+use crate::config::{self, LoadOptions, ProviderFiles, VarSource, provider_from_files};
+use crate::driver::{self, Drivers};
+use crate::lock::Lock;
+use crate::model::driver::DriverSchema;
+use crate::model::estate::Estate;
+use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::provider::Provider;
+use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
+use crate::state::{LocalStore, Store};
+
+/// The version of this program.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where everything is, before anything is loaded.
+pub(super) struct Place {
+    /// Where the words go.
+    pub(super) terminal: Terminal,
+    /// The configuration's folder.
+    pub(super) root: PathBuf,
+    /// `.windlass` in it: runs, kept providers, modules. Never in git.
+    pub(super) hidden: PathBuf,
+    /// Texts that diagnostics point into.
+    pub(super) sources: SourceMap,
+    /// What there is to call.
+    pub(super) drivers: Drivers,
+    /// The time of this invocation.
+    pub(super) now: Timestamp,
+}
+
+impl Place {
+    /// Looks at where it is.
+    pub(super) fn new(global: &Global, terminal: Terminal) -> Result<Self, Diagnostics> {
+        let cwd = std::env::current_dir().map_err(|error| file_problem("folder cannot be used", Path::new("."), &error))?;
+        let root = global.chdir.as_ref().map_or_else(|| cwd.clone(), |dir| cwd.join(dir));
+        if !root.is_dir() {
+            let missing = Diagnostic::error("folder cannot be used").detail(format!("{} is no folder", root.display()));
+            return Err(missing.help("give another one with --chdir").into());
+        }
+        let hidden = root.join(".windlass");
+        Ok(Self { terminal, hidden, root, sources: SourceMap::new(), drivers: driver::standard(), now: Timestamp::now() })
+    }
+
+    /// The drivers' tables, for checking providers.
+    pub(super) fn schemas(&self) -> Vec<DriverSchema> {
+        self.drivers.schemas().copied().collect()
+    }
+
+    /// The folders in which a user keeps providers.
+    pub(super) fn provider_dirs(&self) -> Vec<PathBuf> {
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+        let data = data.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share")));
+        let given = std::env::var_os("WINDLASS_PROVIDERS");
+        let given = given.iter().flat_map(std::env::split_paths);
+        given.chain(data.map(|data| data.join("windlass/providers"))).collect()
+    }
+
+    /// The state without the configuration: for commands that only look at runs. It is that of the local backend.
+    pub(super) fn local_store(&self) -> LocalStore {
+        LocalStore::new(&self.root, self.hidden.join("state"))
+    }
+
+    /// Loads the configuration. Warnings are printed; on failure every problem is in the answer.
+    pub(super) fn load(&mut self, variables: &VariableArgs, refresh_modules: bool) -> Result<config::Loaded, Diagnostics> {
+        let vars = assignments(variables)?;
+        let loaded = self.with_options(vars, refresh_modules, config::load)?;
+        self.terminal.problems(&loaded.warnings, &self.sources);
+        Ok(loaded)
+    }
+
+    /// Loads providers by name or folder, apart from the configuration.
+    pub(super) fn providers(&mut self, names: &[ProviderName]) -> Result<BTreeMap<ProviderName, Arc<Provider>>, Diagnostics> {
+        let work = |root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap| config::load_providers(root, names, options, sources);
+        let (providers, warnings) = self.with_options(Vec::new(), false, work)?;
+        self.terminal.problems(&warnings, &self.sources);
+        Ok(providers)
+    }
+
+    /// The providers within reach, and where each is.
+    pub(super) fn provider_names(&mut self) -> BTreeMap<ProviderName, String> {
+        self.with_options(Vec::new(), false, |root, options, _| config::provider_names(root, options))
+    }
+
+    fn with_options<T: Send>(
+        &mut self,
+        vars: Vec<VarSource>,
+        refresh_modules: bool,
+        work: impl FnOnce(&Path, &LoadOptions<'_>, &mut SourceMap) -> T + Send,
+    ) -> T {
+        let embedded = config::embedded();
+        let drivers = self.schemas();
+        let options = LoadOptions {
+            vars,
+            env: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+            cwd: self.root.clone(),
+            provider_dirs: self.provider_dirs(),
+            embedded: &embedded,
+            drivers: &drivers,
+            now: self.now,
+            tool_version: VERSION.to_owned(),
+            refresh_modules,
+        };
+        let sources = &mut self.sources;
+        on_a_deep_stack(|| work(Path::new("."), &options, sources))
+    }
+
+    /// Loads the configuration and opens its state.
+    pub(super) fn open(mut self, variables: &VariableArgs) -> Result<Session, (Self, Diagnostics)> {
+        let loaded = match self.load(variables, false) {
+            Ok(loaded) => loaded,
+            Err(problems) => return Err((self, problems)),
+        };
+        let store: Arc<dyn Store> = match loaded.estate.backend.kind.as_str() {
+            "local" => Arc::new(self.backend_local(&loaded.estate)),
+            other => {
+                let unknown = Diagnostic::error("unknown backend").detail(format!("there is no backend `{other}`"));
+                let unknown = loaded.estate.backend.span.into_iter().fold(unknown, Diagnostic::at);
+                return Err((self, unknown.help("this Windlass keeps state with `backend \"local\" {}`").into()));
+            }
+        };
+        let machines = Machines::new(&loaded.estate.hosts);
+        let config::Loaded { estate, providers, .. } = loaded;
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines) })
+    }
+
+    fn backend_local(&self, estate: &Estate) -> LocalStore {
+        let path = estate.backend.settings.get("path").and_then(crate::lang::Value::as_str);
+        let lockfiles = path.map_or_else(|| self.root.clone(), |path| self.root.join(path));
+        LocalStore::new(lockfiles, self.hidden.join("state"))
+    }
+}
+
+/// Everything loaded and opened.
+pub(super) struct Session {
+    /// Where everything is.
+    pub(super) place: Place,
+    /// What is desired.
+    pub(super) estate: Estate,
+    /// Providers as they are now.
+    pub(super) providers: BTreeMap<ProviderName, Arc<Provider>>,
+    /// Applied state.
+    pub(super) store: Arc<dyn Store>,
+    /// The hosts.
+    pub(super) machines: Arc<Machines>,
+}
+
+impl Session {
+    /// The environments asked for; all where none was. An unknown one is a problem.
+    pub(super) fn environments(&self, scope: &ScopeArgs) -> Result<Vec<EnvironmentName>, Diagnostics> {
+        let known = || self.estate.environments.keys().map(EnvironmentName::as_str);
+        let mut problems = Diagnostics::new();
+        let asked: BTreeSet<EnvironmentName> = scope.environments.iter().map(|name| EnvironmentName::new(name.trim())).collect();
+        for name in &asked {
+            if !self.estate.environments.contains_key(name) {
+                let unknown = Diagnostic::error("unknown environment").detail(format!("the configuration declares no environment `{name}`"));
+                let near = nearest(name.as_str(), known()).map(|near| format!("did you mean `{near}`?"));
+                let all = || format!("declared are: {}", known().collect::<Vec<_>>().join(", "));
+                problems.push(unknown.help(near.unwrap_or_else(all)));
+            }
+        }
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        Ok(if asked.is_empty() { self.estate.environments.keys().cloned().collect() } else { asked.into_iter().collect() })
+    }
+
+    /// The lockfiles of these environments; a fresh one where nothing was applied yet.
+    pub(super) async fn locks(&self, environments: &[EnvironmentName]) -> Result<BTreeMap<EnvironmentName, Lock>, Diagnostics> {
+        let mut locks = BTreeMap::new();
+        let mut problems = Diagnostics::new();
+        for environment in environments {
+            match self.store.read(environment).await {
+                Ok(lock) => {
+                    let fresh = || Lock::fresh(environment.clone(), Lineage::new(uuid::Uuid::new_v4().to_string()));
+                    locks.insert(environment.clone(), lock.unwrap_or_else(fresh));
+                }
+                Err(error) => problems.push(state_problem(&error)),
+            }
+        }
+        if problems.has_errors() { Err(problems) } else { Ok(locks) }
+    }
+
+    /// Providers that recorded hops were applied with, as far as they are known, and the current ones.
+    pub(super) async fn applied_providers(
+        &mut self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+    ) -> Result<BTreeMap<Digest, Arc<Provider>>, Diagnostics> {
+        let mut known: BTreeMap<Digest, Arc<Provider>> =
+            self.providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))).collect();
+        let wanted: BTreeSet<(ProviderName, Digest)> = locks
+            .values()
+            .flat_map(|lock| lock.instances.values())
+            .flat_map(|locked| locked.hops.iter().map(|hop| (locked.provider.clone(), hop.provider.clone())))
+            .filter(|(_, digest)| !known.contains_key(digest))
+            .collect();
+        let schemes = self.providers.iter().map(|(name, provider)| (name.clone(), provider.scheme.clone())).collect();
+        let drivers = self.place.schemas();
+        for (name, digest) in wanted {
+            let kept = self.store.kept(&digest).await.map_err(|error| state_problem(&error))?;
+            // One that was not kept here is missing from the table: the planner says what cannot be undone without it.
+            let Some(files) = kept.as_deref().and_then(decode_provider) else { continue };
+            let sources = &mut self.place.sources;
+            let (provider, _) = on_a_deep_stack(|| provider_from_files(&name, files, &schemes, &drivers, sources))?;
+            if provider.digest == digest {
+                known.insert(digest, Arc::new(provider));
+            }
+        }
+        Ok(known)
+    }
+
+    /// How long steps took in the last runs: the median of at most ten.
+    pub(super) async fn durations(&self) -> Result<BTreeMap<String, Duration>, Diagnostics> {
+        const RUNS: usize = 10;
+        let runs = self.store.runs(RUNS).await.map_err(|error| state_problem(&error))?;
+        let mut taken: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for run in runs {
+            for (step, seconds) in run.durations {
+                taken.entry(step).or_default().push(seconds);
+            }
+        }
+        Ok(taken
+            .into_iter()
+            .filter_map(|(step, mut seconds)| {
+                seconds.sort_by(f64::total_cmp);
+                let median = seconds.get(seconds.len() / 2)?;
+                Some((step, Duration::try_from_secs_f64(*median).ok()?))
+            })
+            .collect())
+    }
+}
+
+/// What `--var` and `--var-file` say: files first, as Terraform does not; the later of one kind wins, and `--var` wins over files.
+fn assignments(variables: &VariableArgs) -> Result<Vec<VarSource>, Diagnostics> {
+    let mut vars: Vec<VarSource> = variables.var_files.iter().cloned().map(VarSource::File).collect();
+    let mut problems = Diagnostics::new();
+    for assignment in &variables.vars {
+        match assignment.split_once('=') {
+            Some((name, value)) => vars.push(VarSource::Assign { name: name.trim().to_owned(), value: value.to_owned() }),
+            None => problems.push(
+                Diagnostic::error("variable cannot be set")
+                    .detail(format!("`--var {assignment}` has no `=`"))
+                    .help("write `--var NAME=VALUE`"),
+            ),
+        }
+    }
+    problems.unless_errors(vars).map(|(vars, _)| vars)
+}
+
+/// A provider's files as the state keeps them: paths to base64, sorted.
+pub(super) fn encode_provider(files: &ProviderFiles) -> Vec<u8> {
+    use base64::Engine as _;
+    let encoded: BTreeMap<&str, String> =
+        files.iter().map(|(path, bytes)| (&**path, base64::engine::general_purpose::STANDARD.encode(bytes))).collect();
+    serde_json::to_vec_pretty(&encoded).unwrap_or_default()
+}
+
+fn decode_provider(content: &[u8]) -> Option<ProviderFiles> {
+    use base64::Engine as _;
+    let encoded: BTreeMap<String, String> = serde_json::from_slice(content).ok()?;
+    encoded
+        .into_iter()
+        .map(|(path, text)| Some((Arc::from(path), Arc::from(base64::engine::general_purpose::STANDARD.decode(text).ok()?))))
+        .collect()
+}
+
+/// Expressions may nest sixty levels deep, which the main thread's stack need not hold.
+pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const STACK: usize = 64 << 20;
+    std::thread::scope(|scope| {
+        let handle = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        match handle.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => std::panic::resume_unwind(Box::new(format!("no thread could be started: {error}"))),
+        }
+    })
+}
