@@ -14,7 +14,7 @@ use super::fields::{Constants, Evaluate as _, suggestion};
 use super::files::{Folder, read_named};
 use super::variable::Variable;
 use super::{LoadOptions, VarSource};
-use crate::lang::{Env, Type, Value, parse_body, parse_expr};
+use crate::lang::{Env, Expr, Type, Value, parse_body, parse_expr};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, Span};
 
 /// What the environment variable of a variable begins with.
@@ -58,6 +58,8 @@ pub(super) fn assign(
             all.text(variable, text, format!("the environment variable {name}"));
         }
     }
+    // The digest is over the values that are not sensitive, not over the files that hold others, too.
+    let folder = &folder.unrecorded();
     let names = folder.names().unwrap_or_default();
     let fixed = ["windlass.vars.hcl", "windlass.vars.json"].into_iter().filter(|name| names.iter().any(|known| known == name));
     let auto =
@@ -90,8 +92,12 @@ impl Assignments<'_> {
         let value = if literal {
             Value::string(text)
         } else {
-            let source = self.sources.add(format!("<{from}>"), if variable.sensitive { "" } else { text });
-            let parsed = if variable.sensitive { crate::lang::Expr::parse(text) } else { parse_expr(self.sources, source) };
+            let parsed = if variable.sensitive {
+                Expr::parse(text)
+            } else {
+                let source = self.sources.add(format!("<{from}>"), text);
+                parse_expr(self.sources, source)
+            };
             let mut found = Diagnostics::new();
             let value = found.take(parsed).and_then(|expr| Constants(self.env).value(&expr, &mut found));
             match value {

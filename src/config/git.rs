@@ -3,6 +3,8 @@
 //! A local repository is read where it is. A remote one is fetched by the `git` command, one commit deep, into the module cache
 //! (`.windlass/modules`), and then read the same way. Never runs anything from a repository.
 
+#![expect(clippy::disallowed_methods, reason = "fetches module sources into the module cache with the git command")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -83,6 +85,11 @@ pub(super) fn open(source: &GitSource, base: &Path, cache: &Path, refresh: bool)
             git2::Repository::open(&path).map_err(|error| format!("is no git repository that can be read: {}", error.message()))?;
         return resolve(repository, source.rev.as_deref().unwrap_or("HEAD"), label);
     }
+    open_remote(source, label, cache, refresh)
+}
+
+/// Opens the commit of a repository that the `git` command must fetch.
+pub(super) fn open_remote(source: &GitSource, label: String, cache: &Path, refresh: bool) -> Result<Commit, String> {
     let rev = source.rev.as_deref().unwrap_or("HEAD");
     let key = Digest::of(format!("{}\n{rev}", source.url).as_bytes());
     let folder = cache.join(key.short());

@@ -211,7 +211,8 @@ fn one(
         ("key", key.map_or(Value::Null, |key| Value::string(key_text(key)))),
         ("file_name", Value::string(address.file_name())),
     ]);
-    let surroundings = setting::Surroundings { instance: about, host: host_value.clone(), now: evaluation.world.now };
+    let surroundings =
+        setting::Surroundings { instance: about, host: host_value.clone(), backup: backup.clone(), now: evaluation.world.now };
     let settings = setting::evaluate(provider, order, body, *header, at, &surroundings, problems)?;
     if !placed || !known_environment {
         return None;

@@ -109,10 +109,9 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     let mut problems = Diagnostics::new();
     let record = Record::default();
     let root = root_folder(root, &options.cwd, &record);
-    let Tree::Disk { base } = &root.tree else { return Err(problems) };
     let mut opener = Sources {
         cwd: options.cwd.clone(),
-        cache: base.join(&root.path).join(".windlass").join("modules"),
+        cache: options.cwd.join(&root.path).join(".windlass").join("modules"),
         refresh: options.refresh_modules,
         record: record.clone(),
         commits: HashMap::new(),
@@ -137,7 +136,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     };
     evaluation.run(&mut problems);
     let Evaluation { inputs, mut estate, .. } = evaluation;
-    estate.digest = Some(digest::configuration_digest(&record.entries(), &opener.pins, &inputs));
+    estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
     Ok(Loaded { estate, providers, pins: opener.pins, warnings })
 }

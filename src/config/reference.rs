@@ -316,8 +316,12 @@ fn unknown<'a>(what: &str, name: &str, complete: bool, known: impl Iterator<Item
         return Ok(());
     }
     let known: Vec<&str> = known.map(|name| &**name).collect();
-    let kind = what.split(' ').next().unwrap_or(what);
-    Err(Diagnostic::error(format!("unknown {kind}")).detail(format!("there is no {what} `{name}`")).help(if known.is_empty() {
+    let (kind, owner) = what.split_once(" of ").map_or((what, None), |(kind, owner)| (kind, Some(owner)));
+    let detail = match owner {
+        Some(owner) => format!("{owner} has no {kind} `{name}`"),
+        None => format!("there is no {kind} `{name}`"),
+    };
+    Err(Diagnostic::error(format!("unknown {kind}")).detail(detail).help(if known.is_empty() {
         format!("no {kind} is declared here")
     } else {
         suggestion(name, &known)

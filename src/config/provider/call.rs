@@ -108,7 +108,7 @@ fn arguments(
             continue;
         }
         context.known.check(&attribute.expr, scene, problems);
-        if &**name == "template" {
+        if schema.name == "template" && &**name == "source" {
             check_document(&attribute.expr, attribute.name_span, context, problems);
         }
         args.insert(Arc::clone(name), attribute.expr.clone());

@@ -38,6 +38,9 @@ const ALL: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to"
 /// Names that are used, each with the place.
 pub(super) type Uses = Vec<(Arc<str>, Option<Span>)>;
 
+/// Names of steps: those that have run by then, and all of the strategy.
+pub(super) type Steps<'a> = (&'a BTreeSet<Arc<str>>, &'a [Arc<str>]);
+
 /// The names of one provider.
 pub(super) struct Known {
     settings: Vec<Arc<str>>,
@@ -57,7 +60,7 @@ pub(super) struct Scene<'a> {
     /// Whether `each` may.
     pub(super) each: bool,
     /// Steps whose results may be used, and all steps of the strategy.
-    pub(super) steps: Option<(&'a BTreeSet<Arc<str>>, &'a [Arc<str>])>,
+    pub(super) steps: Option<Steps<'a>>,
 }
 
 impl<'a> Scene<'a> {
@@ -117,7 +120,8 @@ impl Known {
 
     fn reference(&self, reference: &Reference, scene: Scene<'_>) -> Result<(), Diagnostic> {
         let root = &*reference.root;
-        if !scene.roots.contains(&root) && !(root == "each" && scene.each) {
+        let allowed = scene.roots.contains(&root) || (root == "each" && scene.each);
+        if !allowed {
             return Err(not_allowed(root, scene));
         }
         let known: Vec<&str> = match root {

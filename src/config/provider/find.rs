@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Parsed, ProviderFiles, decode, parse};
 use crate::config::fields::suggestion;
-use crate::config::files::{Folder, Tree};
+use crate::config::files::{Folder, Record, Tree};
 use crate::config::module::Sources;
 use crate::model::driver::DriverSchema;
 use crate::model::name::{Digest, ProviderName};
@@ -47,7 +47,7 @@ impl Finder<'_> {
         if let Some((source, span)) = self.declared.get(name).and_then(|declared| declared.source.as_ref()) {
             let found = opener
                 .open(source, self.root, format!("provider.{name}"))
-                .and_then(|folder| folder.content().map(|files| (files, folder.display_self())));
+                .and_then(|folder| folder.unrecorded().content().map(|files| (files, folder.display_self())));
             return problems.take(found.map_err(|reason| {
                 Diagnostic::error("provider not found")
                     .detail(format!("the source `{source}` of provider `{name}` {reason}"))
@@ -55,12 +55,12 @@ impl Finder<'_> {
                     .at(*span)
             }));
         }
-        let beside = self.root.join(&format!("providers/{name}"));
+        let beside = self.root.join(&format!("providers/{name}")).unrecorded();
         let user = self.folders.iter().map(|folder| Folder {
             tree: Tree::Disk { base: Rc::from(folder.as_path()) },
             path: PathBuf::from(name.as_str()),
             label: folder.join(name.as_str()).display().to_string(),
-            record: self.root.record.clone(),
+            record: Record::default(),
         });
         for folder in std::iter::once(beside).chain(user) {
             if !folder.is_there() {

@@ -204,6 +204,14 @@ fn tolerate(body: &Body, scene: Scene<'_>, context: &Context<'_>, problems: &mut
             open.clear();
         }
     }
+    if !open.trim().is_empty() {
+        problems.push(
+            Diagnostic::error("invalid tolerate")
+                .detail(format!("`{}` cannot be told apart as a condition", open.trim()))
+                .help("write plain conditions, separated by commas, without comments between them")
+                .at(attribute.expr.span().unwrap_or(attribute.name_span)),
+        );
+    }
     items
 }
 
