@@ -13,6 +13,15 @@ use tokio_util::sync::CancellationToken;
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
+pub mod host;
+mod supervised;
+mod supervisor;
+#[cfg(test)]
+mod testing;
+
+pub use host::{Command, Host, Local, Output};
+pub use supervisor::supervise_main;
+
 /// One primitive.
 #[async_trait]
 pub trait Driver: Send + Sync {
@@ -46,7 +55,10 @@ pub struct Context {
     /// Stable name of the call (an action id, `…:undo`, or `fact`), as a file name: supervised commands and kept content are found
     /// again by it after a crash.
     pub key: String,
-    /// Folder for this call's own durable files (log, exit status, previous content); `None` while observing: then nothing is kept.
+    /// The machine where the instance lives.
+    pub host: Arc<dyn Host>,
+    /// Folder for this call's own durable files (log, exit status, previous content), one for each attempt: a command that was
+    /// begun there is waited for, never begun again. `None` while observing: then nothing is kept.
     pub dir: Option<PathBuf>,
     /// The provider's documents, for `template` and scripts.
     pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,
@@ -60,6 +72,24 @@ pub struct Context {
     pub redact: Redactor,
     /// Whether root may be used.
     pub privileged: bool,
+}
+
+impl Context {
+    /// A call that only looks: no folder, no documents, no timeout, nobody who listens.
+    #[must_use]
+    pub fn observing(key: impl Into<String>, host: Arc<dyn Host>) -> Self {
+        Self {
+            key: key.into(),
+            host,
+            dir: None,
+            files: Arc::default(),
+            timeout: None,
+            cancel: CancellationToken::new(),
+            sink: Arc::new(Silent),
+            redact: Redactor::default(),
+            privileged: false,
+        }
+    }
 }
 
 /// Takes what a running call has to say.

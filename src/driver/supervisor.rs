@@ -1,0 +1,141 @@
+//! The supervisor: a tiny process that runs one command, outlives Windlass, and records how the command ended.
+//!
+//! Takes the command on standard input (so no secret stands in an argument list) and a folder, in which it leaves:
+//! `lock` (locked while it lives), `begun.json` (before the command starts), `output.log` and `stderr.log` (what the command
+//! prints, readable by its owner only) and `exit.json` (how it ended, written in one go). It prints nothing, knows no driver, and
+//! begins a command at most once for a folder.
+
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::host::local_file::private_file;
+use super::host::{Attributes, Cause, Ended, Finished, direct, local_file};
+use super::supervised::{BEGUN, Begun, EXIT, LOCK, OUTPUT, STDERR, Spec};
+
+/// Somebody else holds the folder.
+const TAKEN: u8 = 3;
+/// The command of the folder was begun already.
+const BEGUN_ALREADY: u8 = 4;
+/// The order could not be read, or the folder not written.
+const BROKEN: u8 = 5;
+
+/// The hidden program `windlass __supervise`: its only argument is the folder.
+#[must_use]
+pub fn supervise_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // A session of its own: no terminal and no pipeline that ends takes it along.
+    let _ = rustix::process::setsid();
+    let Some(dir) = args.into_iter().next().map(PathBuf::from) else { return ExitCode::from(BROKEN) };
+    let Some((spec, stdin)) = read_order() else { return ExitCode::from(BROKEN) };
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => ExitCode::from(runtime.block_on(supervise(&dir, spec, stdin))),
+        Err(_) => ExitCode::from(BROKEN),
+    }
+}
+
+/// A line of JSON, then the command's input. An order cut short (Windlass died while giving it) is none.
+fn read_order() -> Option<(Spec, Vec<u8>)> {
+    let mut order = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut order).ok()?;
+    let end = order.iter().position(|byte| *byte == b'\n')?;
+    let spec: Spec = serde_json::from_slice(&order[..end]).ok()?;
+    let stdin = order.split_off(end + 1);
+    (stdin.len() == spec.stdin_length).then_some((spec, stdin))
+}
+
+async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
+    let Ok(lock) = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)) else { return BROKEN };
+    if !take(&lock).await {
+        return TAKEN;
+    }
+    if dir.join(BEGUN).exists() {
+        return BEGUN_ALREADY;
+    }
+    let (Ok(mut terminate), Ok(output), Ok(errors)) =
+        (signal(SignalKind::terminate()), private_file(&dir.join(OUTPUT)), private_file(&dir.join(STDERR)))
+    else {
+        return BROKEN;
+    };
+    let started = Timestamp::now();
+    let begun = Begun { pid: std::process::id(), started };
+    if record(dir, BEGUN, &begun).is_err() {
+        return BROKEN;
+    }
+    let mut finished = Finished { ended: None, error: None, started, finished: started, cause: Cause::Itself };
+    let mut system = tokio::process::Command::new(&spec.argv[0]);
+    system.args(&spec.argv[1..]).env_clear().envs(spec.env.iter().map(|(name, value)| (name, value)));
+    system.stdin(Stdio::piped()).stdout(output).stderr(errors).process_group(0);
+    if let Some(dir) = &spec.dir {
+        system.current_dir(dir);
+    }
+    match system.spawn() {
+        Ok(mut child) => {
+            let mut pipe = child.stdin.take();
+            let feeding = async {
+                if let Some(pipe) = &mut pipe {
+                    let _ = pipe.write_all(&stdin).await;
+                }
+                pipe = None;
+                // Fed; the select below goes on waiting for the rest.
+                std::future::pending::<()>().await;
+            };
+            let expired = async {
+                match spec.timeout_ms {
+                    Some(timeout) => tokio::time::sleep(Duration::from_millis(timeout)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let status = tokio::select! {
+                status = child.wait() => status.ok(),
+                _ = terminate.recv() => { finished.cause = Cause::Cancelled; None }
+                () = expired => { finished.cause = Cause::TimedOut; None }
+                () = feeding => None,
+            };
+            let status = match status {
+                Some(status) => Some(status),
+                None => {
+                    direct::end_group(&mut child, Duration::from_millis(spec.grace_ms)).await;
+                    child.wait().await.ok()
+                }
+            };
+            finished.ended = status.map(Ended::of);
+        }
+        Err(error) => {
+            finished.error = Some(direct::start_failure(&spec.program, error.kind(), &error.to_string()).message);
+        }
+    }
+    finished.finished = Timestamp::now();
+    // Its last words: without them the command counts as lost, so a full disk is waited out for a while.
+    for _ in 0..60 {
+        if record(dir, EXIT, &finished).is_ok() {
+            return 0;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    BROKEN
+}
+
+/// Takes the lock; one who only looks whether it is held holds it for an instant.
+async fn take(lock: &File) -> bool {
+    for _ in 0..100 {
+        match lock.try_lock() {
+            Ok(()) => return true,
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(TryLockError::Error(_)) => return false,
+        }
+    }
+    false
+}
+
+fn record<T: serde::Serialize>(dir: &Path, name: &str, what: &T) -> Result<(), ()> {
+    let bytes = serde_json::to_vec(what).map_err(drop)?;
+    let attributes = Attributes { mode: Some(0o600), owner: None };
+    local_file::write(&dir.join(name), &mut bytes.as_slice(), &attributes).map_err(drop)
+}
