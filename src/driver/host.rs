@@ -16,7 +16,7 @@ mod capture;
 pub(crate) mod direct;
 pub(crate) mod local;
 pub(crate) mod local_file;
-mod privilege;
+pub(crate) mod privilege;
 
 pub use capture::Captured;
 pub(crate) use capture::{Lines, Tail};
@@ -119,6 +119,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// The user database cannot be asked.
     async fn user(&self, name: &str) -> Result<Option<User>, Failure>;
+
+    /// Whether a TCP address (`host:port`, as the host sees it) accepts a connection within `patience`.
+    ///
+    /// # Errors
+    /// The host itself is unreachable.
+    async fn accepts(&self, address: &str, patience: Duration) -> Result<bool, Failure>;
 
     /// The id of the user as whom everything here is done.
     ///

@@ -13,14 +13,36 @@ use tokio_util::sync::CancellationToken;
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
+mod args;
+mod disk_space;
+mod exec;
+mod file;
 pub mod host;
+mod manual;
+mod process;
 mod supervised;
 mod supervisor;
+mod template;
 #[cfg(test)]
 mod testing;
+mod wait;
 
+pub use args::Args;
+pub use disk_space::DiskSpace;
+pub use exec::Exec;
+pub use file::File;
 pub use host::{Command, Host, Local, Output};
+pub use manual::{Confirmation, Manual};
+pub use process::Process;
 pub use supervisor::supervise_main;
+pub use template::Template;
+pub use wait::Wait;
+
+/// Every built-in driver.
+#[must_use]
+pub fn standard() -> Drivers {
+    Drivers::new().with(Exec).with(Process).with(File).with(Template).with(Wait).with(DiskSpace).with(Manual)
+}
 
 /// One primitive.
 #[async_trait]
@@ -125,6 +147,12 @@ impl Redactor {
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         Self { secrets: Arc::new(secrets) }
+    }
+
+    /// Hides these texts too.
+    #[must_use]
+    pub fn also(&self, secrets: impl IntoIterator<Item = String>) -> Self {
+        Self::new(self.secrets.iter().cloned().chain(secrets))
     }
 
     /// The text without the secrets.

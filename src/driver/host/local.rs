@@ -163,6 +163,11 @@ impl Host for Local {
         blocking(move || local_file::user(&name)).await
     }
 
+    async fn accepts(&self, address: &str, patience: std::time::Duration) -> Result<bool, Failure> {
+        let connecting = tokio::net::TcpStream::connect(address);
+        Ok(matches!(tokio::time::timeout(patience, connecting).await, Ok(Ok(_))))
+    }
+
     async fn uid(&self) -> Result<u32, Failure> {
         Ok(rustix::process::geteuid().as_raw())
     }
