@@ -21,11 +21,8 @@ impl Files for Provider {
     }
 
     fn list(&self, dir: &str, glob: &str) -> Result<Vec<String>, String> {
-        let matcher = globset::GlobBuilder::new(glob)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| error.to_string())?
-            .compile_matcher();
+        let matcher =
+            globset::GlobBuilder::new(glob).literal_separator(true).build().map_err(|error| error.to_string())?.compile_matcher();
         let dir = dir.strip_prefix("./").unwrap_or(dir).trim_end_matches('/');
         let below = |path: &Arc<str>| match dir {
             "" | "." => Some(path.to_string()),

@@ -73,8 +73,7 @@ pub(super) fn assemble(slots: Vec<Slot>, schedule: &Schedule) -> (Vec<Action>, V
         }
         records[place] = index(actions.len() - 1);
         hop.actions = (index(begin)..index(actions.len())).collect();
-        hop.point_of_no_return =
-            (begin..actions.len()).find(|&at| actions[at].undo == ActionUndo::Irreversible).map(index);
+        hop.point_of_no_return = (begin..actions.len()).find(|&at| actions[at].undo == ActionUndo::Irreversible).map(index);
         hops[place] = Some(hop);
     }
     (actions, hops.into_iter().flatten().collect())

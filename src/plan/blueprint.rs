@@ -163,7 +163,10 @@ fn sorted(strategy: &Strategy) -> Result<Vec<usize>, String> {
     for (place, step) in strategy.steps.iter().enumerate() {
         for name in &step.after {
             let Some(&before) = declared.get(name.as_str()) else {
-                return Err(format!("step `{}` of strategy `{}` waits for step `{name}`, which there is not", step.name, strategy.name));
+                return Err(format!(
+                    "step `{}` of strategy `{}` waits for step `{name}`, which there is not",
+                    step.name, strategy.name
+                ));
             };
             followers[before].push(place);
             waiting[place] += 1;

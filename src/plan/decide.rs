@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::lang::Value;
-use crate::model::inventory::Observed;
 use crate::lock::Locked;
 use crate::model::estate::Instance;
+use crate::model::inventory::Observed;
 use crate::model::name::{HostName, InstanceAddr, ProviderName};
 use crate::model::provider::{Movement, OnChange, Provider};
 use crate::model::version::{Version, VersionScheme};
@@ -150,7 +150,8 @@ impl<'a> Case<'_, 'a> {
             return self.travel(Decision::Install, Movement::Install, None, Some(wanted), why, Vec::new());
         };
         let settings = self.changed_settings();
-        let refused: Vec<Obstacle> = settings.iter().filter(|diff| self.on_change(&diff.name) == OnChange::Refuse).map(|diff| self.refusal(diff)).collect();
+        let refused: Vec<Obstacle> =
+            settings.iter().filter(|diff| self.on_change(&diff.name) == OnChange::Refuse).map(|diff| self.refusal(diff)).collect();
         if !refused.is_empty() {
             return Course::Blocked(refused, Direction::Up);
         }
@@ -207,16 +208,17 @@ impl<'a> Case<'_, 'a> {
         let hops = self.candidate.locked().map_or(&[][..], |locked| &locked.hops);
         let traveller = self.traveller();
         let scheme = &self.provider.scheme;
-        let undone = match super::revert::way_back(hops, |text| same_text(text, now, scheme), |text| same_text(text, wanted, scheme)) {
-            None => {
-                why.push("no applied hops lead back to it, so the provider's own way down is taken".to_owned());
-                return self.travel(Decision::Rollback, Movement::Downgrade, Some(now), Some(wanted), why, settings);
-            }
-            Some(way) => way.map_err(|stuck| vec![stuck]).and_then(|way| {
-                let journey = traveller.undo(&way)?;
-                Ok((way, journey))
-            }),
-        };
+        let undone =
+            match super::revert::way_back(hops, |text| same_text(text, now, scheme), |text| same_text(text, wanted, scheme)) {
+                None => {
+                    why.push("no applied hops lead back to it, so the provider's own way down is taken".to_owned());
+                    return self.travel(Decision::Rollback, Movement::Downgrade, Some(now), Some(wanted), why, settings);
+                }
+                Some(way) => way.map_err(|stuck| vec![stuck]).and_then(|way| {
+                    let journey = traveller.undo(&way)?;
+                    Ok((way, journey))
+                }),
+            };
         let (way, mut journey) = match undone {
             Ok(undone) => undone,
             Err(mut obstacles) => {
@@ -235,7 +237,10 @@ impl<'a> Case<'_, 'a> {
                 };
             }
         };
-        why.push(format!("the applied hops lead back to it: {} undone, newest first", if way.len() == 1 { "one is".to_owned() } else { format!("{} are", way.len()) }));
+        why.push(format!(
+            "the applied hops lead back to it: {} undone, newest first",
+            if way.len() == 1 { "one is".to_owned() } else { format!("{} are", way.len()) }
+        ));
         let reconfigured = way.iter().any(|hop| hop.from.as_ref() == Some(&hop.to));
         if reconfigured || settings.iter().any(|diff| self.on_change(&diff.name) == OnChange::Reconfigure) {
             match traveller.travel(Movement::Reconfigure, Some(wanted), Some(wanted)) {
@@ -365,7 +370,14 @@ impl<'a> Case<'_, 'a> {
         }
     }
 
-    fn settle(&self, decision: Decision, from: Option<&Version>, to: Option<&Version>, why: Vec<String>, settings: Vec<SettingDiff>) -> Course {
+    fn settle(
+        &self,
+        decision: Decision,
+        from: Option<&Version>,
+        to: Option<&Version>,
+        why: Vec<String>,
+        settings: Vec<SettingDiff>,
+    ) -> Course {
         self.changes(decision, from, to, why, settings, Journey::default())
     }
 

@@ -111,12 +111,23 @@ pub(super) fn product(name: &str) -> Provider {
         vec![
             step("download", &[], r#"["fetch", to.text]"#, Undo::Harmless),
             step("backup", &[], r#"["backup", self.password]"#, undone_by(r#"["forget", step.backup.result.id]"#, false, false)),
-            down(step("stop", &["download", "backup"], r#"["stop", local.unit]"#, undone_by(r#"["start", local.unit]"#, false, true))),
-            down(step("migrate", &["stop"], r#"["migrate", from.text]"#, undone_by(r#"["restore", step.backup.result.id]"#, true, true))),
+            down(step(
+                "stop",
+                &["download", "backup"],
+                r#"["stop", local.unit]"#,
+                undone_by(r#"["start", local.unit]"#, false, true),
+            )),
+            down(step(
+                "migrate",
+                &["stop"],
+                r#"["migrate", from.text]"#,
+                undone_by(r#"["restore", step.backup.result.id]"#, true, true),
+            )),
             down(step("start", &["migrate"], r#"["start", local.unit]"#, undone_by(r#"["stop", local.unit]"#, false, true))),
         ],
     );
-    let one = |name: &str| strategy(name, vec![step(name, &[], r#"["do", instance.name]"#, undone_by(r#"["undo"]"#, false, false))]);
+    let one =
+        |name: &str| strategy(name, vec![step(name, &[], r#"["do", instance.name]"#, undone_by(r#"["undo"]"#, false, false))]);
     let away = strategy("away", vec![down(step("delete", &[], r#"["rm", self.home]"#, Undo::Irreversible))]);
     provider.strategies = [in_place, one("fresh"), one("settings"), away].into_iter().map(|one| (one.name.clone(), one)).collect();
     provider
@@ -259,7 +270,8 @@ impl World {
                 let mut scope = hop.scope.as_object().unwrap().clone();
                 let result = || Value::object([("result", Value::object([("id", Value::from("b-1"))]))]);
                 scope.insert("step".into(), Value::object(hop.keep.iter().map(|(step, _)| (step, result()))));
-                let irreversible = hop.point_of_no_return.and_then(|at| plan.actions[at as usize].kind.step().map(ToString::to_string));
+                let irreversible =
+                    hop.point_of_no_return.and_then(|at| plan.actions[at as usize].kind.step().map(ToString::to_string));
                 locked.hops.push(AppliedHop {
                     from: hop.from.clone(),
                     to: hop.to.clone().unwrap(),
@@ -295,7 +307,8 @@ pub(super) fn ids(plan: &Plan) -> Vec<&str> {
 
 /// Whether `after` waits for `before`, directly or through others.
 pub(super) fn waits(plan: &Plan, after: &str, before: &str) -> bool {
-    let place = |id: &str| ids(plan).iter().position(|known| *known == id).unwrap_or_else(|| panic!("no action {id}: {:#?}", ids(plan)));
+    let place =
+        |id: &str| ids(plan).iter().position(|known| *known == id).unwrap_or_else(|| panic!("no action {id}: {:#?}", ids(plan)));
     let (after, before) = (place(after), place(before));
     let mut open = vec![after];
     while let Some(at) = open.pop() {

@@ -181,7 +181,11 @@ pub(super) struct Item {
 ///
 /// # Errors
 /// Every one that cannot be evaluated.
-pub(super) fn presence(site: &Site<'_>, blueprint: &Blueprint<'_>, results: Option<&dyn Scope>) -> Result<Vec<Presence>, Vec<Obstacle>> {
+pub(super) fn presence(
+    site: &Site<'_>,
+    blueprint: &Blueprint<'_>,
+    results: Option<&dyn Scope>,
+) -> Result<Vec<Presence>, Vec<Obstacle>> {
     let mut presence: Vec<Presence> = Vec::with_capacity(blueprint.steps.len());
     let mut problems = Vec::new();
     for (place, print) in blueprint.steps.iter().enumerate() {
@@ -410,7 +414,14 @@ pub(super) fn joint(site: &Site<'_>, step: &str, needs: Vec<u32>) -> Action {
 }
 
 /// An action that touches nothing. Its id has parentheses, which no step's name can have.
-pub(super) fn landmark(instance: &InstanceAddr, label: &str, what: &str, kind: ActionKind, needs: Vec<u32>, title: String) -> Action {
+pub(super) fn landmark(
+    instance: &InstanceAddr,
+    label: &str,
+    what: &str,
+    kind: ActionKind,
+    needs: Vec<u32>,
+    title: String,
+) -> Action {
     Action {
         id: ActionId::new(instance, label, what, None),
         change: 0,

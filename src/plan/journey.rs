@@ -113,7 +113,12 @@ impl<'c, 'a> Traveller<'c, 'a> {
     ///
     /// # Errors
     /// No route, or a check that fails, or something that cannot be evaluated.
-    pub(super) fn travel(&self, movement: Movement, from: Option<&Version>, to: Option<&Version>) -> Result<Journey, Vec<Obstacle>> {
+    pub(super) fn travel(
+        &self,
+        movement: Movement,
+        from: Option<&Version>,
+        to: Option<&Version>,
+    ) -> Result<Journey, Vec<Obstacle>> {
         let Some(catalogue) = self.catalogue else { return Err(vec![Obstacle::new("its provider has no catalogue")]) };
         let query = RouteQuery {
             subject: &self.subject,
@@ -144,7 +149,14 @@ impl<'c, 'a> Traveller<'c, 'a> {
         Ok(journey)
     }
 
-    fn leg(&self, catalogue: &Catalogue<'a>, movement: Movement, number: u32, leg: &Leg, journey: &mut Journey) -> Result<HopDraft, Vec<Obstacle>> {
+    fn leg(
+        &self,
+        catalogue: &Catalogue<'a>,
+        movement: Movement,
+        number: u32,
+        leg: &Leg,
+        journey: &mut Journey,
+    ) -> Result<HopDraft, Vec<Obstacle>> {
         let scope = self.subject.hop(catalogue, leg.from.as_ref(), leg.to.as_ref());
         journey.preflights.extend(preflight::evaluate(&scope, movement, number, &self.desk.waivers));
         journey.why.extend(leg.note.clone());
@@ -185,7 +197,8 @@ impl<'c, 'a> Traveller<'c, 'a> {
             }
             if let Some(catalogue) = self.catalogue {
                 let read = |text: &str| Version::parse(text, &self.subject.provider.scheme).ok();
-                let scope = self.subject.hop(catalogue, read(&applied.to).as_ref(), applied.from.as_deref().and_then(read).as_ref());
+                let scope =
+                    self.subject.hop(catalogue, read(&applied.to).as_ref(), applied.from.as_deref().and_then(read).as_ref());
                 journey.preflights.extend(preflight::evaluate(&scope, Movement::Downgrade, index(number), &self.desk.waivers));
             }
         }

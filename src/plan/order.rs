@@ -179,7 +179,12 @@ mod tests {
     #[test]
     fn a_very_long_chain_does_not_exhaust_the_stack() {
         let nodes: Vec<Node> = (0..200_000usize)
-            .map(|place| node((place == 0 || place == 199_999).then_some(Direction::Up), if place == 199_999 { &[] } else { std::slice::from_ref(Box::leak(Box::new(place + 1))) }))
+            .map(|place| {
+                node(
+                    (place == 0 || place == 199_999).then_some(Direction::Up),
+                    if place == 199_999 { &[] } else { std::slice::from_ref(Box::leak(Box::new(place + 1))) },
+                )
+            })
             .collect();
         assert_eq!(predecessors(&nodes)[0], [199_999]);
     }

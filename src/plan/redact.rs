@@ -7,9 +7,9 @@ pub(super) fn redacted(value: &Value) -> Value {
     match value {
         Value::Sensitive(_) => Value::Unknown.sensitive(),
         Value::List(items) if value.has_sensitive() => Value::list(items.iter().map(redacted)),
-        Value::Object(attributes) if value.has_sensitive() => Value::Object(
-            attributes.iter().map(|(name, value)| (name.clone(), redacted(value))).collect::<Object>().into(),
-        ),
+        Value::Object(attributes) if value.has_sensitive() => {
+            Value::Object(attributes.iter().map(|(name, value)| (name.clone(), redacted(value))).collect::<Object>().into())
+        }
         plain => plain.clone(),
     }
 }
@@ -18,7 +18,9 @@ pub(super) fn redacted(value: &Value) -> Value {
 pub(super) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Sensitive(_), Value::Sensitive(_)) => true,
-        (Value::List(one), Value::List(other)) => one.len() == other.len() && one.iter().zip(other.iter()).all(|(one, other)| same(one, other)),
+        (Value::List(one), Value::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other.iter()).all(|(one, other)| same(one, other))
+        }
         (Value::Object(one), Value::Object(other)) => {
             let null = Value::Null;
             let names = one.keys().chain(other.keys());

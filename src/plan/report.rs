@@ -90,7 +90,9 @@ impl Report {
             let waits = of_one.contains(&verdict.instance) || touches && of_all.contains(&verdict.environment);
             if waits && matches!(verdict.kind, VerdictKind::Change(_)) {
                 verdict.kind = VerdictKind::Waiting;
-                let mine = |gate: &&&Gate| gate.instance.as_ref().map_or(gate.environment == verdict.environment, |of| *of == verdict.instance);
+                let mine = |gate: &&&Gate| {
+                    gate.instance.as_ref().map_or(gate.environment == verdict.environment, |of| *of == verdict.instance)
+                };
                 verdict.why.extend(closed.iter().filter(mine).map(|gate| gate.message.clone()));
             }
         }

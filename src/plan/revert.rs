@@ -160,7 +160,12 @@ pub(super) fn losses(draft: &HopDraft, applied: &AppliedHop) -> Vec<String> {
         return Vec::new();
     }
     let from = applied.from.as_deref().unwrap_or("nothing");
-    vec![format!("undoing {} puts data back as it was before {from} became {} ({}): what was written since is lost", restored.join(", "), applied.to, applied.at)]
+    vec![format!(
+        "undoing {} puts data back as it was before {from} became {} ({}): what was written since is lost",
+        restored.join(", "),
+        applied.to,
+        applied.at
+    )]
 }
 
 /// The recorded scope of an applied hop. Locals that were not recorded are computed from what was.
@@ -187,7 +192,11 @@ impl<'a> RecordedScope<'a> {
         }
         let value = expr.eval(self, self.env);
         self.computing.borrow_mut().remove(name);
-        Some(value.map(|value| (value, 1)).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+        Some(
+            value
+                .map(|value| (value, 1))
+                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        )
     }
 }
 
@@ -202,7 +211,8 @@ impl Scope for RecordedScope<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.names.as_object().into_iter().flat_map(|names| names.keys().map(ToString::to_string)).collect();
+        let mut names: Vec<String> =
+            self.names.as_object().into_iter().flat_map(|names| names.keys().map(ToString::to_string)).collect();
         names.push("local".to_owned());
         names
     }

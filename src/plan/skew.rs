@@ -78,7 +78,10 @@ impl<'a> Skew<'a> {
                 }
                 Course::Change(draft) => {
                     let meanwhile = self.requirements.broken(candidate.addr, version, |addr| before.get(addr).cloned());
-                    draft.change.why.extend(meanwhile.into_iter().map(|reason| format!("until the other has changed too: {reason}")));
+                    draft
+                        .change
+                        .why
+                        .extend(meanwhile.into_iter().map(|reason| format!("until the other has changed too: {reason}")));
                 }
                 _ => {}
             }

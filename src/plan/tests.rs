@@ -118,7 +118,8 @@ fn a_rollback_uses_the_provider_that_applied_the_hop() {
     world.converge();
     let old = world.providers["app"].digest.clone();
     world.reteach("app", |provider| {
-        provider.strategies.get_mut("in_place").unwrap().steps = vec![step("other", &[], "[]", undone_by(r#"["wrong"]"#, false, false))];
+        provider.strategies.get_mut("in_place").unwrap().steps =
+            vec![step("other", &[], "[]", undone_by(r#"["wrong"]"#, false, false))];
     });
     world.want("app.main", "1.0");
     let (plan, _) = world.plan();

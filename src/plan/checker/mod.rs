@@ -49,7 +49,10 @@ fn header(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<String>) {
         }
         for hop in change.hops.iter().filter(|hop| hop.reverts.is_none()) {
             if plan.providers.get(&change.provider) != Some(&hop.provider_digest) {
-                violations.push(format!("{} uses a version of provider {} that the plan does not name", change.instance, change.provider));
+                violations.push(format!(
+                    "{} uses a version of provider {} that the plan does not name",
+                    change.instance, change.provider
+                ));
             }
         }
     }
@@ -101,7 +104,8 @@ fn course(plan: &Plan, change: &Change, violations: &mut Vec<String>) {
         }
     }
     for hop in &change.hops {
-        let actions: Vec<(u32, &Action)> = hop.actions.iter().filter_map(|&at| Some((at, plan.actions.get(at as usize)?))).collect();
+        let actions: Vec<(u32, &Action)> =
+            hop.actions.iter().filter_map(|&at| Some((at, plan.actions.get(at as usize)?))).collect();
         let records = actions.iter().filter(|(_, action)| action.kind == ActionKind::Record).count();
         if records != 1 || actions.last().is_none_or(|(_, action)| action.kind != ActionKind::Record) {
             say(format!("a hop has {records} records, or does not end with it"));

@@ -118,9 +118,10 @@ fn unavailable(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<String>)
         let Some(most) = rules.map(|share| share.of(members.len())) else { continue };
         let mut hops: Vec<&Hop> = members.iter().flat_map(|change| &change.hops).collect();
         hops.retain(|hop| {
-            hop.actions.iter().filter_map(|&at| plan.actions.get(at as usize)).any(|action| {
-                action.downtime && matches!(action.kind, ActionKind::Step { .. } | ActionKind::Revert { .. })
-            })
+            hop.actions
+                .iter()
+                .filter_map(|&at| plan.actions.get(at as usize))
+                .any(|action| action.downtime && matches!(action.kind, ActionKind::Step { .. } | ActionKind::Revert { .. }))
         });
         hops.sort_by_key(|hop| hop.actions.first().copied());
         for (ahead, after) in hops.iter().zip(hops.iter().skip(most)) {

@@ -23,7 +23,9 @@ pub(super) fn check(plan: &Plan, violations: &mut Vec<String>) {
     }
     let mut references: HashMap<&str, Vec<Reference>> = HashMap::new();
     for action in &plan.actions {
-        let Some(hop) = plan.changes.get(action.change as usize).and_then(|change| change.hops.get(action.hop as usize)) else { continue };
+        let Some(hop) = plan.changes.get(action.change as usize).and_then(|change| change.hops.get(action.hop as usize)) else {
+            continue;
+        };
         if action.each.as_ref().is_some_and(tells) {
             violations.push(format!("{} holds a sensitive value", action.id));
         }
@@ -81,7 +83,8 @@ fn missing(plan: &Plan, action: &Action, hop: &Hop, reference: &Reference, undoe
         ("step", Some(step)) => {
             let own = undoes && action.kind.step().is_some_and(|own| own.as_str() == &**step);
             let recorded = hop.scope.get("step").is_some_and(|steps| steps.get(step).is_some());
-            (!own && !recorded && !comes_before(plan, action, step)).then(|| format!("the result of step `{step}`, which may not have ended"))
+            (!own && !recorded && !comes_before(plan, action, step))
+                .then(|| format!("the result of step `{step}`, which may not have ended"))
         }
         ("step", None) => None,
         ("each", _) => action.each.is_none().then(|| "`each`, and it is not fanned out".to_owned()),
