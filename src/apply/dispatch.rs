@@ -15,7 +15,7 @@ use super::event::{Direction, Ending, EventKind};
 use super::folder;
 use super::graph::Graph;
 use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
-use super::journal::{self, Durable, Entry, Segment, Word, Writer};
+use super::journal::{self, Durable, Entry, Medium, Segment, Word, Writer};
 use super::lease::{self, Lost};
 use super::progress::{ActionState, End, Progress};
 use super::record::{Books, Sources};
@@ -46,6 +46,8 @@ pub(super) struct Opening {
     pub base: std::collections::BTreeMap<EnvironmentName, Lock>,
     /// A person's words.
     pub words: Vec<(u32, Word)>,
+    /// Where the journal goes; `None`: to a new segment in the run's folder.
+    pub medium: Option<Box<dyn Medium>>,
 }
 
 /// What an environment is about.
@@ -81,7 +83,7 @@ pub(super) struct Dispatcher {
     pub(super) lost: Option<String>,
     /// Why the journal cannot be written.
     pub(super) broken: Option<Arc<str>>,
-    pub(super) last_failure: Option<String>,
+    is_store_away: bool,
     pub(super) scheduler: Scheduler,
     /// Ready, and nothing is to be called for them.
     pub(super) instants: VecDeque<(u32, Direction)>,
@@ -148,7 +150,7 @@ impl Dispatcher {
             clock,
             events,
         } = args;
-        let Opening { operation, last, digest, base, words } = opening;
+        let Opening { operation, last, digest, base, words, medium } = opening;
         let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
         let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
         let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));
@@ -158,7 +160,11 @@ impl Dispatcher {
         for lease in leases.values() {
             aides.spawn(lease::renew(Arc::clone(&store), Arc::clone(&clock), lease.clone(), tell.clone()));
         }
-        let journal = Writer::start(Segment::create(&folder::journal(&dir)).map_err(|error| cannot_journal(&error))?, last);
+        let medium = match medium {
+            Some(medium) => medium,
+            None => Box::new(Segment::create(&folder::journal(&dir)).map_err(|error| cannot_journal(&error))?),
+        };
+        let journal = Writer::start(medium, last);
         let count = graph.environments.len();
         let mut dispatcher = Self {
             durable: journal.durable(),
@@ -190,7 +196,7 @@ impl Dispatcher {
             redact: Redactor::default(),
             lost: None,
             broken: None,
-            last_failure: None,
+            is_store_away: false,
             instants: VecDeque::new(),
             to_undo: HashMap::new(),
             modes: HashMap::new(),
@@ -453,14 +459,16 @@ impl Dispatcher {
         let Written { environment, serial, result } = written;
         match result {
             Ok(()) => {
-                self.last_failure = None;
+                self.is_store_away = false;
                 self.books.written(&environment, serial);
             }
             Err(error @ crate::state::StateError::Unreachable { .. }) => {
                 let message =
                     format!("the lockfile of environment `{environment}` could not be written and will be tried again: {error}");
-                self.around.voice.warn(&message);
-                self.last_failure = Some(message);
+                // Once, not with every try.
+                if !std::mem::replace(&mut self.is_store_away, true) {
+                    self.around.voice.warn(message);
+                }
             }
             Err(error) => self.lose(format!("the lockfile of environment `{environment}` cannot be written: {error}")),
         }
