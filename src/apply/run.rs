@@ -8,11 +8,12 @@ use async_trait::async_trait;
 
 use super::clock::Clock;
 use super::control::Control;
-use super::dispatch::{Dispatcher, Opening};
+use super::dispatch::Dispatcher;
 use super::folder;
 use super::given;
 use super::graph::{Graph, by_name};
 use super::journal::{Entry, Medium};
+use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
 use crate::driver::host::Host;
