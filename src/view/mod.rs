@@ -8,6 +8,7 @@ mod lines;
 mod plan_text;
 mod problem;
 mod progress;
+pub mod reference;
 mod status;
 mod style;
 mod table;
