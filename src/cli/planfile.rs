@@ -29,9 +29,12 @@ pub struct PlanFile {
 
 impl PlanFile {
     /// Seals a plan.
-    #[must_use]
-    pub fn new(plan: Plan, report: Report) -> Self {
-        Self { windlass_plan: FORMAT, seal: plan.digest(), plan, report }
+    ///
+    /// # Errors
+    /// It cannot be written as JSON, which is a mistake in Windlass.
+    pub fn new(plan: Plan, report: Report) -> Result<Self, Diagnostic> {
+        let seal = plan.digest().map_err(|error| unwritable(&error))?;
+        Ok(Self { windlass_plan: FORMAT, seal, plan, report })
     }
 
     /// The plan's digest.
@@ -45,7 +48,7 @@ impl PlanFile {
     /// # Errors
     /// As the file system says.
     pub fn save(&self, path: &Path) -> Result<(), Diagnostic> {
-        let text = serde_json::to_vec(self).map_err(|error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(error.to_string()))?;
+        let text = serde_json::to_vec(self).map_err(|error| unwritable(&error))?;
         durable::replace(path, &text, 0o600).map_err(|error| file_problem("plan cannot be saved", path, &error))
     }
 
@@ -77,7 +80,7 @@ impl PlanFile {
                 .help("make the plan with the Windlass that applies it"));
         }
         let file: Self = serde_json::from_slice(&content).map_err(|error| not_a_plan(error.to_string()))?;
-        if file.plan.digest() != file.seal {
+        if file.plan.digest().map_err(|error| unwritable(&error))? != file.seal {
             return Err(Diagnostic::error("plan was changed")
                 .fault(Fault::Refused)
                 .detail(format!("the content of {place} does not match its seal"))
@@ -85,4 +88,8 @@ impl PlanFile {
         }
         Ok(file)
     }
+}
+
+fn unwritable(error: &serde_json::Error) -> Diagnostic {
+    Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(error.to_string()).help("please report it with the configuration")
 }

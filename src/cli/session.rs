@@ -75,26 +75,33 @@ impl Place {
 
     /// Loads the configuration. Warnings are printed; on failure every problem is in the answer.
     pub(super) fn load(&mut self, variables: &VariableArgs, refresh_modules: bool) -> Result<config::Loaded, Diagnostics> {
+        let vars = assignments(variables)?;
+        let loaded = self.with_options(vars, refresh_modules, config::load)?;
+        self.terminal.problems(&loaded.warnings, &self.sources);
+        Ok(loaded)
+    }
+
+    /// Loads providers by name or folder, apart from the configuration.
+    pub(super) fn providers(&mut self, names: &[ProviderName]) -> Result<BTreeMap<ProviderName, Arc<Provider>>, Diagnostics> {
+        let work = |root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap| config::load_providers(root, names, options, sources);
+        let (providers, warnings) = self.with_options(Vec::new(), false, work)?;
+        self.terminal.problems(&warnings, &self.sources);
+        Ok(providers)
+    }
+
+    /// The providers within reach, and where each is.
+    pub(super) fn provider_names(&mut self) -> BTreeMap<ProviderName, String> {
+        self.with_options(Vec::new(), false, |root, options, _| config::provider_names(root, options))
+    }
+
+    fn with_options<T: Send>(
+        &mut self,
+        vars: Vec<VarSource>,
+        refresh_modules: bool,
+        work: impl FnOnce(&Path, &LoadOptions<'_>, &mut SourceMap) -> T + Send,
+    ) -> T {
         let embedded = config::embedded();
         let drivers = self.schemas();
-        let mut vars = Vec::new();
-        let mut problems = Diagnostics::new();
-        for file in &variables.var_files {
-            vars.push(VarSource::File(file.clone()));
-        }
-        for assignment in &variables.vars {
-            match assignment.split_once('=') {
-                Some((name, value)) => vars.push(VarSource::Assign { name: name.trim().to_owned(), value: value.to_owned() }),
-                None => problems.push(
-                    Diagnostic::error("variable cannot be set")
-                        .detail(format!("`--var {assignment}` has no `=`"))
-                        .help("write `--var NAME=VALUE`"),
-                ),
-            }
-        }
-        if problems.has_errors() {
-            return Err(problems);
-        }
         let options = LoadOptions {
             vars,
             env: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
@@ -106,9 +113,8 @@ impl Place {
             tool_version: VERSION.to_owned(),
             refresh_modules,
         };
-        let loaded = on_a_deep_stack(|| config::load(&self.root, &options, &mut self.sources))?;
-        self.terminal.problems(&loaded.warnings, &self.sources);
-        Ok(loaded)
+        let sources = &mut self.sources;
+        on_a_deep_stack(|| work(Path::new("."), &options, sources))
     }
 
     /// Loads the configuration and opens its state.
@@ -234,6 +240,23 @@ impl Session {
             })
             .collect())
     }
+}
+
+/// What `--var` and `--var-file` say: files first, as Terraform does not; the later of one kind wins, and `--var` wins over files.
+fn assignments(variables: &VariableArgs) -> Result<Vec<VarSource>, Diagnostics> {
+    let mut vars: Vec<VarSource> = variables.var_files.iter().cloned().map(VarSource::File).collect();
+    let mut problems = Diagnostics::new();
+    for assignment in &variables.vars {
+        match assignment.split_once('=') {
+            Some((name, value)) => vars.push(VarSource::Assign { name: name.trim().to_owned(), value: value.to_owned() }),
+            None => problems.push(
+                Diagnostic::error("variable cannot be set")
+                    .detail(format!("`--var {assignment}` has no `=`"))
+                    .help("write `--var NAME=VALUE`"),
+            ),
+        }
+    }
+    problems.unless_errors(vars).map(|(vars, _)| vars)
 }
 
 /// A provider's files as the state keeps them: paths to base64, sorted.

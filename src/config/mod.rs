@@ -142,6 +142,72 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     Ok(Loaded { estate, providers, pins: opener.pins, warnings })
 }
 
+/// Loads providers by name alone, without a configuration's say: for instances that only a lockfile knows any more, and for looking
+/// at providers. A name that holds a `/` or is `.` is the provider's folder.
+///
+/// # Errors
+/// There is no such provider, or every problem in it.
+pub fn load_providers(
+    root: &Path,
+    names: &[ProviderName],
+    options: &LoadOptions<'_>,
+    sources: &mut SourceMap,
+) -> Result<(BTreeMap<ProviderName, Arc<Provider>>, Diagnostics), Diagnostics> {
+    let mut problems = Diagnostics::new();
+    let root = root_folder(root, &options.cwd, &Record::default());
+    let mut opener = Sources {
+        cwd: options.cwd.clone(),
+        cache: options.cwd.join(&root.path).join(".windlass").join("modules"),
+        refresh: false,
+        record: root.record.clone(),
+        commits: HashMap::new(),
+        pins: Vec::new(),
+    };
+    let mut wanted = BTreeMap::new();
+    let mut providers = BTreeMap::new();
+    for name in names {
+        let path = Path::new(name.as_str());
+        if !name.as_str().contains('/') && name.as_str() != "." {
+            wanted.insert(name.clone(), None);
+            continue;
+        }
+        let folder = root_folder(path, &options.cwd, &root.record);
+        let label = folder.display_self();
+        let named = options.cwd.join(path);
+        let own = named.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        let files = folder.content().map_err(|reason| {
+            Diagnostic::error("provider cannot be read").detail(format!("the folder `{label}` {reason}")).help("give a provider's name, or its folder")
+        });
+        let (Some(files), Some(own)) = (problems.take(files), own) else { continue };
+        let schemes = BTreeMap::new();
+        let read = provider_from_files(&ProviderName::new(&own), files, &schemes, options.drivers, sources);
+        if let Some((provider, warnings)) = problems.take(read) {
+            problems.extend(warnings);
+            providers.insert(name.clone(), Arc::new(provider));
+        }
+    }
+    let finder =
+        provider::Finder { root: &root, declared: BTreeMap::new(), folders: &options.provider_dirs, embedded: options.embedded };
+    providers.extend(provider::load_all(&wanted, &finder, &mut opener, options.drivers, sources, &mut problems));
+    problems.unless_errors(providers)
+}
+
+/// The providers within reach by name: beside the configuration, in the user's folders, in the program; and where each is.
+#[must_use]
+pub fn provider_names(root: &Path, options: &LoadOptions<'_>) -> BTreeMap<ProviderName, String> {
+    let record = Record::default();
+    let mut names: BTreeMap<ProviderName, String> =
+        options.embedded.keys().map(|name| (name.clone(), "in this program".to_owned())).collect();
+    let beside = root_folder(root, &options.cwd, &record).join("providers");
+    let user = options.provider_dirs.iter().map(|dir| root_folder(dir, &options.cwd, &record));
+    // Nearer ones hide those further away.
+    for folder in user.collect::<Vec<_>>().into_iter().rev().chain([beside]) {
+        let place = folder.display_self();
+        names.extend(folder.folders().into_iter().map(|name| (ProviderName::new(&name), format!("{place}/{name}"))));
+    }
+    names
+}
+
 fn root_folder(root: &Path, cwd: &Path, record: &Record) -> Folder {
     let path = files::normalize(root);
     let label = path.display().to_string();

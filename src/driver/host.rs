@@ -3,24 +3,28 @@
 //! Takes paths and argument vectors, gives outcomes or a [`Failure`] with the platform's own words. Knows no driver, decides nothing,
 //! and never pastes an argument into a shell unquoted.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::{Context, Failure, FailureKind};
 
 mod capture;
+mod command;
 pub(crate) mod direct;
 pub(crate) mod local;
 pub(crate) mod local_file;
-mod privilege;
+mod path;
+pub(crate) mod privilege;
+mod ssh;
 
 pub use capture::Captured;
 pub(crate) use capture::{Lines, Tail};
+pub use command::{Cause, Command, Ended, Finished, INHERITED, Output, Recovered};
 pub use local::{Local, SUPERVISE};
+pub use path::{Attributes, Content, Entry, Kind, Space, Stat, User};
+pub use ssh::Ssh;
 
 /// How much of each output stream is kept where a command does not say: the last mebibyte.
 pub const KEEP: usize = 1024 * 1024;
@@ -120,296 +124,17 @@ pub trait Host: Send + Sync {
     /// The user database cannot be asked.
     async fn user(&self, name: &str) -> Result<Option<User>, Failure>;
 
+    /// Whether a TCP address (`host:port`, as the host sees it) accepts a connection within `patience`.
+    ///
+    /// # Errors
+    /// The host itself is unreachable.
+    async fn accepts(&self, address: &str, patience: Duration) -> Result<bool, Failure>;
+
     /// The id of the user as whom everything here is done.
     ///
     /// # Errors
     /// The host is unreachable.
     async fn uid(&self) -> Result<u32, Failure>;
-}
-
-/// What is to be run. Never shown whole: environment, input and arguments may hold secrets.
-#[derive(Clone)]
-pub struct Command {
-    /// Program and arguments; the program is absolute or found on the PATH.
-    pub argv: Vec<String>,
-    /// Variables on top of what is inherited.
-    pub env: BTreeMap<String, String>,
-    /// Whether the whole environment is inherited, not only [`INHERITED`]. Over SSH it is always sshd's.
-    pub inherit: bool,
-    /// Working directory.
-    pub dir: Option<String>,
-    /// As whom, where it is not the user of Windlass (needs root).
-    pub user: Option<String>,
-    /// What it reads from standard input.
-    pub stdin: Vec<u8>,
-    /// How many bytes of the end of each output stream are kept.
-    pub keep: usize,
-    /// Time between SIGTERM and SIGKILL.
-    pub grace: Duration,
-    /// How long it may take; the context's timeout where not given.
-    pub timeout: Option<Duration>,
-    /// Whether its lines go to the sink while it runs.
-    pub stream: bool,
-}
-
-impl Command {
-    /// This argument vector, with nothing on standard input.
-    #[must_use]
-    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            argv: argv.into_iter().map(Into::into).collect(),
-            env: BTreeMap::new(),
-            inherit: false,
-            dir: None,
-            user: None,
-            stdin: Vec::new(),
-            keep: KEEP,
-            grace: GRACE,
-            timeout: None,
-            stream: true,
-        }
-    }
-
-    /// The program's name, for messages.
-    #[must_use]
-    pub fn program(&self) -> &str {
-        self.argv.first().map_or("", String::as_str)
-    }
-}
-
-impl std::fmt::Debug for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Command").field("program", &self.program()).finish_non_exhaustive()
-    }
-}
-
-/// The variables that a command inherits from Windlass; those that begin with `LC_` too.
-pub const INHERITED: [&str; 10] =
-    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// By itself, with this status.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl Ended {
-    /// The status as shells give it: 128 and the signal's number where one ended it.
-    #[must_use]
-    pub fn code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-
-    /// Reads a status of the system.
-    #[must_use]
-    pub fn of(status: std::process::ExitStatus) -> Self {
-        use std::os::unix::process::ExitStatusExt as _;
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Code(code),
-            (None, signal) => Self::Signal(signal.unwrap_or(0)),
-        }
-    }
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit status {code}"),
-            Self::Signal(signal) => match rustix::process::Signal::from_named_raw(*signal) {
-                Some(rustix::process::Signal::KILL) => f.write_str("SIGKILL (perhaps for want of memory)"),
-                _ => write!(f, "signal {signal}"),
-            },
-        }
-    }
-}
-
-/// What a command left behind. Not redacted: whoever shows or keeps it redacts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// How it ended.
-    pub ended: Ended,
-    /// End of standard output.
-    pub stdout: Captured,
-    /// End of standard error.
-    pub stderr: Captured,
-    /// How long it took.
-    pub duration: Duration,
-}
-
-impl Output {
-    /// Whether the exit status is 0.
-    #[must_use]
-    pub fn ok(&self) -> bool {
-        self.ended == Ended::Code(0)
-    }
-
-    /// What it said last, for a message: the last lines of standard error, or else of standard output.
-    #[must_use]
-    pub fn last_words(&self) -> String {
-        let stderr = self.stderr.last_lines(5);
-        if stderr.is_empty() { self.stdout.last_lines(5) } else { stderr }
-    }
-}
-
-/// What became of a supervised command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recovered {
-    /// It ended (or could not be started: then this is why).
-    Finished(Finished),
-    /// It still runs.
-    Running,
-    /// It was never begun.
-    NotBegun,
-    /// It was begun, runs no longer, and nothing tells how it ended.
-    Lost,
-}
-
-/// The recorded end of a supervised command.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Finished {
-    /// How it ended; `None` where it could not be started.
-    pub ended: Option<Ended>,
-    /// Why it could not be started.
-    pub error: Option<String>,
-    /// When it was begun.
-    pub started: Timestamp,
-    /// When it ended.
-    pub finished: Timestamp,
-    /// What made it end.
-    pub cause: Cause,
-}
-
-/// What made a supervised command end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// Nothing from outside.
-    #[default]
-    Itself,
-    /// It took too long.
-    TimedOut,
-    /// Windlass was told to stop.
-    Cancelled,
-}
-
-/// Mode and owner of what is written; what is not given stays as it was (a new file: 0644, a new directory: 0755, own user).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// Permission bits.
-    pub mode: Option<u32>,
-    /// User id and group id.
-    pub owner: Option<(u32, u32)>,
-}
-
-/// The beginning of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// At most as many bytes as were asked for.
-    pub bytes: Vec<u8>,
-    /// Whether there is more.
-    pub truncated: bool,
-}
-
-/// What a path is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stat {
-    /// File, directory, ….
-    pub kind: Kind,
-    /// Bytes.
-    pub size: u64,
-    /// Permission bits (with setuid, setgid and sticky).
-    pub mode: u32,
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// When its content last changed.
-    pub modified: Timestamp,
-    /// What a symbolic link says.
-    pub target: Option<String>,
-}
-
-/// Kinds of path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A device, socket or pipe.
-    Other,
-}
-
-impl Kind {
-    /// Its name in results.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Directory => "directory",
-            Self::Symlink => "symlink",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Something in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name there; bytes that are not UTF-8 are replaced.
-    pub name: String,
-    /// What it is.
-    pub stat: Stat,
-}
-
-/// Room on a file system, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// What an ordinary user may still use.
-    pub free: u64,
-    /// Its size.
-    pub total: u64,
-}
-
-/// A user of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// Name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-}
-
-impl User {
-    /// Reads a line of the user database.
-    #[must_use]
-    pub fn of_passwd(line: &str) -> Option<Self> {
-        let fields: Vec<&str> = line.trim_end().split(':').collect();
-        let [name, _, uid, gid, _, home, shell] = fields.as_slice() else { return None };
-        Some(Self {
-            name: (*name).to_owned(),
-            uid: uid.parse().ok()?,
-            gid: gid.parse().ok()?,
-            home: (*home).to_owned(),
-            shell: (*shell).to_owned(),
-        })
-    }
 }
 
 impl Context {

@@ -13,14 +13,36 @@ use tokio_util::sync::CancellationToken;
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
+mod args;
+mod disk_space;
+mod exec;
+mod file;
 pub mod host;
+mod manual;
+mod process;
 mod supervised;
 mod supervisor;
+mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod wait;
 
-pub use host::{Command, Host, Local, Output};
+pub use args::Args;
+pub use disk_space::DiskSpace;
+pub use exec::Exec;
+pub use file::File;
+pub use host::{Command, Host, Local, Output, Ssh};
+pub use manual::{Confirmation, Manual};
+pub use process::Process;
 pub use supervisor::supervise_main;
+pub use template::Template;
+pub use wait::Wait;
+
+/// Every built-in driver.
+#[must_use]
+pub fn standard() -> Drivers {
+    Drivers::new().with(Exec).with(Process).with(File).with(Template).with(Wait).with(DiskSpace).with(Manual)
+}
 
 /// One primitive.
 #[async_trait]
@@ -127,6 +149,12 @@ impl Redactor {
         Self { secrets: Arc::new(secrets) }
     }
 
+    /// Hides these texts too.
+    #[must_use]
+    pub fn also(&self, secrets: impl IntoIterator<Item = String>) -> Self {
+        Self::new(self.secrets.iter().cloned().chain(secrets))
+    }
+
     /// The text without the secrets.
     #[must_use]
     pub fn apply<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
@@ -225,5 +253,36 @@ impl Drivers {
     /// Every description, sorted by name.
     pub fn schemas(&self) -> impl Iterator<Item = &'static DriverSchema> {
         self.table.values().map(|driver| driver.schema())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_driver_describes_itself_fully() {
+        let drivers = standard();
+        let names: Vec<_> = drivers.schemas().map(|schema| schema.name).collect();
+        assert_eq!(names, ["disk_space", "exec", "file", "manual", "process", "template", "wait"]);
+        for schema in drivers.schemas() {
+            let mut seen = std::collections::BTreeSet::new();
+            for (name, ty, summary) in schema.args.iter().map(|arg| (arg.name, arg.ty, arg.summary)) {
+                assert!(seen.insert(name), "{}: `{name}` twice", schema.name);
+                assert!(!ty.is_empty() && summary.ends_with(['.', ')']), "{}: `{name}`: {summary}", schema.name);
+            }
+            let mut seen = std::collections::BTreeSet::new();
+            assert!(
+                schema.results.iter().all(|result| seen.insert(result.name) && result.summary.ends_with('.')),
+                "{}",
+                schema.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_another_leaves_no_rest() {
+        let redact = Redactor::new(["abcd".to_owned()]).also(["xabcdx".to_owned(), "abc".to_owned()]);
+        assert_eq!(redact.apply("xabcdx abcd abc"), "(sensitive) (sensitive) abc");
     }
 }

@@ -213,7 +213,7 @@ fn stop_supervisor(dir: &Path) -> bool {
     let pid = || {
         let content = local_file::read(&dir.join(BEGUN), 1 << 16).ok()??;
         let begun: Begun = serde_json::from_slice(&content.bytes).ok()?;
-        rustix::process::Pid::from_raw(i32::try_from(begun.pid).ok()?)
+        rustix::process::Pid::from_raw(i32::try_from(begun.pid).ok().filter(|pid| *pid > 1)?)
     };
     if !locked(dir).unwrap_or(false) {
         return false;

@@ -40,14 +40,18 @@ pub fn supervise_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A line of JSON, then the command's input. An order cut short (Windlass died while giving it) is none.
 fn read_order() -> Option<(Spec, Vec<u8>)> {
     let mut order = Vec::new();
     std::io::stdin().lock().read_to_end(&mut order).ok()?;
+    parse_order(order)
+}
+
+/// A line of JSON, then the command's input. An order cut short (Windlass died while giving it) is none.
+fn parse_order(mut order: Vec<u8>) -> Option<(Spec, Vec<u8>)> {
     let end = order.iter().position(|byte| *byte == b'\n')?;
     let spec: Spec = serde_json::from_slice(&order[..end]).ok()?;
     let stdin = order.split_off(end + 1);
-    (stdin.len() == spec.stdin_length).then_some((spec, stdin))
+    (stdin.len() == spec.stdin_length && !spec.argv.is_empty()).then_some((spec, stdin))
 }
 
 async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
@@ -138,4 +142,24 @@ fn record<T: serde::Serialize>(dir: &Path, name: &str, what: &T) -> Result<(), (
     let bytes = serde_json::to_vec(what).map_err(drop)?;
     let attributes = Attributes { mode: Some(0o600), owner: None };
     local_file::write(&dir.join(name), &mut bytes.as_slice(), &attributes).map_err(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::host::Command;
+    use crate::driver::testing::observing;
+
+    #[test]
+    fn an_order_cut_short_anywhere_is_none() {
+        let mut command = Command::new(["true"]);
+        command.stdin = b"in\nput".to_vec();
+        let mut order = serde_json::to_vec(&Spec::of(&command, Vec::new(), &observing()).unwrap()).unwrap();
+        order.push(b'\n');
+        order.extend_from_slice(&command.stdin);
+        for length in 0..order.len() {
+            assert!(parse_order(order[..length].to_vec()).is_none(), "{length}");
+        }
+        assert_eq!(parse_order(order).unwrap().1, b"in\nput");
+    }
 }

@@ -47,7 +47,9 @@ pub enum Known<'a> {
 }
 
 impl Known<'_> {
-    fn addr(&self) -> &InstanceAddr {
+    /// Its address.
+    #[must_use]
+    pub fn addr(&self) -> &InstanceAddr {
         match self {
             Self::Declared(instance) => &instance.addr,
             Self::Locked(addr, ..) => addr,

@@ -5,6 +5,7 @@
 mod graph;
 mod history;
 mod lines;
+mod locked;
 mod plan_text;
 mod problem;
 mod progress;
@@ -15,6 +16,7 @@ mod table;
 
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
+pub use locked::locked_text;
 pub use lines::Lines;
 pub use plan_text::plan_text;
 pub use problem::problems_text;

@@ -58,8 +58,8 @@ impl Tail {
     }
 
     pub(crate) fn finish(mut self) -> Captured {
-        if self.bytes.len() > self.limit {
-            self.bytes.drain(..self.bytes.len() - self.limit);
+        self.bytes.drain(..self.bytes.len().saturating_sub(self.limit));
+        if self.total > self.bytes.len() as u64 {
             // Not in the middle of a character.
             let start = self.bytes.iter().take(3).take_while(|byte| (**byte & 0xC0) == 0x80).count();
             self.bytes.drain(..start);

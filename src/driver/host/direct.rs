@@ -17,8 +17,13 @@ use crate::lang::Value;
 /// How long output is still read after the command itself ended: a daemon that it left behind may keep the pipe open for ever.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// Runs a prepared command; `command` says the rest (input, limits).
-pub(super) async fn run(mut system: System, command: &Command, ctx: &Context) -> Result<Output, Failure> {
+/// Runs a prepared command; `command` says the rest (input, limits). `more` is fed to it after its input.
+pub(super) async fn run(
+    mut system: System,
+    command: &Command,
+    more: Option<std::fs::File>,
+    ctx: &Context,
+) -> Result<Output, Failure> {
     let started = Instant::now();
     let timeout = command.timeout.or(ctx.timeout);
     system.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
@@ -35,6 +40,9 @@ pub(super) async fn run(mut system: System, command: &Command, ctx: &Context) ->
             if let Some(mut stdin) = stdin {
                 // A command that does not read its input is no failure.
                 let _ = stdin.write_all(&command.stdin).await;
+                if let Some(more) = more {
+                    let _ = tokio::io::copy(&mut tokio::fs::File::from_std(more), &mut stdin).await;
+                }
             }
         };
         let reading = async { tokio::join!(feeding, out.read(stdout, ctx), err.read(stderr, ctx)) };

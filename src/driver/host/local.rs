@@ -86,7 +86,7 @@ impl Host for Local {
         if let Some(dir) = &command.dir {
             system.current_dir(dir);
         }
-        direct::run(system, &command, ctx).await
+        direct::run(system, &command, None, ctx).await
     }
 
     async fn supervise(&self, command: &Command, dir: &Path, ctx: &Context) -> Result<Output, Failure> {
@@ -161,6 +161,11 @@ impl Host for Local {
     async fn user(&self, name: &str) -> Result<Option<User>, Failure> {
         let name = name.to_owned();
         blocking(move || local_file::user(&name)).await
+    }
+
+    async fn accepts(&self, address: &str, patience: std::time::Duration) -> Result<bool, Failure> {
+        let connecting = tokio::net::TcpStream::connect(address);
+        Ok(matches!(tokio::time::timeout(patience, connecting).await, Ok(Ok(_))))
     }
 
     async fn uid(&self) -> Result<u32, Failure> {

@@ -6,7 +6,7 @@ use super::{Command, Host};
 use crate::driver::{Context, Failure, FailureKind};
 
 /// The command as its `user`, if it names one that is not the host's own.
-pub(super) async fn as_user(host: &dyn Host, command: &Command, ctx: &Context) -> Result<Command, Failure> {
+pub(crate) async fn as_user(host: &dyn Host, command: &Command, ctx: &Context) -> Result<Command, Failure> {
     let mut command = command.clone();
     let Some(name) = command.user.take() else { return Ok(command) };
     let Some(user) = host.user(&name).await? else {

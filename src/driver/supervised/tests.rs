@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::driver::host::{Ended, Host as _};
+use crate::driver::host::Ended;
 use crate::driver::testing::{Heard, applying, hiding, local};
 
 fn sh(script: &str) -> Command {
@@ -240,14 +240,11 @@ async fn a_daemon_left_behind_does_not_hold_up_the_outcome() {
 }
 
 #[tokio::test]
-async fn an_order_cut_short_begins_nothing() {
+async fn a_supervisor_that_does_not_begin_is_a_failure_that_may_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
-    let spec = Spec { stdin_length: 5, ..Spec::of(&sh("true"), Vec::new(), &applying(dir.path())).unwrap() };
-    // One byte of five: as if Windlass had died in the middle.
-    let supervisor: Vec<OsString> = ["/bin/sh", "-c", "exit 5", "sh"].map(OsString::from).to_vec();
-    let mut command = sh("true");
-    command.stdin = b"x".to_vec();
-    let error = run(&supervisor, &spec, &command, dir.path(), &applying(dir.path())).await.unwrap_err();
+    let spec = Spec::of(&sh("true"), Vec::new(), &applying(dir.path())).unwrap();
+    let supervisor: Vec<OsString> = ["/bin/sh", "-c", "cat > /dev/null; exit 5", "sh"].map(OsString::from).to_vec();
+    let error = run(&supervisor, &spec, &sh("true"), dir.path(), &applying(dir.path())).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Failed);
     assert_eq!(local().recover(dir.path()).await.unwrap(), Recovered::NotBegun);
 }
@@ -277,6 +274,7 @@ async fn the_environment_is_the_minimal_one() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 async fn another_user_is_taken_only_where_the_step_may() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: needs root");

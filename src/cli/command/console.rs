@@ -1,0 +1,80 @@
+//! `windlass output` and `windlass console`: values of the configuration.
+
+use crate::cli::args::{ConsoleArgs, OutputArgs, TextOrJson};
+use crate::cli::exit::Exit;
+use crate::cli::session::{Place, on_a_deep_stack};
+use crate::lang::{Env, Expr, Value, Vars, render};
+use crate::model::estate::{Estate, Output};
+use crate::source::{Diagnostic, Diagnostics, nearest};
+
+/// Runs `output`.
+pub(in crate::cli) fn output(args: &OutputArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
+    let Estate { outputs, .. } = place.load(&args.variables, false)?.estate;
+    let terminal = place.terminal;
+    if let Some(name) = &args.name {
+        let Some(Output { value, .. }) = outputs.get(name.as_str()) else {
+            let unknown = Diagnostic::error("unknown output").detail(format!("the root module has no output `{name}`"));
+            let near = nearest(name, outputs.keys().map(|known| &**known)).map(|near| format!("did you mean `{near}`?"));
+            return Err(unknown.help(near.unwrap_or_else(|| "`windlass output` lists all".to_owned())).into());
+        };
+        // Asked for by name, a sensitive value is printed: that is how a pipeline gets at it, as with Terraform.
+        let plain = value.revealed();
+        terminal.data(&match (&plain, args.format) {
+            (Value::String(text), TextOrJson::Human) => format!("{text}\n"),
+            (other, TextOrJson::Human) => format!("{}\n", render::text(other)),
+            (other, TextOrJson::Json) => format!("{}\n", serde_json::json!(other)),
+        });
+        return Ok(Exit::Done);
+    }
+    match args.format {
+        TextOrJson::Json => {
+            let all: serde_json::Map<String, serde_json::Value> = outputs
+                .iter()
+                .map(|(name, output)| (name.to_string(), serde_json::json!({ "value": output.value, "description": output.description })))
+                .collect();
+            terminal.data(&format!("{:#}\n", serde_json::Value::Object(all)));
+        }
+        TextOrJson::Human => {
+            for (name, output) in &outputs {
+                terminal.data(&format!("{name} = {}\n", render::pretty(&output.value)));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs `console`: one expression, or one a line from standard input.
+pub(in crate::cli) fn console(args: &ConsoleArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
+    let loaded = place.load(&args.variables, false)?;
+    let scope = scope(&loaded.estate);
+    let env = Env::pure(place.now);
+    let mut problems = Diagnostics::new();
+    let lines: Vec<String> = match &args.expression {
+        Some(expression) => vec![expression.clone()],
+        None => std::io::stdin().lines().map_while(Result::ok).collect(),
+    };
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+        let value = on_a_deep_stack(|| Expr::parse(line).and_then(|expr| expr.eval(&scope, &env)));
+        if let Some(value) = problems.take(value) {
+            place.terminal.data(&format!("{}\n", render::pretty(&value)));
+        }
+    }
+    problems.unless_errors(Exit::Done).map(|(exit, _)| exit)
+}
+
+/// What an expression at the console sees: instances, environments, outputs.
+fn scope(estate: &Estate) -> Vars {
+    let mut providers: std::collections::BTreeMap<&str, Vec<(String, Value)>> = std::collections::BTreeMap::new();
+    for instance in estate.instances.values() {
+        let mut object = (*instance.settings).clone();
+        object.insert("version".into(), Value::String(instance.version.clone()));
+        object.insert("environment".into(), Value::string(instance.environment.as_str()));
+        object.insert("address".into(), Value::string(instance.addr.as_str()));
+        let name = instance.addr.as_str().strip_prefix(&format!("{}.", instance.provider)).unwrap_or(instance.addr.as_str());
+        providers.entry(instance.provider.as_str()).or_default().push((name.to_owned(), Value::Object(object.into())));
+    }
+    let instances = Value::object(providers.into_iter().map(|(name, instances)| (name, Value::object(instances))));
+    let outputs = Value::object(estate.outputs.iter().map(|(name, output)| (name, output.value.clone())));
+    let environments = Value::object(estate.environments.keys().map(|name| (name.as_str(), Value::string(name.as_str()))));
+    Vars::new([("instance", instances), ("output", outputs), ("environment", environments)])
+}

@@ -1,0 +1,56 @@
+//! `windlass drift` and `windlass status`: what is declared, recorded and deployed, side by side.
+
+use crate::cli::args::{DriftArgs, ScopeArgs, StatusArgs, TextOrJson};
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::plan::{InstanceState, compare};
+use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::view::{drift_text, status_text};
+
+/// Runs `drift`.
+pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let states = states(session, &args.scope, true).await?;
+    let terminal = session.place.terminal;
+    match args.format {
+        TextOrJson::Human => terminal.data(&drift_text(&states, terminal.out)),
+        TextOrJson::Json => terminal.data(&json(&states)?),
+    }
+    let drifted = states.iter().any(|state| !state.drift.is_empty());
+    Ok(if drifted && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
+}
+
+/// Runs `status`.
+pub(in crate::cli) async fn status(args: &StatusArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let states = states(session, &args.scope, args.refresh).await?;
+    let terminal = session.place.terminal;
+    match args.format {
+        TextOrJson::Human => {
+            terminal.data(&status_text(&states, terminal.out));
+            for environment in session.estate.environments.keys() {
+                if let Ok(Some(holder)) = session.store.holder(environment).await {
+                    terminal.say(&format!("{environment} is held by {} ({}) since {}", holder.who, holder.operation, holder.since));
+                }
+            }
+        }
+        TextOrJson::Json => terminal.data(&json(&states)?),
+    }
+    Ok(Exit::Done)
+}
+
+async fn states(session: &mut Session, scope: &ScopeArgs, refresh: bool) -> Result<Vec<InstanceState>, Diagnostics> {
+    let environments = session.environments(scope)?;
+    session.check_targets(scope)?;
+    let locks = session.locks(&environments).await?;
+    session.add_recorded_providers(&locks)?;
+    let mut inventory = if refresh { session.inventory(&locks, true).await } else { crate::model::inventory::Inventory::default() };
+    let asked = |addr: &crate::model::name::InstanceAddr| scope.targets.is_empty() || scope.targets.iter().any(|target| addr.is_within(target));
+    inventory.instances.retain(|addr, _| asked(addr));
+    let mut states = compare(&session.estate, &locks, &inventory, &session.providers);
+    states.retain(|state| asked(&state.instance));
+    Ok(states)
+}
+
+fn json(states: &[InstanceState]) -> Result<String, Diagnostic> {
+    let document = serde_json::to_string_pretty(&serde_json::json!({ "instances": states }));
+    document.map(|text| text + "\n").map_err(|error| Diagnostic::error("answer cannot be written").fault(Fault::Bug).detail(error.to_string()))
+}

@@ -1,0 +1,14 @@
+//! One file a command, or a family of commands.
+
+pub(super) mod apply;
+pub(super) mod console;
+pub(super) mod drift;
+pub(super) mod fmt;
+pub(super) mod graph;
+pub(super) mod history;
+pub(super) mod init;
+pub(super) mod plan;
+pub(super) mod run;
+pub(super) mod show;
+pub(super) mod state;
+pub(super) mod validate;

@@ -1,0 +1,55 @@
+//! `windlass plan`: shows what apply would do, and why.
+
+use crate::cli::args::{PlanArgs, PlanFormat};
+use crate::cli::exit::Exit;
+use crate::cli::planfile::PlanFile;
+use crate::cli::planning::{How, Planned};
+use crate::cli::session::Session;
+use crate::plan::{Plan, Report, VerdictKind};
+use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::view::plan_text;
+
+/// Runs the command.
+pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let how = How { refresh: args.refresh, upgrade: args.upgrade };
+    let Planned { plan, report, .. } = session.plan(&args.scope, how).await?;
+    let terminal = session.place.terminal;
+    match args.format {
+        PlanFormat::Human => terminal.data(&plan_text(&plan, &report, terminal.out)),
+        PlanFormat::Json => terminal.data(&plan_json(&plan, &report)?),
+    }
+    let blocked = is_blocked(&report);
+    let changes = !plan.changes.is_empty();
+    if let Some(path) = &args.out {
+        if blocked {
+            return Err(Diagnostic::error("plan was not saved")
+                .fault(Fault::Refused)
+                .detail("some instances are blocked, so the plan does not lead to what is declared")
+                .help("see to the reasons above, or plan a part with `--target`")
+                .into());
+        }
+        PlanFile::new(plan, report)?.save(path)?;
+        terminal.say(&format!("Saved the plan to {0}. Apply exactly this with: windlass apply {0}", path.display()));
+    }
+    Ok(match (blocked, changes && args.detailed_exitcode) {
+        (true, _) => Exit::Refused,
+        (false, true) => Exit::Changes,
+        (false, false) => Exit::Done,
+    })
+}
+
+/// Whether the report has instances for which nothing could be planned.
+pub(in crate::cli) fn is_blocked(report: &Report) -> bool {
+    report.verdicts.iter().any(|verdict| matches!(verdict.kind, VerdictKind::Blocked | VerdictKind::Unobserved))
+}
+
+/// The plan and the report as one JSON document; `docs/reference/plan.schema.json` describes it.
+pub(in crate::cli) fn plan_json(plan: &Plan, report: &Report) -> Result<String, Diagnostic> {
+    #[derive(serde::Serialize)]
+    struct Document<'a> {
+        plan: &'a Plan,
+        report: &'a Report,
+    }
+    let bug = |error: serde_json::Error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(error.to_string());
+    serde_json::to_string(&Document { plan, report }).map(|text| text + "\n").map_err(bug)
+}

@@ -1,0 +1,55 @@
+//! `windlass validate`: checks the configuration without looking at anything deployed.
+
+use crate::cli::args::{TextOrJson, ValidateArgs};
+use crate::cli::exit::Exit;
+use crate::cli::session::Place;
+use crate::source::{Diagnostics, Severity, SourceMap};
+
+/// Runs the command.
+pub(in crate::cli) fn run(args: &ValidateArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
+    let loaded = place.load(&args.variables, false);
+    if args.format == TextOrJson::Json {
+        let none = Diagnostics::new();
+        let (problems, exit) = match &loaded {
+            Ok(loaded) => (&loaded.warnings, Exit::Done),
+            Err(problems) => (problems, Exit::of_problems(problems)),
+        };
+        let problems = if problems.is_empty() { &none } else { problems };
+        place.terminal.data(&format!("{:#}\n", json(problems, &place.sources)));
+        return Ok(exit);
+    }
+    let loaded = loaded?;
+    let estate = &loaded.estate;
+    place.terminal.data(&format!(
+        "The configuration is valid: {} instances of {} products in {} environments.\n",
+        estate.instances.len(),
+        loaded.providers.len(),
+        estate.environments.len()
+    ));
+    Ok(Exit::Done)
+}
+
+/// Problems for programs: where, what, why, what to do.
+fn json(problems: &Diagnostics, sources: &SourceMap) -> serde_json::Value {
+    let list: Vec<serde_json::Value> = problems
+        .iter()
+        .map(|problem| {
+            let labels: Vec<serde_json::Value> = problem
+                .labels
+                .iter()
+                .map(|label| {
+                    let (line, column) = sources.line_column(label.span);
+                    serde_json::json!({
+                        "file": sources.name(label.span.source), "line": line, "column": column,
+                        "start": label.span.start, "end": label.span.end, "text": label.text,
+                    })
+                })
+                .collect();
+            serde_json::json!({
+                "severity": match problem.severity { Severity::Error => "error", Severity::Warning => "warning" },
+                "summary": problem.summary, "detail": problem.detail, "help": problem.help, "labels": labels,
+            })
+        })
+        .collect();
+    serde_json::json!({ "valid": !problems.has_errors(), "diagnostics": list })
+}

@@ -1,0 +1,184 @@
+//! What was there before: kept in the call's folder before anything is changed, put back by `restore`.
+//!
+//! Kept once for a path and a call: a second attempt in the same folder does not take its own work for what was there before.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{aside, changed, sha256};
+use crate::driver::host::local::private_dir;
+use crate::driver::host::{Attributes, Kind, local_file};
+use crate::driver::{Args, Context, Failure, FailureKind};
+use crate::lang::Value;
+
+/// A bigger file is not copied into the call's folder.
+const MOST: u64 = 64 << 20;
+const RECORD: &str = "kept.json";
+const CONTENT: &str = "content";
+
+/// `kept.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    path: String,
+    was: Was,
+}
+
+/// What was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Was {
+    Absent,
+    /// Its content lies beside the record.
+    File {
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        sha256: String,
+    },
+    Symlink {
+        target: String,
+    },
+    /// A directory that is only changed in mode or owner, or that must be empty to be removed.
+    Directory {
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
+    /// Moved aside, whole.
+    Aside {
+        aside: String,
+    },
+}
+
+/// Where the record of a path is kept, in the call's folder.
+fn folder(ctx: &Context, path: &str) -> Result<PathBuf, Failure> {
+    let Some(dir) = &ctx.dir else {
+        return Err(Failure::new(FailureKind::Invalid, "nothing can be kept while only looking"));
+    };
+    let dir = std::path::absolute(dir).map_err(|error| crate::driver::host::io_failure("find", dir, &error))?;
+    Ok(dir.join("kept").join(&sha256(path.as_bytes())[..12]))
+}
+
+/// The record of an earlier attempt of this very call.
+pub(super) async fn already(ctx: &Context, path: &str) -> Result<Option<String>, Failure> {
+    let folder = folder(ctx, path)?;
+    Ok(folder.join(RECORD).exists().then(|| folder.to_string_lossy().into_owned()))
+}
+
+/// Keeps what is at a path, and gives what `restore` takes. `whole`: a directory is moved aside with all that is in it.
+pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<String, Failure> {
+    if let Some(saved) = already(ctx, path).await? {
+        if whole && let Was::Aside { aside } = load(Path::new(&saved))?.was {
+            set_aside(ctx, path, &aside).await?;
+        }
+        return Ok(saved);
+    }
+    let folder = private_dir(&folder(ctx, path)?)?;
+    let at = Path::new(path);
+    // What a link leads to is what `write` replaces; a link itself is what `symlink` and `remove` replace.
+    let was = match ctx.host.stat(at, false).await? {
+        None => Was::Absent,
+        Some(stat) => match stat.kind {
+            Kind::Directory | Kind::File if whole => Was::Aside { aside: aside(ctx, path, "kept") },
+            Kind::Directory => Was::Directory { mode: stat.mode, uid: stat.uid, gid: stat.gid },
+            Kind::Symlink => Was::Symlink { target: stat.target.unwrap_or_default() },
+            Kind::File => {
+                let content =
+                    ctx.host.read(at, MOST).await?.unwrap_or(crate::driver::host::Content { bytes: Vec::new(), truncated: false });
+                if content.truncated {
+                    return Err(Failure::new(FailureKind::Failed, format!("`{path}` has more than 64 MiB, too much to be kept"))
+                        .help("move it away in a step of its own, or write `keep = false` if nothing leads back to it"));
+                }
+                let attributes = Attributes { mode: Some(0o600), owner: None };
+                local_file::write(&folder.join(CONTENT), &mut content.bytes.as_slice(), &attributes)?;
+                Was::File { mode: stat.mode, uid: stat.uid, gid: stat.gid, sha256: sha256(&content.bytes) }
+            }
+            Kind::Other => {
+                return Err(Failure::new(FailureKind::Failed, format!("`{path}` is a device, socket or pipe: it is left alone")));
+            }
+        },
+    };
+    let kept = Kept { path: path.to_owned(), was };
+    let bytes =
+        serde_json::to_vec(&kept).map_err(|error| Failure::new(FailureKind::Failed, format!("cannot keep `{path}`: {error}")))?;
+    let attributes = Attributes { mode: Some(0o600), owner: None };
+    local_file::write(&folder.join(RECORD), &mut bytes.as_slice(), &attributes)?;
+    if let Was::Aside { aside } = &kept.was {
+        set_aside(ctx, path, aside).await?;
+    }
+    Ok(folder.to_string_lossy().into_owned())
+}
+
+async fn set_aside(ctx: &Context, path: &str, aside: &str) -> Result<(), Failure> {
+    if ctx.host.stat(Path::new(aside), false).await?.is_some() {
+        return Ok(());
+    }
+    ctx.host.rename(Path::new(path), Path::new(aside)).await
+}
+
+fn load(folder: &Path) -> Result<Kept, Failure> {
+    let path = folder.join(RECORD);
+    let gone = |why: &dyn std::fmt::Display| {
+        Failure::new(FailureKind::Failed, format!("what was kept in `{}` cannot be read: {why}", folder.display()))
+            .help("it lies on the machine where the step ran; run the undo there, or put the file back by hand")
+    };
+    let content = local_file::read(&path, 1 << 20).map_err(|failure| gone(&failure))?.ok_or_else(|| gone(&"it is not there"))?;
+    serde_json::from_slice(&content.bytes).map_err(|error| gone(&error))
+}
+
+/// Puts back what was kept.
+pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
+    let folder = PathBuf::from(args.needed_path("saved")?);
+    let Kept { path, was } = load(&folder)?;
+    if let Some(expected) = args.path("path")?
+        && expected != path
+    {
+        return Err(args.invalid(format_args!("`path` is `{expected}`, but what was saved is `{path}`")));
+    }
+    let at = Path::new(&path);
+    let now = ctx.host.stat(at, false).await?;
+    let did = match was {
+        Was::Absent => {
+            // Only what a step made: a directory that others have filled meanwhile is refused by `remove`.
+            ctx.host.remove(at, false).await?;
+            now.is_some()
+        }
+        Was::File { mode, uid, gid, sha256: digest } => {
+            let content = local_file::read(&folder.join(CONTENT), MOST)?
+                .unwrap_or(crate::driver::host::Content { bytes: Vec::new(), truncated: false });
+            if sha256(&content.bytes) != digest {
+                return Err(Failure::new(FailureKind::Failed, format!("what was kept of `{path}` is damaged: it is not put back"))
+                    .help(format!("look at `{}`", folder.display())));
+            }
+            if now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink) {
+                ctx.host.remove(at, false).await?;
+            }
+            ctx.host.write(at, &content.bytes, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await?;
+            true
+        }
+        Was::Symlink { target } => {
+            ctx.host.symlink(Path::new(&target), at).await?;
+            true
+        }
+        Was::Directory { mode, uid, gid } => {
+            ctx.host.make_dir(at, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await?;
+            true
+        }
+        Was::Aside { aside } => {
+            let aside = Path::new(&aside);
+            let lies_aside = ctx.host.stat(aside, false).await?.is_some();
+            if lies_aside {
+                ctx.host.remove(at, true).await?;
+                ctx.host.rename(aside, at).await?;
+            } else if now.is_none() {
+                return Err(Failure::new(
+                    FailureKind::Failed,
+                    format!("`{}` is gone: `{path}` cannot be put back", aside.display()),
+                ));
+            }
+            lies_aside
+        }
+    };
+    Ok(changed(&path, did, None))
+}
