@@ -93,8 +93,8 @@ pub enum EventKind {
     },
     /// A failure: from here on actions are undone.
     UndoBegan {
-        /// The action that failed.
-        because: ActionId,
+        /// The action that failed; `None`: a person asked.
+        because: Option<ActionId>,
         /// How many actions will be undone.
         actions: usize,
     },
@@ -117,7 +117,7 @@ pub enum EventKind {
 }
 
 /// Forward, or back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The action itself.

@@ -1,8 +1,39 @@
 //! Acting: runs a plan's actions, writes ahead what it does, records what was done.
 //!
 //! Takes a finished plan and the traits of drivers and state; tells everything through [`Event`]s. Decides nothing that the plan
-//! could have decided, and prints nothing.
+//! could have decided, and prints nothing. The ways in stand in [`run`].
 
+#[macro_use]
+pub mod crash;
+mod clock;
+mod control;
+mod delivery;
+mod dispatch;
 pub mod event;
+mod finish;
+mod folder;
+mod given;
+mod graph;
+mod invoke;
+pub mod journal;
+mod lease;
+pub mod progress;
+mod record;
+pub mod run;
+mod scheduler;
+mod scope;
+mod secret;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod undo;
+mod voice;
 
+pub use clock::{Clock, SystemClock};
+pub use control::Control;
 pub use event::Event;
+pub use progress::{ActionState, Progress};
+pub use run::{
+    Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume, rollback,
+};
+pub use voice::Listener;

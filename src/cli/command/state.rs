@@ -167,7 +167,7 @@ async fn import(session: &mut Session, address: &str) -> Result<Exit, Diagnostic
 }
 
 /// Changes one lockfile, alone.
-async fn change(
+pub(in crate::cli) async fn change(
     session: &Session,
     environment: &EnvironmentName,
     operation: &str,

@@ -1,0 +1,542 @@
+//! The dispatcher: the one task that owns a run's state.
+//!
+//! Actions run as tasks of their own and report back; the journal says how far it is durable; the store says what became of a write.
+//! All of it comes together here, one message at a time. What is decided on that ground stands in `settle`, the end in `finish`.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{self, JoinError, JoinSet};
+
+use super::clock::between;
+use super::delivery::{Delivery, GATHER, Written};
+use super::event::{Direction, Ending, EventKind};
+use super::folder;
+use super::graph::Graph;
+use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
+use super::journal::{self, Durable, Entry, Segment, Word, Writer};
+use super::lease::{self, Lost};
+use super::progress::{ActionState, End, Progress};
+use super::record::{Books, Sources};
+use super::run::{Finished, Rules, RunArgs};
+use super::scheduler::Scheduler;
+use super::scope::Scopes;
+use super::secret::{collect, redacted};
+use super::voice::Voice;
+use crate::driver::{FailureKind, Redactor};
+use crate::lang::Value;
+use crate::lock::Lock;
+use crate::model::name::{Digest, EnvironmentName};
+use crate::plan::{ActionKind, ActionUndo, Plan};
+use crate::source::{Diagnostic, Diagnostics, Fault};
+
+/// Actions at once on a host that has not said how many.
+const HOST_LIMIT: u32 = 10;
+
+/// Why and with what a dispatcher begins.
+pub(super) struct Opening {
+    /// `apply`, `resume`, `rollback`, `abandon`.
+    pub operation: &'static str,
+    /// Number of the last entry in the journal.
+    pub last: u64,
+    /// The plan's digest.
+    pub digest: Digest,
+    /// The lockfiles from before the run.
+    pub base: std::collections::BTreeMap<EnvironmentName, Lock>,
+    /// A person's words.
+    pub words: Vec<(u32, Word)>,
+}
+
+/// What an environment is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Actions begin as they become ready.
+    Forward,
+    /// After a failure: what runs ends, and what is past its point of no return goes on to the end of its hop.
+    Draining {
+        /// The cause.
+        because: u32,
+    },
+    /// What was done is undone.
+    Undoing,
+    /// Nothing more happens.
+    Ended,
+}
+
+/// The one task that owns a run's state.
+pub(super) struct Dispatcher {
+    pub(super) around: Arc<Surroundings>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) graph: Graph,
+    pub(super) progress: Progress,
+    pub(super) args: Given,
+    pub(super) books: Books,
+    pub(super) delivery: Delivery,
+    pub(super) journal: Writer,
+    pub(super) phases: Vec<Phase>,
+    pub(super) rules: Vec<Rules>,
+    pub(super) redact: Redactor,
+    /// Why nothing more may be written to the store.
+    pub(super) lost: Option<String>,
+    /// Why the journal cannot be written.
+    pub(super) broken: Option<Arc<str>>,
+    pub(super) last_failure: Option<String>,
+    pub(super) scheduler: Scheduler,
+    /// Ready, and nothing is to be called for them.
+    pub(super) instants: VecDeque<(u32, Direction)>,
+    /// By action: how many of its needs have not succeeded.
+    pub(super) unmet: Vec<u32>,
+    /// Actions that will be undone: how many others must be undone before.
+    pub(super) to_undo: HashMap<u32, u32>,
+    /// What is known of actions that are not fresh.
+    pub(super) modes: HashMap<u32, Mode>,
+    /// By environment: running actions that take no room.
+    pub(super) loose: Vec<u32>,
+    /// By environment: actions that have not succeeded.
+    pub(super) remaining: Vec<usize>,
+    secrets: BTreeSet<String>,
+    scopes: Scopes,
+    files: HashMap<Digest, Files>,
+    durable: watch::Receiver<Durable>,
+    waiting: VecDeque<(u64, u32, Direction, Mode)>,
+    tasks: JoinSet<Report>,
+    running: HashMap<task::Id, (u32, Direction)>,
+    aides: JoinSet<()>,
+    losses: mpsc::UnboundedReceiver<Lost>,
+    ticks: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
+    is_stopping: bool,
+}
+
+type Files = Arc<std::collections::BTreeMap<Arc<str>, Arc<[u8]>>>;
+
+/// What of [`RunArgs`] is still asked for.
+pub(super) struct Given {
+    pub run: crate::model::name::RunId,
+    pub who: String,
+    pub operation: &'static str,
+    pub digest: Digest,
+    pub store: Arc<dyn crate::state::Store>,
+    pub instances: std::collections::BTreeMap<crate::model::name::InstanceAddr, super::run::InstanceInput>,
+    pub providers: std::collections::BTreeMap<Digest, Arc<crate::model::provider::Provider>>,
+}
+
+impl Dispatcher {
+    /// Opens the journal and announces the run in the history.
+    pub(super) async fn open(
+        plan: Arc<Plan>,
+        graph: Graph,
+        progress: Progress,
+        args: RunArgs,
+        opening: Opening,
+    ) -> Result<Self, Diagnostics> {
+        let RunArgs {
+            run,
+            dir,
+            who,
+            drivers,
+            store,
+            leases,
+            locks,
+            instances,
+            providers,
+            hosts,
+            environments,
+            host_limits,
+            observer,
+            control,
+            clock,
+            events,
+        } = args;
+        let Opening { operation, last, digest, base, words } = opening;
+        let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
+        let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
+        let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));
+        let scheduler = Scheduler::new(rules.iter().map(|rules| rules.concurrency), host_limits);
+        let (tell, losses) = mpsc::unbounded_channel();
+        let mut aides = JoinSet::new();
+        for lease in leases.values() {
+            aides.spawn(lease::renew(Arc::clone(&store), Arc::clone(&clock), lease.clone(), tell.clone()));
+        }
+        let journal = Writer::start(Segment::create(&folder::journal(&dir)).map_err(|error| cannot_journal(&error))?, last);
+        let count = graph.environments.len();
+        let mut dispatcher = Self {
+            durable: journal.durable(),
+            unmet: vec![0; plan.actions.len()],
+            remaining: vec![0; count],
+            phases: vec![Phase::Forward; count],
+            loose: vec![0; count],
+            books: Books::new(plan.changes.len(), base, locks),
+            delivery: Delivery::new(Arc::clone(&store), Arc::clone(&clock), leases),
+            args: Given { run, who, operation, digest, store, instances, providers },
+            around: Arc::new(Surroundings {
+                plan: Arc::clone(&plan),
+                drivers,
+                hosts,
+                observer,
+                clock,
+                control: control.below(),
+                voice,
+                dir,
+            }),
+            plan,
+            graph,
+            progress,
+            journal,
+            rules,
+            scheduler,
+            losses,
+            aides,
+            redact: Redactor::default(),
+            lost: None,
+            broken: None,
+            last_failure: None,
+            instants: VecDeque::new(),
+            to_undo: HashMap::new(),
+            modes: HashMap::new(),
+            secrets: BTreeSet::new(),
+            scopes: Scopes::default(),
+            files: HashMap::new(),
+            waiting: VecDeque::new(),
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            ticks: mpsc::unbounded_channel(),
+            is_stopping: false,
+        };
+        dispatcher.know_secrets();
+        dispatcher.announce().await?;
+        dispatcher.begin_run(words);
+        Ok(dispatcher)
+    }
+
+    /// Runs to the end.
+    pub(super) async fn run(mut self) -> Result<Finished, Diagnostics> {
+        loop {
+            self.start_what_may();
+            if self.is_over() {
+                return Ok(self.finish().await);
+            }
+            let control = self.around.control.clone();
+            let is_broken = self.broken.is_some();
+            tokio::select! {
+                biased;
+                Some(joined) = self.tasks.join_next_with_id() => self.on_joined(joined),
+                Ok(()) = self.durable.changed(), if !is_broken => self.on_durable(),
+                written = self.delivery.landed() => self.on_written(written),
+                Some(lost) = self.losses.recv() => self.on_lost(&lost),
+                Some(()) = self.ticks.1.recv() => self.deliver(),
+                () = control.stopped(), if !self.is_stopping => self.on_stop(),
+            }
+        }
+    }
+
+    /// Every secret that the configuration and an unsaved plan hold.
+    fn know_secrets(&mut self) {
+        for input in self.args.instances.values() {
+            for value in input.settings.values().chain(input.locals.values()) {
+                collect(value, &mut self.secrets);
+            }
+        }
+        for hop in self.plan.changes.iter().flat_map(|change| &change.hops) {
+            collect(&hop.scope, &mut self.secrets);
+        }
+        self.redact = Redactor::new(self.secrets.iter().cloned());
+    }
+
+    /// The first entry, durable, before the history hears of the run.
+    async fn announce(&mut self) -> Result<(), Diagnostics> {
+        let Given { run, who, operation, digest, .. } = &self.args;
+        let at = self.around.clock.now();
+        self.progress.began.get_or_insert(at);
+        let (run, plan, operation, who) = (run.clone(), digest.clone(), (*operation).to_owned(), who.clone());
+        let opened = self.journal.append(&Entry::Opened { at, format: journal::FORMAT, run, plan, operation, who });
+        let durable = self.durable.wait_for(|durable| durable.through >= opened || durable.failure.is_some()).await;
+        if let Some(failure) = durable.ok().and_then(|durable| durable.failure.clone()) {
+            return Err(cannot_journal(&failure).into());
+        }
+        let record = self.record(crate::state::Outcome::Running, None);
+        self.args.store.put_run(&record).await.map_err(|error| {
+            Diagnostic::error("the history cannot be written")
+                .fault(Fault::Platform)
+                .detail(error.to_string())
+                .help("nothing was begun: see to the store and try again")
+        })?;
+        Ok(())
+    }
+
+    /// Writes down that an action is about to begin; it does once that is durable.
+    pub(super) fn begin(&mut self, action: u32, direction: Direction, mode: Mode) {
+        let at = self.around.clock.now();
+        let (plan, content) = (Arc::clone(&self.plan), &self.plan.actions[action as usize]);
+        let hop = self.graph.hop(content);
+        if direction == Direction::Forward && self.graph.hops[hop].point_of_no_return == Some(action) {
+            self.around.voice.say(EventKind::PointOfNoReturn { action: content.id.clone() });
+        }
+        let sequence = if matches!(self.progress.state(action), ActionState::Running | ActionState::Undoing) {
+            // An earlier process wrote it down.
+            self.journal.durable().borrow().through
+        } else {
+            if let Err(bug) = self.progress.begin(&plan, &self.graph, action, direction, at) {
+                self.around.voice.warn(bug);
+            }
+            self.journal.append(&Entry::Began { at, action: content.id.clone(), direction })
+        };
+        crash_point!("apply.begin");
+        if sequence <= self.durable.borrow().through {
+            self.spawn(action, direction, mode);
+        } else {
+            self.waiting.push_back((sequence, action, direction, mode));
+        }
+    }
+
+    fn on_durable(&mut self) {
+        let Durable { through, failure } = self.durable.borrow_and_update().clone();
+        if let Some(failure) = failure {
+            self.around.voice.warn(format!("the journal cannot be written, so nothing more is begun: {failure}"));
+            self.broken = Some(failure);
+            return;
+        }
+        while let Some((sequence, action, direction, mode)) = self.waiting.front().copied() {
+            if sequence > through {
+                break;
+            }
+            self.waiting.pop_front();
+            self.spawn(action, direction, mode);
+        }
+        if self.lost.is_none() {
+            self.delivery.release(through);
+        }
+    }
+
+    fn spawn(&mut self, action: u32, direction: Direction, mode: Mode) {
+        let content = &self.plan.actions[action as usize];
+        let change = &self.plan.changes[content.change as usize];
+        let input = self.args.instances.get(&change.instance);
+        let scope = self.scopes.of(&self.plan, &self.graph, &self.progress, input, content);
+        let files = match change.hops.get(content.hop as usize) {
+            Some(hop) => {
+                let providers = &self.args.providers;
+                let files = self.files.entry(hop.provider_digest.clone());
+                Arc::clone(files.or_insert_with_key(|digest| {
+                    Arc::new(providers.get(digest).map(|provider| provider.files.clone()).unwrap_or_default())
+                }))
+            }
+            None => Files::default(),
+        };
+        let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
+        let job = Job { around, index: action, direction, mode, scope, files, redact };
+        let handle = self.tasks.spawn(carry_out(job));
+        self.running.insert(handle.id(), (action, direction));
+    }
+
+    fn on_joined(&mut self, joined: Result<(task::Id, Report), JoinError>) {
+        match joined {
+            Ok((id, report)) => {
+                self.running.remove(&id);
+                self.on_report(report);
+            }
+            Err(error) => {
+                let Some((index, direction)) = self.running.remove(&error.id()) else { return };
+                let outcome = match error.try_into_panic() {
+                    Ok(panic) => {
+                        let said = panic
+                            .downcast_ref::<&str>()
+                            .map(ToString::to_string)
+                            .or_else(|| panic.downcast_ref::<String>().cloned());
+                        let said = self.redact.apply(&said.unwrap_or_default()).into_owned();
+                        let message = format!("the driver panicked: {said}");
+                        let help = Some("this is a defect of Windlass: please report it".to_owned());
+                        let ending = Ending::Failed { kind: FailureKind::Failed, message, output: Vec::new(), help };
+                        Told::Ended { ending, kind: Some(FailureKind::Failed), result: Value::Null }
+                    }
+                    Err(_) => invoke::held(FailureKind::Unknown, "it was given up while it ran".to_owned()),
+                };
+                self.on_report(Report { index, direction, outcome });
+            }
+        }
+    }
+
+    /// Takes in how an action ended, writes it down, and sees what follows.
+    pub(super) fn on_report(&mut self, report: Report) {
+        let Report { index, direction, outcome } = report;
+        self.leave_room(index);
+        let at = self.around.clock.now();
+        match outcome {
+            Told::Withdrawn => self.withdraw(index, direction),
+            Told::Ended { ending, kind, result } => {
+                if result.has_sensitive() {
+                    collect(&result, &mut self.secrets);
+                    self.redact = Redactor::new(self.secrets.iter().cloned());
+                }
+                let began = self.progress.times[index as usize].unwrap_or(at);
+                self.write_end(index, direction, &ending, kind, &result, at);
+                if direction == Direction::Forward && self.progress.state(index) == ActionState::Succeeded {
+                    // The journal has it redacted; expressions of this process see the real one.
+                    self.progress.results[index as usize] = result;
+                }
+                self.say_ended(index, direction, ending, between(began, at));
+                self.follow(index, direction);
+            }
+        }
+    }
+
+    pub(super) fn write_end(
+        &mut self,
+        index: u32,
+        direction: Direction,
+        ending: &Ending,
+        kind: Option<FailureKind>,
+        result: &Value,
+        at: jiff::Timestamp,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let action = plan.actions[index as usize].id.clone();
+        let result = redacted(result, &self.redact);
+        let end = End { direction, ending, kind, result: result.clone(), at };
+        if let Err(bug) = self.progress.end(&plan, &self.graph, index, end) {
+            self.around.voice.warn(bug);
+        }
+        self.journal.append(&Entry::Ended { at, action, direction, ending: ending.clone(), kind, result });
+        crash_point!("apply.ended");
+    }
+
+    fn withdraw(&mut self, index: u32, direction: Direction) {
+        let plan = Arc::clone(&self.plan);
+        let (at, action) = (self.around.clock.now(), plan.actions[index as usize].id.clone());
+        if let Err(bug) = self.progress.withdraw(&plan, index, direction) {
+            self.around.voice.warn(bug);
+        }
+        self.journal.append(&Entry::Withdrawn { at, action, direction });
+    }
+
+    /// What was to begin and cannot, because the journal cannot say so.
+    pub(super) fn withdraw_waiting(&mut self) {
+        for (_, action, direction, _) in std::mem::take(&mut self.waiting) {
+            self.leave_room(action);
+            self.withdraw(action, direction);
+        }
+    }
+
+    pub(super) fn say_ended(&self, index: u32, direction: Direction, ending: Ending, took: std::time::Duration) {
+        let action = self.plan.actions[index as usize].id.clone();
+        self.around.voice.say(EventKind::ActionEnded { action, direction, ending, took });
+    }
+
+    fn leave_room(&mut self, index: u32) {
+        let action = &self.plan.actions[index as usize];
+        let environment = self.graph.environment(action);
+        if takes_room(&action.kind) {
+            self.scheduler.release(environment, self.graph.host(action));
+        } else {
+            self.loose[environment] = self.loose[environment].saturating_sub(1);
+        }
+    }
+
+    fn on_stop(&mut self) {
+        self.is_stopping = true;
+        self.around.voice.say(EventKind::Stopping);
+    }
+
+    fn on_lost(&mut self, lost: &Lost) {
+        let message = format!("the state of environment `{}` is no longer held: {}", lost.environment, lost.why);
+        self.lose(message);
+    }
+
+    /// Another may write by now: nothing more is begun, what runs is cancelled, and nothing is written to the store.
+    fn lose(&mut self, message: String) {
+        self.around.voice.warn(&message);
+        self.lost.get_or_insert(message);
+        self.around.control.terminate();
+    }
+
+    fn on_written(&mut self, written: Written) {
+        let Written { environment, serial, result } = written;
+        match result {
+            Ok(()) => {
+                self.last_failure = None;
+                self.books.written(&environment, serial);
+            }
+            Err(error @ crate::state::StateError::Unreachable { .. }) => {
+                let message =
+                    format!("the lockfile of environment `{environment}` could not be written and will be tried again: {error}");
+                self.around.voice.warn(&message);
+                self.last_failure = Some(message);
+            }
+            Err(error) => self.lose(format!("the lockfile of environment `{environment}` cannot be written: {error}")),
+        }
+        if !self.delivery.due().is_empty() {
+            self.arm();
+        }
+    }
+
+    /// Computes an instance's lockfile entry anew.
+    pub(super) fn refold(&mut self, change: usize) {
+        let sources = Sources {
+            plan: &self.plan,
+            graph: &self.graph,
+            progress: &self.progress,
+            run: &self.args.run,
+            providers: &self.args.providers,
+            instances: &self.args.instances,
+            redact: &self.redact,
+        };
+        if self.books.refold(sources, change) && self.delivery.changed(&self.plan.changes[change].environment) {
+            self.arm();
+        }
+    }
+
+    /// Has the changed lockfiles written in a while.
+    fn arm(&mut self) {
+        let (clock, tell) = (Arc::clone(&self.around.clock), self.ticks.0.clone());
+        self.aides.spawn(async move {
+            clock.sleep(GATHER).await;
+            let _ = tell.send(());
+        });
+        while self.aides.try_join_next().is_some() {}
+    }
+
+    /// Starts to write every lockfile that has changed.
+    pub(super) fn deliver(&mut self) {
+        if self.lost.is_none() {
+            let last = self.journal.last();
+            for environment in self.delivery.due() {
+                if let Some(lock) = self.books.lock(&environment) {
+                    self.delivery.stage(lock, last);
+                }
+            }
+            let through = self.durable.borrow().through;
+            self.delivery.release(through);
+        }
+    }
+
+    pub(super) fn forget_scope(&mut self, action: u32) {
+        self.scopes.forget(self.graph.hop(&self.plan.actions[action as usize]));
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.tasks.is_empty() && self.instants.is_empty() && (self.waiting.is_empty() || self.broken.is_some())
+    }
+}
+
+/// Whether an action counts against the limits.
+pub(super) fn takes_room(kind: &ActionKind) -> bool {
+    !matches!(kind, ActionKind::Pause(_))
+}
+
+/// Whether there is nothing to call to go in this direction.
+pub(super) fn is_instant(plan: &Plan, action: u32, direction: Direction, observes: bool) -> bool {
+    let action = &plan.actions[action as usize];
+    match (&action.kind, direction) {
+        (ActionKind::Record, Direction::Forward) => !observes,
+        (ActionKind::Pause(_) | ActionKind::Step { .. } | ActionKind::Revert { .. }, Direction::Forward) => false,
+        (ActionKind::Pause(_) | ActionKind::Record, Direction::Undo) => true,
+        (_, Direction::Undo) => !matches!(action.undo, ActionUndo::Call { .. }),
+    }
+}
+
+fn cannot_journal(error: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::error("the journal cannot be written")
+        .fault(Fault::Platform)
+        .detail(error.to_string())
+        .help("make room, or see to the permissions of the run's folder; nothing was begun")
+}

@@ -1,0 +1,96 @@
+//! Whether what a run is given fits together, before anything begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::by_name;
+use super::journal::Word;
+use super::progress::{Progress, Step};
+use super::run::{ResumeOptions, RunArgs};
+use crate::lock::Lock;
+use crate::model::name::{EnvironmentName, RunId};
+use crate::plan::Plan;
+use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::state::Outcome;
+
+/// The lockfile and the lease of every environment must be there.
+pub(super) fn check_held(plan: &Plan, args: &RunArgs) -> Result<(), Diagnostics> {
+    let environments: BTreeSet<_> = plan.changes.iter().map(|change| &change.environment).collect();
+    let missing = environments.into_iter().filter(|name| !args.locks.contains_key(*name) || !args.leases.contains_key(*name));
+    all(missing.map(|environment| {
+        let detail = format!("environment `{environment}` of the plan is not held");
+        Diagnostic::error("an environment is missing").fault(Fault::Bug).detail(detail)
+    }))
+}
+
+/// Apply runs that plan or nothing: the state that it was made from must be the state that is there.
+pub(super) fn check_base(plan: &Plan, args: &RunArgs) -> Result<(), Diagnostics> {
+    let stale = plan.bases.iter().filter_map(|(environment, base)| {
+        let lock = args.locks.get(environment)?;
+        let what = if lock.serial != base.serial {
+            format!("the lockfile of environment `{environment}` has moved: serial {}, planned for {}", lock.serial, base.serial)
+        } else if lock.lineage != base.lineage && lock.serial != 0 {
+            format!(
+                "the lockfile of environment `{environment}` is another one: lineage {}, planned for {}",
+                lock.lineage, base.lineage
+            )
+        } else {
+            return None;
+        };
+        Some(Diagnostic::error("the plan is stale").fault(Fault::Refused).detail(what).help("make the plan again"))
+    });
+    all(stale)
+}
+
+/// A resumed run may find what it recorded itself in the lockfile, or what was there before it, and nothing else.
+pub(super) fn check_moved(plan: &Plan, base: &BTreeMap<EnvironmentName, Lock>, args: &RunArgs) -> Result<(), Diagnostics> {
+    let moved = plan.changes.iter().filter_map(|change| {
+        let (old, now) = (base.get(&change.environment)?, args.locks.get(&change.environment)?);
+        let before = old.instances.get(&change.instance).map(|entry| &entry.version);
+        let version = now.instances.get(&change.instance).map(|entry| &entry.version);
+        let mut ours = change.hops.iter().map(|hop| hop.to.as_ref()).chain([change.to.as_ref(), before]);
+        if ours.any(|known| known == version) {
+            return None;
+        }
+        let version = version.map_or("not there any more", |version| version);
+        let detail = format!("`{}` is {version}, which is nothing that this run has recorded", change.instance);
+        let problem = Diagnostic::error("the state has moved").fault(Fault::Refused).detail(detail);
+        Some(problem.help("another run has changed it since: abandon this one and plan again"))
+    });
+    all(moved)
+}
+
+/// A run that a person has ended stays ended.
+pub(super) fn check_open(run: &RunId, progress: &Progress) -> Result<(), Diagnostic> {
+    match progress.ended {
+        Some(Outcome::Abandoned) => Err(Diagnostic::error("the run was abandoned").detail(format!("run {run}"))),
+        _ => Ok(()),
+    }
+}
+
+/// A person's words, by action.
+pub(super) fn words(plan: &Plan, progress: &Progress, options: ResumeOptions) -> Result<Vec<(u32, Word)>, Diagnostics> {
+    let index = by_name(plan);
+    let mut problems = Diagnostics::new();
+    let mut words = BTreeMap::new();
+    let ResumeOptions { retry, skip } = options;
+    let said = retry.into_iter().map(|action| (action, Word::Retry)).chain(skip.into_iter().map(|action| (action, Word::Skip)));
+    for (action, word) in said {
+        let Some(number) = index.get(&action).copied() else {
+            problems.push(Diagnostic::error("unknown action").detail(format!("the run has no action `{action}`")));
+            continue;
+        };
+        let state = progress.state(number);
+        if state.after(Step::Decide(word)).is_none() {
+            let detail = format!("`{action}` is {state}; only what has failed or is held can be tried again or skipped");
+            problems.push(Diagnostic::error("there is nothing to decide").detail(detail));
+        } else if words.insert(number, word).is_some_and(|before| before != word) {
+            problems.push(Diagnostic::error("contradiction").detail(format!("`{action}` is to be tried again and to be skipped")));
+        }
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(words.into_iter().collect()) }
+}
+
+fn all(problems: impl Iterator<Item = Diagnostic>) -> Result<(), Diagnostics> {
+    let problems: Diagnostics = problems.collect();
+    if problems.has_errors() { Err(problems) } else { Ok(()) }
+}

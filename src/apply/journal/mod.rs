@@ -1,0 +1,19 @@
+//! The durable record of one run: what is about to be done is written before it is done.
+//!
+//! Append-only segments of framed JSON lines in the run's folder. One process writes ([`Writer`]); anybody may read at any time
+//! ([`read`]). Holds no secret: results are redacted before they come here.
+
+mod entry;
+mod frame;
+mod reader;
+mod segment;
+mod writer;
+
+pub use entry::{Entry, Word};
+pub use reader::{Contents, JournalError, Torn, read};
+pub(super) use segment::sync_folder;
+pub use segment::{Medium, Segment};
+pub use writer::{Durable, Writer};
+
+/// The version of the journal's format; a newer one is refused.
+pub const FORMAT: u32 = 1;

@@ -1,0 +1,341 @@
+//! How far a run is: the state of every action, and the only ways from one state to another.
+//!
+//! The live run and the reading of a journal change it through the same functions, so that a resumed run cannot see its past
+//! differently from how it was.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::event::{Direction, Ending};
+use super::graph::Graph;
+use super::journal::{Entry, Word};
+use crate::driver::FailureKind;
+use crate::lang::Value;
+use crate::model::name::{ActionId, EnvironmentName};
+use crate::plan::Plan;
+use crate::state::Outcome;
+
+/// The state of one action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActionState {
+    /// It has not begun.
+    Planned,
+    /// It has begun; how it ended is not known (yet).
+    Running,
+    /// It did what it should, or was already done, or a person said so.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// Nobody can tell how it ended, or it waits for a person.
+    Held,
+    /// Its undo has begun.
+    Undoing,
+    /// It was reversed.
+    Undone,
+    /// Its undo failed, or nobody can tell how that ended.
+    UndoHeld,
+}
+
+/// What may happen to an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is about to begin.
+    Begin(Direction),
+    /// It was about to begin, and nothing was called.
+    Withdraw(Direction),
+    /// It did what it should.
+    Succeed(Direction),
+    /// It failed.
+    Fail(Direction),
+    /// Its outcome is not known.
+    Hold(Direction),
+    /// A person's word.
+    Decide(Word),
+}
+
+impl ActionState {
+    /// The state after a step; `None`: that cannot happen in this state.
+    #[must_use]
+    pub fn after(self, step: Step) -> Option<Self> {
+        use ActionState as S;
+        use Direction::{Forward, Undo};
+        Some(match (self, step) {
+            // A failed or held one may be tried again when its check or the provider says that this is safe.
+            (S::Planned | S::Failed | S::Held, Step::Begin(Forward)) => S::Running,
+            (S::Running, Step::Withdraw(Forward)) => S::Planned,
+            // A record action ends without having begun.
+            (S::Running | S::Planned, Step::Succeed(Forward)) => S::Succeeded,
+            (S::Running, Step::Fail(Forward)) => S::Failed,
+            (S::Running, Step::Hold(Forward)) => S::Held,
+            (S::Succeeded | S::Failed | S::Held | S::UndoHeld, Step::Begin(Undo)) => S::Undoing,
+            (S::Undoing, Step::Withdraw(Undo)) => S::Held,
+            // Where there is nothing to call, it ends without having begun.
+            (S::Undoing | S::Succeeded | S::Failed | S::Held, Step::Succeed(Undo)) => S::Undone,
+            (S::Undoing, Step::Fail(Undo) | Step::Hold(Undo)) => S::UndoHeld,
+            (S::Failed | S::Held | S::Running, Step::Decide(Word::Retry)) => S::Planned,
+            (S::Failed | S::Held | S::Running, Step::Decide(Word::Skip)) => S::Succeeded,
+            (S::UndoHeld | S::Undoing, Step::Decide(Word::Retry)) => S::Succeeded,
+            (S::UndoHeld | S::Undoing, Step::Decide(Word::Skip)) => S::Undone,
+            _ => return None,
+        })
+    }
+
+    /// Whether it needs a person, or failed.
+    #[must_use]
+    pub fn is_stuck(self) -> bool {
+        matches!(self, Self::Failed | Self::Held | Self::UndoHeld)
+    }
+
+    /// Whether something of it may be there: it was begun and not reversed.
+    #[must_use]
+    pub fn has_effect(self) -> bool {
+        !matches!(self, Self::Planned | Self::Undone)
+    }
+}
+
+impl std::fmt::Display for ActionState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+            Self::UndoHeld => "held while it was undone",
+        })
+    }
+}
+
+/// How far a run is.
+#[derive(Debug)]
+pub struct Progress {
+    /// By action.
+    pub states: Vec<ActionState>,
+    /// By action: its result; null where there is none.
+    pub results: Vec<Value>,
+    /// By action: when it ended last; when it began, where it has not ended.
+    pub times: Vec<Option<Timestamp>>,
+    /// By action: it failed before anything was called, so nothing of it is there.
+    pub untouched: Vec<bool>,
+    /// Why an action failed or is held; stays when it is undone after that.
+    pub reasons: BTreeMap<u32, (FailureKind, String)>,
+    /// Environments in which it was decided to undo, with the failure that is the cause.
+    pub undoing: BTreeMap<EnvironmentName, Option<ActionId>>,
+    /// How it ended, where it did.
+    pub ended: Option<Outcome>,
+    /// When it first began.
+    pub began: Option<Timestamp>,
+    /// Measured seconds and how often, by `provider/strategy/step`.
+    pub durations: BTreeMap<String, (f64, u32)>,
+    down: Vec<Down>,
+}
+
+/// Downtime of one change's instance.
+#[derive(Debug, Clone, Copy, Default)]
+struct Down {
+    since: Option<Timestamp>,
+    total: std::time::Duration,
+}
+
+impl Progress {
+    /// Nothing has begun.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let count = plan.actions.len();
+        Self {
+            states: vec![ActionState::Planned; count],
+            results: vec![Value::Null; count],
+            times: vec![None; count],
+            untouched: vec![false; count],
+            reasons: BTreeMap::new(),
+            undoing: BTreeMap::new(),
+            ended: None,
+            began: None,
+            durations: BTreeMap::new(),
+            down: vec![Down::default(); plan.changes.len()],
+        }
+    }
+
+    /// The state of an action.
+    #[must_use]
+    pub fn state(&self, action: u32) -> ActionState {
+        self.states[action as usize]
+    }
+
+    /// Takes in that an action is about to begin.
+    pub(super) fn begin(
+        &mut self,
+        plan: &Plan,
+        graph: &Graph,
+        action: u32,
+        direction: Direction,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        self.step(plan, action, Step::Begin(direction))?;
+        self.times[action as usize] = Some(at);
+        if direction == Direction::Forward {
+            self.reasons.remove(&action);
+            self.untouched[action as usize] = false;
+        }
+        self.account(plan, graph, action, at);
+        Ok(())
+    }
+
+    /// Takes in that nothing was called after all.
+    pub(super) fn withdraw(&mut self, plan: &Plan, action: u32, direction: Direction) -> Result<(), String> {
+        self.step(plan, action, Step::Withdraw(direction))
+    }
+
+    /// Takes in how an action ended.
+    pub(super) fn end(&mut self, plan: &Plan, graph: &Graph, action: u32, end: End<'_>) -> Result<(), String> {
+        let End { direction, ending, kind, result, at } = end;
+        let kind = kind.unwrap_or(FailureKind::Failed);
+        let (step, reason) = match ending {
+            Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. } => (Step::Succeed(direction), None),
+            Ending::Failed { message, .. } => (Step::Fail(direction), Some(message)),
+            Ending::Held { message } => (Step::Hold(direction), Some(message)),
+            Ending::Skipped { .. } => return Err("a skipped action is never written down".to_owned()),
+        };
+        self.measure(plan, action, direction, ending, at);
+        self.step(plan, action, step)?;
+        let place = action as usize;
+        self.times[place] = Some(at);
+        match (direction, reason) {
+            (_, Some(message)) => {
+                if direction == Direction::Forward {
+                    self.untouched[place] = kind == FailureKind::Invalid;
+                }
+                self.reasons.insert(action, (kind, message.clone()));
+            }
+            (Direction::Forward, None) => self.results[place] = result,
+            (Direction::Undo, None) => {}
+        }
+        self.account(plan, graph, action, at);
+        Ok(())
+    }
+
+    /// Takes in a person's word.
+    pub(super) fn decide(&mut self, plan: &Plan, graph: &Graph, action: u32, word: Word, at: Timestamp) -> Result<(), String> {
+        self.step(plan, action, Step::Decide(word))?;
+        self.reasons.remove(&action);
+        self.times[action as usize] = Some(at);
+        self.account(plan, graph, action, at);
+        Ok(())
+    }
+
+    /// Takes in an entry of the journal of an earlier process. `index` finds actions by name.
+    pub(super) fn replay(
+        &mut self,
+        plan: &Plan,
+        graph: &Graph,
+        index: &std::collections::HashMap<&ActionId, u32>,
+        entry: Entry,
+    ) -> Result<(), String> {
+        let find = |action: &ActionId| index.get(action).copied().ok_or_else(|| format!("action `{action}` is not in the plan"));
+        match entry {
+            Entry::Opened { at, .. } => {
+                self.began.get_or_insert(at);
+                self.ended = None;
+                Ok(())
+            }
+            Entry::Began { at, action, direction } => self.begin(plan, graph, find(&action)?, direction, at),
+            Entry::Withdrawn { action, direction, .. } => self.withdraw(plan, find(&action)?, direction),
+            Entry::Ended { at, action, direction, ending, kind, result } => {
+                let end = End { direction, ending: &ending, kind, result, at };
+                self.end(plan, graph, find(&action)?, end)
+            }
+            Entry::UndoBegan { environment, because, .. } => {
+                self.undoing.insert(environment, because);
+                Ok(())
+            }
+            Entry::Decided { at, action, word, .. } => self.decide(plan, graph, find(&action)?, word, at),
+            Entry::RunEnded { outcome, .. } => {
+                self.ended = Some(outcome);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the point of no return of a hop was passed.
+    pub(super) fn is_past_return(&self, graph: &Graph, hop: usize) -> bool {
+        graph.hops[hop].point_of_no_return.is_some_and(|action| {
+            let place = action as usize;
+            self.states.get(place).is_some_and(|state| state.has_effect()) && !self.untouched[place]
+        })
+    }
+
+    /// Whether the instance of a change does not serve: a hop has taken it down and is not through.
+    pub(super) fn is_down(&self, plan: &Plan, graph: &Graph, change: usize) -> bool {
+        graph.hops_of(change).iter().any(|hop| {
+            let mut begun = 0;
+            let mut done = 0;
+            for action in hop.actions.iter().filter(|action| plan.actions[**action as usize].downtime) {
+                let state = self.state(*action);
+                begun += u32::from(state.has_effect() && !self.untouched[*action as usize]);
+                done += u32::from(state == ActionState::Succeeded);
+            }
+            begun > 0 && done < hop.downtime_actions
+        })
+    }
+
+    /// Downtime of all instances in all, also of those that are still down at `now`.
+    #[must_use]
+    pub fn downtime(&self, now: Timestamp) -> std::time::Duration {
+        self.down
+            .iter()
+            .map(|down| down.total + down.since.map_or_else(Default::default, |since| super::clock::between(since, now)))
+            .sum()
+    }
+
+    fn step(&mut self, plan: &Plan, action: u32, step: Step) -> Result<(), String> {
+        let state = &mut self.states[action as usize];
+        match state.after(step) {
+            Some(next) => {
+                *state = next;
+                Ok(())
+            }
+            None => Err(format!("action `{}` is {state:?}: {step:?} cannot follow", plan.actions[action as usize].id)),
+        }
+    }
+
+    fn account(&mut self, plan: &Plan, graph: &Graph, action: u32, at: Timestamp) {
+        let action = &plan.actions[action as usize];
+        if graph.hops[graph.hop(action)].downtime_actions == 0 {
+            return;
+        }
+        let change = action.change as usize;
+        let is_down = self.is_down(plan, graph, change);
+        let down = &mut self.down[change];
+        match (down.since, is_down) {
+            (None, true) => down.since = Some(at),
+            (Some(since), false) => {
+                down.total += super::clock::between(since, at);
+                down.since = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn measure(&mut self, plan: &Plan, action: u32, direction: Direction, ending: &Ending, at: Timestamp) {
+        let (Some(began), Direction::Forward, Ending::Succeeded) = (self.times[action as usize], direction, ending) else { return };
+        let action = &plan.actions[action as usize];
+        let change = &plan.changes[action.change as usize];
+        if let (Some(step), Some(hop)) = (action.kind.step(), change.hops.get(action.hop as usize)) {
+            let entry = self.durations.entry(format!("{}/{}/{step}", change.provider, hop.strategy)).or_default();
+            entry.0 += super::clock::between(began, at).as_secs_f64();
+            entry.1 += 1;
+        }
+    }
+}
+
+/// How an action ended, to be taken in.
+pub(super) struct End<'a> {
+    pub direction: Direction,
+    pub ending: &'a Ending,
+    pub kind: Option<FailureKind>,
+    pub result: Value,
+    pub at: Timestamp,
+}

@@ -1,0 +1,204 @@
+//! The ways into the engine: apply a plan, resume a run, roll one back, abandon one, look at one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::clock::Clock;
+use super::control::Control;
+use super::dispatch::{Dispatcher, Opening};
+use super::folder;
+use super::given;
+use super::graph::{Graph, by_name};
+use super::journal::Entry;
+use super::progress::Progress;
+use super::voice::Listener;
+use crate::driver::host::Host;
+use crate::driver::{Drivers, Failure};
+use crate::lang::{Object, Value};
+use crate::lock::Lock;
+use crate::model::estate::OnFailure;
+use crate::model::name::{ActionId, Digest, EnvironmentName, HostName, InstanceAddr, RunId};
+use crate::model::provider::Provider;
+use crate::plan::Plan;
+use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::state::{Lease, RunRecord, Store};
+
+/// What a run is given.
+pub struct RunArgs {
+    /// Which run.
+    pub run: RunId,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// `user@host`, for the history.
+    pub who: String,
+    /// The drivers that there are.
+    pub drivers: Drivers,
+    /// Where lockfiles and history go.
+    pub store: Arc<dyn Store>,
+    /// The right to write, for every environment of the plan. Renewed while the run lasts; given back by the caller.
+    pub leases: BTreeMap<EnvironmentName, Lease>,
+    /// The lockfiles as they are in the store now, for every environment of the plan.
+    pub locks: BTreeMap<EnvironmentName, Lock>,
+    /// What the configuration knows of instances and no plan may hold.
+    pub instances: BTreeMap<InstanceAddr, InstanceInput>,
+    /// Every provider that hops of the plan name.
+    pub providers: BTreeMap<Digest, Arc<Provider>>,
+    /// The machines.
+    pub hosts: Arc<dyn Hosts>,
+    /// How each environment wants to be treated; one that is not here has the defaults.
+    pub environments: BTreeMap<EnvironmentName, Rules>,
+    /// Actions at once on a host; a host that is not here has ten.
+    pub host_limits: BTreeMap<HostName, u32>,
+    /// Looks at an instance after a hop; `None`: nothing is observed.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Stops the run.
+    pub control: Control,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Takes what the run has to say.
+    pub events: Listener,
+}
+
+/// What the configuration knows of an instance and no plan may hold.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceInput {
+    /// The settings, sensitive ones marked, with their content. Put in where the plan has only a mark.
+    pub settings: Object,
+    /// The provider's locals that are sensitive, in the same way.
+    pub locals: Object,
+    /// What it depends on; recorded, so that a removal goes in the reverse order.
+    pub depends_on: Vec<InstanceAddr>,
+}
+
+/// How an environment wants to be treated.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Actions at once; at least one.
+    pub concurrency: u32,
+    /// What a failure before the point of no return leads to.
+    pub on_failure: OnFailure,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { concurrency: 10, on_failure: OnFailure::default() }
+    }
+}
+
+/// Gives the machine of a name.
+pub trait Hosts: Send + Sync {
+    /// The machine; `None`: this one.
+    ///
+    /// # Errors
+    /// There is none of that name, or it cannot be reached.
+    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure>;
+}
+
+/// Looks at an instance.
+#[async_trait]
+pub trait Observer: Send + Sync {
+    /// The facts that count for drift, after the instance has come to `version` (`None`: it is gone). What cannot be seen is left out.
+    async fn observe(&self, instance: &InstanceAddr, version: Option<&str>) -> BTreeMap<Arc<str>, Value>;
+}
+
+/// What a person says when a run is resumed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResumeOptions {
+    /// Do these again: failed or held actions, or their undo where that is what is held.
+    pub retry: Vec<ActionId>,
+    /// Take these as done: failed, held or waiting actions, or their undo where that is what is held.
+    pub skip: Vec<ActionId>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its entry in the history.
+    pub record: RunRecord,
+    /// The lockfiles as they are now.
+    pub locks: BTreeMap<EnvironmentName, Lock>,
+    /// What a person must know or do, where it did not succeed.
+    pub problems: Diagnostics,
+}
+
+/// Applies a plan.
+///
+/// # Errors
+/// Nothing was begun: the plan or the lockfiles do not fit, the folder cannot be made, the state cannot be written.
+pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnostics> {
+    let graph = Graph::new(&plan)?;
+    given::check_held(&plan, &args)?;
+    given::check_base(&plan, &args)?;
+    let digest = folder::create(&args.dir, &plan, &args.locks)?;
+    let progress = Progress::new(&plan);
+    let opening = Opening { operation: "apply", last: 0, digest, base: args.locks.clone(), words: Vec::new() };
+    Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
+}
+
+/// Goes on with a run that was stopped, held or killed.
+///
+/// # Errors
+/// Nothing was begun: the folder cannot be read, the run was abandoned, an action is not in it, the state has moved.
+pub async fn resume(options: ResumeOptions, args: RunArgs) -> Result<Finished, Diagnostics> {
+    let (plan, graph, progress, mut opening) = reopen(&args, "resume")?;
+    opening.words = given::words(&plan, &progress, options)?;
+    Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
+}
+
+/// Undoes what a run has done, as far as nothing is past its point of no return.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn rollback(args: RunArgs) -> Result<Finished, Diagnostics> {
+    let (plan, graph, progress, opening) = reopen(&args, "rollback")?;
+    Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
+}
+
+/// Ends a run by a person's word. What it has recorded is delivered to the lockfiles; nothing is done or undone.
+///
+/// # Errors
+/// No reason is given; or as [`resume`].
+pub async fn abandon(reason: &str, args: RunArgs) -> Result<Finished, Diagnostics> {
+    if reason.trim().is_empty() {
+        let refusal = Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`");
+        return Err(refusal.into());
+    }
+    let (plan, graph, progress, opening) = reopen(&args, "abandon")?;
+    Dispatcher::open(plan, graph, progress, args, opening).await?.abandon(reason).await
+}
+
+/// How far the run in a folder is, for those who only look. May be asked while it runs.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn inspect(dir: &Path) -> Result<(Plan, Progress), Diagnostics> {
+    let folder = folder::load(dir)?;
+    let graph = Graph::new(&folder.plan)?;
+    let progress = replay(&folder.plan, &graph, folder.journal.entries)?;
+    Ok((folder.plan, progress))
+}
+
+fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
+    let folder::Folder { plan, digest, base, journal } = folder::load(&args.dir)?;
+    let graph = Graph::new(&plan)?;
+    given::check_held(&plan, args)?;
+    given::check_moved(&plan, &base, args)?;
+    let last = journal.last;
+    let progress = replay(&plan, &graph, journal.entries)?;
+    given::check_open(&args.run, &progress)?;
+    Ok((Arc::new(plan), graph, progress, Opening { operation, last, digest, base, words: Vec::new() }))
+}
+
+fn replay(plan: &Plan, graph: &Graph, entries: Vec<Entry>) -> Result<Progress, Diagnostic> {
+    let mut progress = Progress::new(plan);
+    let index = by_name(plan);
+    for (number, entry) in entries.into_iter().enumerate() {
+        progress.replay(plan, graph, &index, entry).map_err(|why| {
+            Diagnostic::error("the journal does not fit the plan").fault(Fault::Bug).detail(format!("entry {}: {why}", number + 1))
+        })?;
+    }
+    Ok(progress)
+}

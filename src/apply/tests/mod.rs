@@ -1,0 +1,7 @@
+//! Runs hand-made plans against a small world: real journal files, a paused clock, a store in memory, one scripted driver.
+
+mod failure;
+mod order;
+mod recording;
+mod resumption;
+mod world;

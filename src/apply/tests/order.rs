@@ -1,0 +1,169 @@
+//! What begins when.
+
+use std::time::Duration;
+
+use super::world::{Act, Making, Stage, step};
+use crate::apply::event::{Direction, EventKind};
+use crate::state::Outcome;
+
+#[tokio::test(start_paused = true)]
+async fn steps_run_in_the_plans_order_and_are_recorded() {
+    let stage = Stage::new();
+    let plan = Making::default()
+        .instance("db", "test", None, &[], &[step("backup"), step("upgrade")])
+        .instance("app", "test", None, &[0], &[step("upgrade")])
+        .plan();
+    let finished = stage.apply(&plan).await;
+    stage.check(&finished);
+    assert_eq!(finished.record.outcome, Outcome::Succeeded, "{:?}", finished.problems);
+    assert_eq!(stage.calls(), ["db.backup", "db.upgrade", "app.upgrade"]);
+    assert_eq!(stage.recorded("test"), ["fake.app", "fake.db"]);
+    assert_eq!(finished.record.moves.len(), 2);
+    assert_eq!(stage.store.runs.lock().unwrap()[0].outcome, Outcome::Succeeded);
+    assert!(finished.record.durations.contains_key("fake/in_place/backup"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_run_at_once_than_environment_and_host_allow() {
+    for (concurrency, host_limit, expected) in [(3, 10, 3), (10, 2, 2), (100, 100, 12)] {
+        let mut stage = Stage::new();
+        stage.rules.concurrency = concurrency;
+        stage.host_limit = host_limit;
+        let mut making = Making::default();
+        for number in 0..12 {
+            stage.script(&format!("i{number}.go"), [Act::Takes(Duration::from_secs(1))]);
+            making = making.instance(&format!("i{number}"), "test", Some("h"), &[], &[step("go")]);
+        }
+        let finished = stage.apply(&making.plan()).await;
+        assert_eq!(finished.record.outcome, Outcome::Succeeded);
+        assert_eq!(stage.world.lock().unwrap().most_running, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_starting_is_the_same_every_time() {
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        let mut stage = Stage::new();
+        stage.rules.concurrency = 4;
+        let mut making = Making::default();
+        for number in 0..20 {
+            making = making.instance(&format!("i{number}"), "test", None, &[], &[step("a"), step("b")]);
+        }
+        stage.apply(&making.plan()).await;
+        orders.push(stage.calls());
+    }
+    assert_eq!(orders[0].len(), 40);
+    assert!(orders.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_fails_is_tried_again_with_growing_pauses() {
+    use crate::driver::FailureKind::{Failed, Unreachable};
+    let stage = Stage::new();
+    stage.script("db.go", [Act::Fails(Failed), Act::Fails(Unreachable), Act::Works(crate::lang::Value::Null)]);
+    let mut go = step("go");
+    go.attempts = 3;
+    let finished = stage.apply(&Making::default().instance("db", "test", None, &[], &[go]).plan()).await;
+    assert_eq!(finished.record.outcome, Outcome::Succeeded);
+    let pauses: Vec<Duration> = stage
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|event| match event {
+            EventKind::ActionRetries { pause, .. } => Some(*pause),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(pauses, [Duration::from_secs(1), Duration::from_secs(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_senseless_call_is_not_tried_again() {
+    let stage = Stage::new();
+    stage.script("db.go", [Act::Fails(crate::driver::FailureKind::Invalid)]);
+    let mut go = step("go");
+    go.attempts = 3;
+    let finished = stage.apply(&Making::default().instance("db", "test", None, &[], &[go]).plan()).await;
+    assert_eq!(finished.record.outcome, Outcome::RolledBack);
+    assert_eq!(stage.calls(), ["db.go"], "nothing was done, so nothing is undone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_the_provider_tolerates_is_a_success() {
+    use crate::apply::event::Ending;
+    let stage = Stage::new();
+    stage.script("db.go", [Act::Fails(crate::driver::FailureKind::Failed)]);
+    let mut go = step("go");
+    go.tolerate = vec!["error.no_such == 1", "error.exit_code == 7 && error.kind == \"failed\""];
+    let finished = stage.apply(&Making::default().instance("db", "test", None, &[], &[go]).plan()).await;
+    assert_eq!(finished.record.outcome, Outcome::Succeeded);
+    assert!(matches!(stage.ending("fake.db@2:go", Direction::Forward), Some(Ending::Tolerated { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_steps_see_the_results_of_earlier_ones_and_secrets() {
+    let mut stage = Stage::new();
+    stage.secret = Some("hunter22");
+    stage.script("db.one", [Act::Works(crate::lang::Value::object([("port", 5432u64.into()), ("leak", "x hunter22".into())]))]);
+    let mut two = step("two");
+    two.args = vec![("port", "step.one.result.port + 1"), ("login", "\"u:${self.password}\""), ("leak", "step.one.result.leak")];
+    let plan = Making::default().instance("db", "test", None, &[], &[step("one"), two]).plan();
+    let finished = stage.apply(&plan).await;
+    assert_eq!(finished.record.outcome, Outcome::Succeeded, "{:?}", finished.problems);
+    let seen = stage.world.lock().unwrap().seen[1].clone();
+    assert_eq!(seen["port"], 5433u64.into());
+    assert_eq!(seen["login"], "u:hunter22".into());
+    assert_eq!(seen["leak"], "x hunter22".into());
+    assert!(!super::world::all_text(&stage.run_dir()).contains("hunter22"), "a secret was written down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_not_given_fails_before_anything_is_called() {
+    let stage = Stage::new();
+    let mut go = step("go");
+    go.args = vec![("login", "self.password")];
+    let finished = stage.apply(&Making::default().instance("db", "test", None, &[], &[go]).plan()).await;
+    assert_eq!(finished.record.outcome, Outcome::RolledBack);
+    assert!(stage.calls().is_empty());
+    assert!(finished.record.message.unwrap().contains("login"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_overstays_its_time_fails_though_its_driver_does_not_look() {
+    let stage = Stage::new();
+    stage.script("db.go", [Act::Deaf]);
+    let mut go = step("go");
+    go.timeout = Some(Duration::from_secs(30));
+    let finished = stage.apply(&Making::default().instance("db", "test", None, &[], &[go]).plan()).await;
+    assert_eq!(finished.record.outcome, Outcome::RolledBack);
+    assert_eq!(stage.calls(), ["db.go", "undo db.go"]);
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_fit_together_is_refused() {
+    let stage = Stage::new();
+    let good = Making::default().instance("db", "test", None, &[], &[step("a"), step("b")]).plan();
+    for damage in 0..4 {
+        let mut plan = good.clone();
+        match damage {
+            0 => plan.actions[0].needs = vec![2],
+            1 => plan.actions[0].change = 7,
+            2 => plan.actions[0].hop = 7,
+            _ => plan.changes[0].hops.clear(),
+        }
+        let refused = crate::apply::execute(std::sync::Arc::new(plan), stage.args(&good)).await.unwrap_err();
+        assert_eq!(refused.len(), 1);
+        assert!(stage.calls().is_empty() && !stage.run_dir().exists());
+    }
+}
+
+#[tokio::test]
+async fn a_stale_plan_is_refused_with_what_moved() {
+    let stage = Stage::new();
+    let mut plan = Making::default().instance("db", "test", None, &[], &[step("a")]).plan();
+    plan.bases.get_mut("test").unwrap().serial = 4;
+    let refused = crate::apply::execute(std::sync::Arc::new(plan.clone()), stage.args(&plan)).await.unwrap_err();
+    assert!(refused.iter().next().unwrap().detail.contains("serial 0, planned for 4"));
+}

@@ -1,0 +1,183 @@
+//! `windlass apply`: does what a plan says, and records it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::apply::{self, Control};
+use crate::cli::args::{ApplyArgs, RunArgs};
+use crate::cli::command::plan::is_blocked;
+use crate::cli::exit::Exit;
+use crate::cli::hold::{Hold, new_run};
+use crate::cli::planfile::PlanFile;
+use crate::cli::planning::How;
+use crate::cli::running::{environments_of, finished, listen_to_signals, patience};
+use crate::cli::session::Session;
+use crate::lang::Value;
+use crate::model::name::EnvironmentName;
+use crate::plan::{Plan, Report};
+use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::view::plan_text;
+
+/// Runs the command.
+pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let terminal = session.place.terminal;
+    let patience = patience(&args.run)?;
+    let (plan, saved) = match &args.plan {
+        Some(path) => {
+            let file = PlanFile::load(&session.place.root.join(path))?;
+            check_saved(&file.plan, session).await?;
+            (file.plan, true)
+        }
+        None => {
+            let planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
+            show(session, &planned.plan, &planned.report);
+            if is_blocked(&planned.report) {
+                return Err(Diagnostic::error("plan is blocked")
+                    .fault(Fault::Refused)
+                    .detail("some instances cannot be brought to what is declared")
+                    .help("see to the reasons above, or apply a part with `--target`")
+                    .into());
+            }
+            (planned.plan, false)
+        }
+    };
+    if plan.changes.is_empty() {
+        if saved {
+            terminal.say("The plan has no changes.");
+        }
+        return Ok(Exit::Done);
+    }
+    check_gates(&plan)?;
+    if !saved && !args.run.auto_approve {
+        approve(session)?;
+    }
+    let run = new_run(session.place.now);
+    let environments = environments_of(&plan);
+    let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
+    let exit = execute(session, plan, &run, &hold, &environments, &args.run).await;
+    hold.give_back(session).await;
+    exit
+}
+
+fn show(session: &Session, plan: &Plan, report: &Report) {
+    let terminal = session.place.terminal;
+    terminal.data(&plan_text(plan, report, terminal.out));
+}
+
+async fn execute(
+    session: &mut Session,
+    plan: Plan,
+    run: &crate::model::name::RunId,
+    hold: &Hold,
+    environments: &[EnvironmentName],
+    flags: &RunArgs,
+) -> Result<Exit, Diagnostics> {
+    let mut locks = session.locks(environments).await?;
+    adopt_fresh_lineages(&plan, &mut locks);
+    let control = Control::new();
+    let signals = listen_to_signals(&control);
+    let args = session.run_args(run, &plan, hold, locks, flags, &control).await?;
+    let result = apply::execute(Arc::new(plan), args).await;
+    signals.abort();
+    result.map(|end| finished(session, &end))
+}
+
+/// An environment that was never written has the lineage that the plan gave it.
+fn adopt_fresh_lineages(plan: &Plan, locks: &mut BTreeMap<EnvironmentName, crate::lock::Lock>) {
+    for (environment, lock) in locks {
+        if let Some(base) = plan.bases.get(environment)
+            && lock.serial == 0
+            && base.serial == 0
+        {
+            lock.lineage = base.lineage.clone();
+        }
+    }
+}
+
+/// A closed gate refuses the whole plan.
+fn check_gates(plan: &Plan) -> Result<(), Diagnostics> {
+    let closed = plan.gates.iter().filter(|gate| !gate.open);
+    let problems: Diagnostics = closed
+        .map(|gate| {
+            let whose = gate.instance.as_ref().map(|instance| format!(" for {instance}")).unwrap_or_default();
+            let opens = gate.opens.map(|opens| format!("; it opens at {opens}")).unwrap_or_default();
+            Diagnostic::error("gate is closed")
+                .fault(Fault::Refused)
+                .detail(format!("{}{whose}: {}{opens}", gate.environment, gate.message))
+                .help(format!("wait for it, or declare a waiver \"{}\" with a reason and an end", gate.kind.as_str()))
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn approve(session: &Session) -> Result<(), Diagnostics> {
+    match session.place.terminal.confirm("Do you want to apply this?") {
+        Some(true) => Ok(()),
+        answer => Err(Diagnostic::error("nothing was applied")
+            .fault(Fault::Refused)
+            .detail(if answer.is_none() { "there is nobody to ask" } else { "the answer was not `yes`" })
+            .help("answer `yes`; or save a plan, have it reviewed and apply it; or give `--auto-approve`")
+            .into()),
+    }
+}
+
+/// A saved plan is applied as it is or not at all: whatever it was made from must be as it was.
+async fn check_saved(plan: &Plan, session: &mut Session) -> Result<(), Diagnostics> {
+    let mut moved: Vec<String> = Vec::new();
+    if session.estate.digest.as_ref() != Some(&plan.configuration) {
+        moved.push("the configuration (files, modules or variable values) is not what it was".to_owned());
+    }
+    for (name, digest) in &plan.providers {
+        match session.providers.get(name) {
+            Some(provider) if provider.digest == *digest => {}
+            Some(provider) => moved.push(format!("provider {name} was {} and is {}", digest.short(), provider.digest.short())),
+            // The provider of an instance that is only recorded is loaded by name when it is needed.
+            None if session.place.providers(std::slice::from_ref(name)).is_ok_and(|found| found.values().any(|provider| provider.digest == *digest)) => {}
+            None => moved.push(format!("provider {name} is not within reach any more")),
+        }
+    }
+    let environments = environments_of(plan);
+    let locks = session.locks(&environments).await?;
+    for (environment, base) in &plan.bases {
+        let Some(lock) = locks.get(environment) else { continue };
+        if lock.serial != base.serial {
+            moved.push(format!("the lockfile of {environment} had serial {} and has {}", base.serial, lock.serial));
+        } else if lock.serial > 0 && lock.lineage != base.lineage {
+            moved.push(format!("the lockfile of {environment} is another one (lineage {}, not {})", lock.lineage, base.lineage));
+        }
+    }
+    if moved.is_empty() {
+        session.add_recorded_providers(&locks)?;
+        moved.extend(versions_moved(plan, session, &locks).await);
+    }
+    if moved.is_empty() {
+        return Ok(());
+    }
+    Err(moved
+        .into_iter()
+        .map(|what| {
+            Diagnostic::error("plan is stale")
+                .fault(Fault::Refused)
+                .detail(what)
+                .help("what is applied must be what was reviewed: make a new plan")
+        })
+        .collect())
+}
+
+/// Versions that are not what the plan saw.
+async fn versions_moved(plan: &Plan, session: &Session, locks: &BTreeMap<EnvironmentName, crate::lock::Lock>) -> Vec<String> {
+    let inventory = session.inventory(locks, true).await;
+    let changed = plan.changes.iter().map(|change| &change.instance);
+    changed
+        .filter_map(|addr| {
+            let before = plan.inventory.instances.get(addr)?.value("version");
+            let now = inventory.instances.get(addr)?;
+            let shown = |value: Option<&Value>| match value {
+                Some(Value::String(text)) => text.to_string(),
+                Some(Value::Null) => "nothing".to_owned(),
+                _ => "unknown".to_owned(),
+            };
+            (before != now.value("version")).then(|| format!("{addr} had version {} and has {}", shown(before), shown(now.value("version"))))
+        })
+        .collect()
+}

@@ -1,0 +1,184 @@
+//! `windlass resume`, `rollback`, `stop`, `abandon`, `confirm`: what a person says about a run.
+#![expect(clippy::disallowed_methods, reason = "a door to the folders of runs")]
+
+use std::fs;
+use std::path::Path;
+
+use crate::apply::{self, ActionState, Control, ResumeOptions, RunArgs as Given};
+use crate::cli::args::{AbandonArgs, AbandonAs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, RunFormat, ScopeArgs, StopArgs};
+use crate::cli::exit::Exit;
+use crate::cli::hold::{Hold, who};
+use crate::cli::problem::{file_problem, state_problem};
+use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::session::Session;
+use crate::driver::Confirmation;
+use crate::model::name::{ActionId, InstanceAddr, RunId};
+use crate::plan::Plan;
+use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
+use crate::state::{Outcome, RunRecord};
+
+/// Runs `resume`.
+pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let record = find(session, args.run_id.as_deref(), "resume", is_unfinished).await?;
+    let ids = |texts: &[String]| texts.iter().map(ActionId::from_text).collect();
+    let options = ResumeOptions { retry: ids(&args.retry), skip: ids(&args.skip) };
+    go_on(session, &record.id, "resume", &args.run, async |_, given| apply::resume(options, given).await).await
+}
+
+/// Runs `rollback`.
+pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let record = find(session, args.run_id.as_deref(), "rollback", |record| record.outcome != Outcome::RolledBack).await?;
+    let terminal = session.place.terminal;
+    terminal.say(&format!("Rolling back run {} ({}), which moved:", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
+    for step in &record.moves {
+        let name = |version: &Option<std::sync::Arc<str>>| version.as_deref().unwrap_or("nothing").to_owned();
+        terminal.say(&format!("  {} ({}): {} → {}", step.instance, step.environment, name(&step.to), name(&step.from)));
+    }
+    if !args.run.auto_approve && terminal.confirm("Undo it? Data that was written since may be lost where an undo restores a backup.") != Some(true) {
+        return Err(Diagnostic::error("nothing was rolled back")
+            .fault(Fault::Refused)
+            .detail("nobody said yes")
+            .help("answer `yes`, or give `--auto-approve`")
+            .into());
+    }
+    go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(given).await).await
+}
+
+/// Runs `abandon`.
+pub(in crate::cli) async fn abandon(args: &AbandonArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let record = find(session, args.run_id.as_deref(), "abandon", is_unfinished).await?;
+    let flags = RunArgs { auto_approve: true, parallelism: None, format: RunFormat::Human, lock_timeout: None };
+    let reason = args.reason.clone();
+    let succeeded = args.outcome == AbandonAs::Succeeded;
+    go_on(session, &record.id, "abandon", &flags, async |_, given| apply::abandon(&reason, succeeded, given).await).await
+}
+
+/// Runs `stop`: tells the process that applies.
+pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<Exit, Diagnostics> {
+    let mut told = false;
+    for environment in session.estate.environments.keys() {
+        let Some(holder) = session.store.holder(environment).await.map_err(|error| state_problem(&error))? else { continue };
+        let asked = args.run_id.as_ref().is_none_or(|run| holder.run.as_ref().is_some_and(|held| held.as_str() == run));
+        let Some(run) = holder.run.filter(|_| asked) else { continue };
+        let path = run_dir(session, &run).join(apply::STOP_FILE);
+        crate::state::durable::replace(&path, b"", 0o644).map_err(|error| file_problem("run cannot be told", &path, &error))?;
+        session.place.terminal.say(&format!("Run {run} was asked to stop: it finishes what it is doing and begins nothing new."));
+        told = true;
+    }
+    if told {
+        return Ok(Exit::Done);
+    }
+    Err(Diagnostic::error("nothing to stop").detail("no run holds an environment of this configuration").help("`windlass history` shows the runs").into())
+}
+
+/// Runs `confirm`: a manual action of a run, or a follow-up.
+pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let terminal = session.place.terminal;
+    for record in session.store.runs(100).await.map_err(|error| state_problem(&error))?.into_iter().filter(is_unfinished) {
+        let dir = run_dir(session, &record.id);
+        let Ok((plan, progress)) = apply::inspect(&dir) else { continue };
+        let Some(index) = plan.actions.iter().position(|action| action.id.as_str() == args.what) else { continue };
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        if !matches!(progress.state(number), ActionState::Held(_) | ActionState::Running) {
+            return Err(Diagnostic::error("nothing to confirm")
+                .detail(format!("{} of run {} does not wait for anybody", args.what, record.id))
+                .help("`windlass history` shows the runs")
+                .into());
+        }
+        let folder = apply::action_dir(&dir, &plan, number);
+        let confirmation = Confirmation { by: who(), at: session.place.now, note: args.note.clone() };
+        confirmation.write(&folder).map_err(|error| file_problem("confirmation cannot be written", &folder, &error))?;
+        terminal.say(&format!("Confirmed {}. Go on with: windlass resume {}", args.what, record.id));
+        return Ok(Exit::Done);
+    }
+    confirm_follow_up(args, session).await
+}
+
+/// `ADDRESS:NAME` of a recorded follow-up.
+async fn confirm_follow_up(args: &ConfirmArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
+    let locks = session.locks(&session.environments(&ScopeArgs::default())?).await?;
+    let owed: Vec<_> = locks
+        .iter()
+        .flat_map(|(environment, lock)| lock.instances.iter().map(move |(addr, locked)| (environment, addr, locked)))
+        .flat_map(|(environment, addr, locked)| locked.follow_ups.iter().map(move |owed| (environment.clone(), addr.clone(), owed.name.clone())))
+        .collect();
+    let name = |(_, addr, name): &(_, InstanceAddr, std::sync::Arc<str>)| format!("{addr}:{name}");
+    let Some((environment, addr, follow_up)) = owed.iter().find(|owed| name(owed) == args.what).cloned() else {
+        let known: Vec<String> = owed.iter().map(name).collect();
+        let unknown = Diagnostic::error("nothing to confirm").detail(format!("no unfinished run has an action `{0}`, and no lockfile a follow-up `{0}`", args.what));
+        let near = nearest(&args.what, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        return Err(unknown.help(near.unwrap_or_else(|| "`windlass status` shows what is owed".to_owned())).into());
+    };
+    super::state::change(session, &environment, "confirm", |lock| {
+        if let Some(locked) = lock.instances.get_mut(&addr) {
+            locked.follow_ups.retain(|owed| owed.name != follow_up);
+        }
+    })
+    .await?;
+    session.place.terminal.say(&format!("{} is done.", args.what));
+    Ok(Exit::Done)
+}
+
+fn is_unfinished(record: &RunRecord) -> bool {
+    matches!(record.outcome, Outcome::Running | Outcome::Held | Outcome::Stopped)
+}
+
+/// The run that is meant: by id, or the newest that fits.
+async fn find(session: &Session, id: Option<&str>, what: &str, fits: impl Fn(&RunRecord) -> bool) -> Result<RunRecord, Diagnostics> {
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    if let Some(id) = id {
+        return runs.iter().find(|record| record.id.as_str() == id).cloned().ok_or_else(|| {
+            let unknown = Diagnostic::error("unknown run").detail(format!("there is no run `{id}`"));
+            let near = nearest(id, runs.iter().map(|record| record.id.as_str())).map(|near| format!("did you mean `{near}`?"));
+            unknown.help(near.unwrap_or_else(|| "`windlass history` lists the runs".to_owned())).into()
+        });
+    }
+    runs.into_iter().find(|record| fits(record)).ok_or_else(|| {
+        Diagnostic::error("no such run").detail(format!("there is no run to {what}")).help("`windlass history` lists the runs").into()
+    })
+}
+
+/// Opens a run again, under the plan that it has.
+async fn go_on(
+    session: &mut Session,
+    run: &RunId,
+    operation: &str,
+    flags: &RunArgs,
+    work: impl AsyncFnOnce(&Plan, Given) -> Result<apply::Finished, Diagnostics>,
+) -> Result<Exit, Diagnostics> {
+    let dir = run_dir(session, run);
+    if !exists(&dir) {
+        return Err(Diagnostic::error("run is not here")
+            .detail(format!("the folder of run {run} is not on this machine"))
+            .help("go on where it was begun, or copy `.windlass/runs` from there")
+            .into());
+    }
+    // A wish to stop was for the process that is gone.
+    let _ = fs::remove_file(dir.join(apply::STOP_FILE));
+    let (plan, _) = apply::inspect(&dir)?;
+    let environments = environments_of(&plan);
+    let hold = Hold::take(session, &environments, operation, Some(run), patience(flags)?).await?;
+    let result = async {
+        let mut locks = session.locks(&environments).await?;
+        for (environment, lock) in &mut locks {
+            if let Some(base) = plan.bases.get(environment)
+                && lock.serial == 0
+            {
+                lock.lineage = base.lineage.clone();
+            }
+        }
+        let control = Control::new();
+        let signals = listen_to_signals(&control);
+        let given = session.run_args(run, &plan, &hold, locks, flags, &control).await?;
+        let result = work(&plan, given).await;
+        signals.abort();
+        result
+    }
+    .await;
+    hold.give_back(session).await;
+    result.map(|end| finished(session, &end))
+}
+
+fn exists(path: &Path) -> bool {
+    path.is_dir()
+}

@@ -1,0 +1,187 @@
+//! Letting a run run: gathers what it is given, shows its events, passes Ctrl-C on, and says how it ended.
+#![expect(clippy::disallowed_methods, reason = "a door to the clock")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::args::{RunArgs as RunFlags, RunFormat};
+use super::exit::Exit;
+use super::hold::{Hold, who};
+use super::machines::Machines;
+use super::problem::state_problem;
+use super::session::{Session, encode_provider};
+use crate::apply::{self, Control, Finished, Hosts as _, InstanceInput, Listener, Observer, Rules, SystemClock};
+use crate::driver::Drivers;
+use crate::lang::Value;
+use crate::lock::Lock;
+use crate::model::estate::{Estate, Instance};
+use crate::model::inventory::Observation;
+use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName, RunId};
+use crate::model::provider::Provider;
+use crate::observe::{Known, Target, observe};
+use crate::plan::Plan;
+use crate::source::{Diagnostic, Diagnostics};
+use crate::view::{Lines, Progress};
+
+/// The folder of a run.
+pub(super) fn run_dir(session: &Session, run: &RunId) -> PathBuf {
+    session.place.hidden.join("runs").join(run.as_str())
+}
+
+impl Session {
+    /// Everything that a run is given. Keeps the providers of the plan, so that its hops can be undone by them later.
+    pub(super) async fn run_args(
+        &mut self,
+        run: &RunId,
+        plan: &Plan,
+        hold: &Hold,
+        locks: BTreeMap<EnvironmentName, Lock>,
+        flags: &RunFlags,
+        control: &Control,
+    ) -> Result<apply::RunArgs, Diagnostics> {
+        let providers = self.applied_providers(&locks).await?;
+        for provider in self.providers.values().filter(|provider| plan.providers.contains_key(&provider.name)) {
+            let content = encode_provider(&provider.files);
+            self.store.keep(&provider.digest, &content).await.map_err(|error| state_problem(&error))?;
+        }
+        let rules = |environment: &crate::model::estate::Environment| Rules {
+            concurrency: flags.parallelism.unwrap_or(environment.concurrency),
+            on_failure: environment.on_failure,
+        };
+        Ok(apply::RunArgs {
+            run: run.clone(),
+            dir: run_dir(self, run),
+            who: who(),
+            drivers: self.place.drivers.clone(),
+            store: Arc::clone(&self.store),
+            leases: hold.leases.clone(),
+            locks,
+            instances: self.estate.instances.iter().map(|(addr, instance)| (addr.clone(), input(instance))).collect(),
+            providers,
+            hosts: Arc::clone(&self.machines) as Arc<dyn apply::Hosts>,
+            environments: self.estate.environments.iter().map(|(name, environment)| (name.clone(), rules(environment))).collect(),
+            host_limits: self.estate.hosts.iter().map(|(name, host)| (name.clone(), host.concurrency)).collect(),
+            observer: Some(Arc::new(Looker {
+                estate: self.estate.clone(),
+                providers: self.providers.clone(),
+                machines: Arc::clone(&self.machines),
+                drivers: self.place.drivers.clone(),
+            })),
+            control: control.clone(),
+            clock: Arc::new(SystemClock),
+            events: self.listener(plan, flags),
+        })
+    }
+
+    /// Shows events: bars on a terminal, lines elsewhere, JSON lines where asked for.
+    fn listener(&self, plan: &Plan, flags: &RunFlags) -> Listener {
+        let terminal = self.place.terminal;
+        let verbose = self.place.verbose > 0;
+        if flags.format == RunFormat::Json {
+            return Box::new(move |event| {
+                if let Ok(line) = serde_json::to_string(event) {
+                    terminal.data(&(line + "\n"));
+                }
+            });
+        }
+        if terminal.moves {
+            let downtime = plan.changes.iter().filter_map(|change| plan.downtime(&change.instance)).sum::<Duration>();
+            let known = |duration: Duration| (!duration.is_zero()).then_some(duration);
+            let mut progress = Progress::new(terminal.err, verbose, known(plan.duration()), known(downtime));
+            return Box::new(move |event| progress.event(event));
+        }
+        let mut lines = Lines::new(terminal.err, verbose);
+        Box::new(move |event| {
+            if let Some(line) = lines.line(event) {
+                terminal.say(&line);
+            }
+        })
+    }
+
+    /// Facts that count for drift, of one observation.
+    pub(super) fn drift_facts(&self, provider: &ProviderName, seen: Option<&Observation>) -> BTreeMap<Arc<str>, Value> {
+        self.providers.get(provider).map(|provider| drift_facts(provider, seen)).unwrap_or_default()
+    }
+}
+
+fn input(instance: &Instance) -> InstanceInput {
+    InstanceInput { settings: (*instance.settings).clone(), depends_on: instance.depends_on.clone(), ..InstanceInput::default() }
+}
+
+fn drift_facts(provider: &Provider, seen: Option<&Observation>) -> BTreeMap<Arc<str>, Value> {
+    let counting = provider.facts.iter().filter(|(_, fact)| fact.drift && !fact.sensitive);
+    counting.filter_map(|(name, _)| Some((Arc::clone(name), seen?.value(name)?.clone()))).collect()
+}
+
+/// Looks at an instance after a hop.
+struct Looker {
+    estate: Estate,
+    providers: BTreeMap<ProviderName, Arc<Provider>>,
+    machines: Arc<Machines>,
+    drivers: Drivers,
+}
+
+#[async_trait]
+impl Observer for Looker {
+    async fn observe(&self, addr: &InstanceAddr, _version: Option<&str>) -> BTreeMap<Arc<str>, Value> {
+        let Some(instance) = self.estate.instances.get(addr) else { return BTreeMap::new() };
+        let Some(provider) = self.providers.get(&instance.provider) else { return BTreeMap::new() };
+        if !provider.facts.values().any(|fact| fact.drift) {
+            return BTreeMap::new();
+        }
+        let Ok(machine) = self.machines.host(instance.host.as_ref()) else { return BTreeMap::new() };
+        let host = instance.host.as_ref().and_then(|name| self.estate.hosts.get(name));
+        let target = Target { provider, known: Known::Declared(instance), host, machine };
+        let inventory = observe(&[target], &self.drivers, 1, &|| Timestamp::now()).await;
+        drift_facts(provider, inventory.instances.get(addr))
+    }
+}
+
+/// Ctrl-C once: finish what runs, and stop. Twice: terminate. SIGTERM, as a pipeline sends it: the same, without waiting for a second.
+pub(super) fn listen_to_signals(control: &Control) -> tokio::task::JoinHandle<()> {
+    let control = control.clone();
+    tokio::spawn(async move {
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+        let mut asked = false;
+        loop {
+            let interrupted = tokio::select! {
+                result = tokio::signal::ctrl_c() => result.is_ok(),
+                _ = terminate.recv() => true,
+            };
+            if !interrupted {
+                return;
+            }
+            if asked {
+                control.terminate();
+                return;
+            }
+            asked = true;
+            control.stop();
+        }
+    })
+}
+
+/// Says what a person must know, gives the exit code.
+pub(super) fn finished(session: &Session, finished: &Finished) -> Exit {
+    let Finished { record, problems, .. } = finished;
+    session.place.terminal.problems(problems, &session.place.sources);
+    Exit::of_outcome(record.outcome)
+}
+
+/// The environments that a plan changes, in order.
+pub(super) fn environments_of(plan: &Plan) -> Vec<EnvironmentName> {
+    plan.bases.keys().cloned().collect()
+}
+
+/// Reads `--lock-timeout`.
+pub(super) fn patience(flags: &RunFlags) -> Result<Option<Duration>, Diagnostics> {
+    let Some(text) = &flags.lock_timeout else { return Ok(None) };
+    crate::config::duration(text).map(Some).map_err(|why| {
+        Diagnostic::error("duration cannot be read").detail(format!("`--lock-timeout {text}`: {why}")).help("write it like `90s` or `10m`").into()
+    })
+}
