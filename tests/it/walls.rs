@@ -20,7 +20,21 @@ const MAY: &[(&str, &[&str])] = &[
     ("state", &["lang", "model", "lock"]),
     ("apply", &["source", "lang", "model", "lock", "plan", "driver", "state"]),
     // History entries are shown, the store is not touched.
-    ("view", &["source", "lang", "model", "lock", "plan", "apply::event", "apply::progress", "state::Outcome", "state::RunRecord", "state::Move"]),
+    (
+        "view",
+        &[
+            "source",
+            "lang",
+            "model",
+            "lock",
+            "plan",
+            "apply::event",
+            "apply::progress",
+            "state::Outcome",
+            "state::RunRecord",
+            "state::Move",
+        ],
+    ),
     ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "apply", "view"]),
 ];
 
@@ -41,29 +55,18 @@ struct Source {
 }
 
 impl Source {
-    fn is_test(&self) -> bool {
-        let name = self.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        let in_tests = self.path.components().any(|part| part.as_os_str() == "tests");
-        in_tests || name == "tests" || name.ends_with("_tests") || TEST_ONLY.iter().any(|only| self.path.ends_with(only))
-    }
-
     /// Lines of code with their numbers: no comments, nothing behind `#[cfg(test)] mod tests {`.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines: Vec<&str> = self.text.lines().collect();
         let end = lines.windows(2).position(|two| two[0] == "#[cfg(test)]" && two[1].ends_with('{')).unwrap_or(lines.len());
-        lines.into_iter().take(end).enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(index, line)| (index + 1, line))
+        lines
+            .into_iter()
+            .take(end)
+            .enumerate()
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            .map(|(index, line)| (index + 1, line))
     }
 }
-
-/// Modules that are compiled for tests only and are not called `tests`.
-const TEST_ONLY: &[&str] = &[
-    "plan/fixture.rs",
-    "plan/sample.rs",
-    "state/contract.rs",
-    "driver/testing.rs",
-    "lang/semantics.rs",
-    "model/version/properties.rs",
-];
 
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -77,13 +80,44 @@ fn sources() -> Vec<Source> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
                 let path = path.strip_prefix(&root).expect("below src").to_owned();
-                let module = path.components().next().and_then(|part| Path::new(part.as_os_str()).file_stem()?.to_str().map(str::to_owned));
+                let module =
+                    path.components().next().and_then(|part| Path::new(part.as_os_str()).file_stem()?.to_str().map(str::to_owned));
                 found.push(Source { module: module.unwrap_or_default(), path, text });
             }
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     assert!(found.len() > 50, "the sources are where this test looks for them");
+    found
+}
+
+/// Sources that are compiled into the program.
+fn program() -> Vec<Source> {
+    let sources = sources();
+    let tests: Vec<PathBuf> = sources.iter().flat_map(test_modules).collect();
+    let is_test = |path: &Path| tests.iter().any(|test| path == test.with_extension("rs") || path.starts_with(test));
+    sources.into_iter().filter(|source| !is_test(&source.path)).collect()
+}
+
+/// The modules that a file declares for tests only: paths without extension, of a file or a folder.
+fn test_modules(source: &Source) -> Vec<PathBuf> {
+    let stem = source.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let beside = source.path.parent().unwrap_or(Path::new("")).to_owned();
+    let below = if matches!(stem, "mod" | "lib" | "main") { beside.clone() } else { beside.join(stem) };
+    let (mut found, mut for_tests, mut given) = (Vec::new(), false, None);
+    for line in source.text.lines().map(str::trim) {
+        if line == "#[cfg(test)]" {
+            for_tests = true;
+        } else if let Some(path) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+            given = Some(beside.join(path).with_extension(""));
+        } else if !line.starts_with('#') {
+            let name = line.strip_suffix(';').and_then(|line| line.split("mod ").nth(1));
+            if let (true, Some(name)) = (for_tests, name) {
+                found.push(given.take().unwrap_or_else(|| below.join(name)));
+            }
+            (for_tests, given) = (false, None);
+        }
+    }
     found
 }
 
@@ -128,7 +162,7 @@ fn modules_import_only_what_the_table_allows() {
     let table: BTreeMap<&str, &[&str]> = MAY.iter().copied().collect();
     let modules: BTreeSet<&str> = table.keys().copied().collect();
     let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_test()) {
+    for source in program().iter() {
         let Some(may) = table.get(&*source.module) else {
             let known = matches!(&*source.module, "lib" | "main");
             assert!(known, "src/{} is a module that the table of architecture.md does not know", source.path.display());
@@ -139,7 +173,9 @@ fn modules_import_only_what_the_table_allows() {
                 let first = import.split("::").next().unwrap_or_default();
                 let allowed = first == source.module
                     || !modules.contains(first)
-                    || may.iter().any(|allowed| import == *allowed || import.strip_prefix(allowed).is_some_and(|rest| rest.starts_with("::")));
+                    || may.iter().any(|allowed| {
+                        import == *allowed || import.strip_prefix(allowed).is_some_and(|rest| rest.starts_with("::"))
+                    });
                 if !allowed {
                     wrong.push(format!("src/{}:{number}: `{}` may not import `{import}`", source.path.display(), source.module));
                 }
@@ -152,11 +188,14 @@ fn modules_import_only_what_the_table_allows() {
 #[test]
 fn pure_modules_touch_no_file_no_process_and_no_runtime() {
     let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_test()) {
+    for source in program().iter() {
         let Some((_, never)) = PURE.iter().find(|(module, _)| *module == source.module) else { continue };
         for (number, statement) in statements(source) {
             wrong.extend(
-                never.iter().filter(|name| statement.contains(*name)).map(|name| format!("src/{}:{number}: {name}", source.path.display())),
+                never
+                    .iter()
+                    .filter(|name| statement.contains(*name))
+                    .map(|name| format!("src/{}:{number}: {name}", source.path.display())),
             );
         }
     }
@@ -166,7 +205,7 @@ fn pure_modules_touch_no_file_no_process_and_no_runtime() {
 #[test]
 fn nothing_is_imported_by_glob_outside_tests() {
     let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_test()) {
+    for source in program().iter() {
         for (number, statement) in statements(source) {
             let import = statement.trim_start();
             if (import.starts_with("use ") || import.starts_with("pub use ")) && import.contains("::*") {
@@ -179,8 +218,11 @@ fn nothing_is_imported_by_glob_outside_tests() {
 
 #[test]
 fn every_file_says_at_its_top_what_it_is() {
-    let wrong: Vec<String> =
-        sources().iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.path.display().to_string()).collect();
+    let wrong: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.text.starts_with("//! "))
+        .map(|source| source.path.display().to_string())
+        .collect();
     assert!(wrong.is_empty(), "files that do not open with `//!`:\n{}", wrong.join("\n"));
 }
 
@@ -196,6 +238,14 @@ fn no_file_is_a_drawer_for_everything() {
         .map(|source| source.path.display().to_string())
         .collect();
     assert!(wrong.is_empty(), "name the noun that the file defines: {}", wrong.join(", "));
+}
+
+#[test]
+fn modules_for_tests_are_found_as_declared() {
+    let text = "#[cfg(test)]\nmod fixture;\nmod real;\n#[cfg(test)]\n#[path = \"gate_tests.rs\"]\nmod tests;\n".to_owned();
+    let modules = |path: &str| test_modules(&Source { path: path.into(), module: "plan".into(), text: text.clone() });
+    assert_eq!(modules("plan/mod.rs"), [PathBuf::from("plan/fixture"), PathBuf::from("plan/gate_tests")]);
+    assert_eq!(modules("plan/gate.rs"), [PathBuf::from("plan/gate/fixture"), PathBuf::from("plan/gate_tests")]);
 }
 
 #[test]
