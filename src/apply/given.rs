@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::by_name;
 use super::journal::Word;
-use super::progress::{Progress, Step};
+use super::progress::{ActionState, Progress, Step};
 use super::run::{ResumeOptions, RunArgs};
 use crate::lock::Lock;
 use crate::model::name::{EnvironmentName, RunId};
@@ -88,6 +88,26 @@ pub(super) fn words(plan: &Plan, progress: &Progress, options: ResumeOptions) ->
         }
     }
     if problems.has_errors() { Err(problems) } else { Ok(words.into_iter().collect()) }
+}
+
+/// A person's word that everything was done, for every action that has not ended well by itself.
+pub(super) fn all_done(plan: &Plan, progress: &Progress) -> Result<Vec<(u32, Word)>, Diagnostics> {
+    let mut words = Vec::new();
+    let mut problems = Diagnostics::new();
+    for (number, action) in (0u32..).zip(&plan.actions) {
+        let state = progress.state(number);
+        if state == ActionState::Succeeded {
+            continue;
+        }
+        if state.after(Step::Decide(Word::Done)).is_some() {
+            words.push((number, Word::Done));
+        } else {
+            let detail = format!("`{}` is {state}: the run has begun to go back", action.id);
+            let help = "finish going back with `windlass rollback`, or abandon it with `--as failed`";
+            problems.push(Diagnostic::error("a run that was undone cannot be taken as done").detail(detail).help(help));
+        }
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(words) }
 }
 
 fn all(problems: impl Iterator<Item = Diagnostic>) -> Result<(), Diagnostics> {

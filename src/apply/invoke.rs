@@ -3,7 +3,7 @@
 //! Runs as a task of its own and touches nothing of the run's state: it takes everything it needs and gives a [`Report`].
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::voice::{ActionVoice, Voice};
 use crate::driver::{Context, Drivers, Failure, FailureKind, Redactor};
 use crate::lang::{Env, Object, Value, Vars};
 use crate::model::call::{Arg, Call};
+use crate::model::name::ActionId;
 use crate::model::provider::Retry;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Plan};
 
@@ -61,6 +62,8 @@ pub(super) enum Mode {
         /// Whether it is done again where that is safe. Otherwise only its outcome is found out, because it will be undone.
         again: bool,
     },
+    /// It waited for a person: it is asked again in the folder in which the answer stands.
+    Asked,
     /// It has failed in an earlier process: done again where that is safe.
     Recheck,
     /// (Undo) It did not succeed, so that there may be nothing to undo.
@@ -107,7 +110,7 @@ impl Job {
         let clock = &self.around.clock;
         let passed = match self.mode {
             Mode::Recover { since, .. } => between(since, clock.now()),
-            Mode::Fresh | Mode::Recheck | Mode::Incomplete => Duration::ZERO,
+            Mode::Fresh | Mode::Asked | Mode::Recheck | Mode::Incomplete => Duration::ZERO,
         };
         self.say_begun(action, 1);
         tokio::select! {
@@ -137,6 +140,9 @@ impl Job {
         };
         let voice = Arc::new(ActionVoice::new(Arc::clone(&self.around.voice), action.id.clone(), self.redact.clone()));
         let mut number = self.last_attempt(action);
+        if self.mode == Mode::Asked {
+            number = number.saturating_sub(1);
+        }
         if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
             match self.recover(action, change, call, timeout, number, &voice).await {
                 Recovery::Again => {}
@@ -202,7 +208,7 @@ impl Job {
             }
         }
         let (kind, past, again) = match self.mode {
-            Mode::Recheck | Mode::Incomplete | Mode::Fresh => (FailureKind::Failed, "it had failed", true),
+            Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
             Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
         };
         let why = match (self.direction, self.check(action, change, voice).await) {
@@ -367,8 +373,7 @@ impl Job {
 
     /// The folder of the files of one try: drivers find there what they began.
     fn folder(&self, action: &Action, number: u32) -> PathBuf {
-        let prefix = if self.direction == Direction::Undo { "undo-" } else { "" };
-        self.around.dir.join("actions").join(action.id.file_name()).join(format!("{prefix}{number}"))
+        attempt_folder(&self.around.dir, &action.id, self.direction, number)
     }
 
     fn make_folder(&self, action: &Action, number: u32) -> Result<PathBuf, Failure> {
@@ -386,6 +391,21 @@ impl Job {
         }
         (1u32..).take_while(|number| self.folder(action, *number).exists()).last().unwrap_or(0)
     }
+}
+
+/// The folder of the files of one try.
+fn attempt_folder(dir: &Path, action: &ActionId, direction: Direction, number: u32) -> PathBuf {
+    let prefix = if direction == Direction::Undo { "undo-" } else { "" };
+    dir.join("actions").join(action.file_name()).join(format!("{prefix}{number}"))
+}
+
+/// The folder of the last try of an action of the run in `dir`, its undo's where that was begun; where a confirmation belongs.
+/// `None`: it was never begun.
+#[must_use]
+pub fn last_folder(dir: &Path, action: &ActionId) -> Option<PathBuf> {
+    [Direction::Undo, Direction::Forward].into_iter().find_map(|direction| {
+        (1u32..).map(|number| attempt_folder(dir, action, direction, number)).take_while(|folder| folder.exists()).last()
+    })
 }
 
 struct Work<'a> {

@@ -32,8 +32,10 @@ mod voice;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
 pub use event::Event;
+pub use invoke::last_folder;
 pub use progress::{ActionState, Progress};
 pub use run::{
-    Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume, rollback,
+    AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
+    rollback,
 };
 pub use voice::Listener;

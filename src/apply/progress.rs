@@ -75,6 +75,7 @@ impl ActionState {
             (S::Undoing, Step::Fail(Undo) | Step::Hold(Undo)) => S::UndoHeld,
             (S::Failed | S::Held | S::Running, Step::Decide(Word::Retry)) => S::Planned,
             (S::Failed | S::Held | S::Running, Step::Decide(Word::Skip)) => S::Succeeded,
+            (S::Planned | S::Failed | S::Held | S::Running, Step::Decide(Word::Done)) => S::Succeeded,
             (S::UndoHeld | S::Undoing, Step::Decide(Word::Retry)) => S::Succeeded,
             (S::UndoHeld | S::Undoing, Step::Decide(Word::Skip)) => S::Undone,
             _ => return None,

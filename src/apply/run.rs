@@ -157,16 +157,28 @@ pub async fn rollback(args: RunArgs) -> Result<Finished, Diagnostics> {
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
+/// What a run is declared to be by a person who ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbandonedAs {
+    /// Everything was done by hand: every hop is taken into the lockfiles.
+    Succeeded,
+    /// What was recorded stays recorded, the rest never was.
+    Failed,
+}
+
 /// Ends a run by a person's word. What it has recorded is delivered to the lockfiles; nothing is done or undone.
 ///
 /// # Errors
-/// No reason is given; or as [`resume`].
-pub async fn abandon(reason: &str, args: RunArgs) -> Result<Finished, Diagnostics> {
+/// No reason is given; something was undone and the run is to be taken as done; or as [`resume`].
+pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Finished, Diagnostics> {
     if reason.trim().is_empty() {
         let refusal = Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`");
         return Err(refusal.into());
     }
-    let (plan, graph, progress, opening) = reopen(&args, "abandon")?;
+    let (plan, graph, progress, mut opening) = reopen(&args, "abandon")?;
+    if how == AbandonedAs::Succeeded {
+        opening.words = given::all_done(&plan, &progress)?;
+    }
     Dispatcher::open(plan, graph, progress, args, opening).await?.abandon(reason).await
 }
 

@@ -102,7 +102,7 @@ impl Dispatcher {
             ActionState::Failed if goes_on => self.offer(index, Direction::Forward, Mode::Recheck),
             ActionState::Held if goes_on => {
                 let mode = match kind {
-                    Some(FailureKind::Waiting) => Mode::Fresh,
+                    Some(FailureKind::Waiting) => Mode::Asked,
                     Some(FailureKind::Unknown) => Mode::Recover { since, again: true },
                     _ => Mode::Recheck,
                 };

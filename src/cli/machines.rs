@@ -27,7 +27,7 @@ impl Machines {
             .map(|(name, host)| {
                 let machine: Result<Arc<dyn Host>, Failure> = match &host.ssh {
                     None => here.clone(),
-                    Some(ssh) => Ssh::new(ssh, &[]).map(|ssh| Arc::new(ssh) as Arc<dyn Host>),
+                    Some(ssh) => Ssh::new(ssh, []).map(|ssh| Arc::new(ssh) as Arc<dyn Host>),
                 };
                 (name.clone(), machine)
             })

@@ -1,3 +1,17 @@
 //! The program: reads the command line, lets the stages work, prints through the views.
 
 pub mod args;
+mod command;
+mod exit;
+mod hold;
+mod machines;
+mod main;
+mod planfile;
+mod planning;
+mod problem;
+mod running;
+mod session;
+mod terminal;
+
+pub use exit::Exit;
+pub use main::main;

@@ -60,14 +60,20 @@ impl PlanFile {
         let place = path.display();
         let size = durable::size(path).map_err(|error| file_problem("plan cannot be read", path, &error))?;
         if size > LARGEST {
-            return Err(Diagnostic::error("plan cannot be read").detail(format!("{place} is larger than 2 GiB")).help("give the file that `windlass plan --out` wrote"));
+            return Err(Diagnostic::error("plan cannot be read")
+                .detail(format!("{place} is larger than 2 GiB"))
+                .help("give the file that `windlass plan --out` wrote"));
         }
         let content = durable::read(path).map_err(|error| file_problem("plan cannot be read", path, &error))?;
         let content = content.ok_or_else(|| {
-            Diagnostic::error("plan cannot be read").detail(format!("there is no file {place}")).help("make one with `windlass plan --out FILE`")
+            Diagnostic::error("plan cannot be read")
+                .detail(format!("there is no file {place}"))
+                .help("make one with `windlass plan --out FILE`")
         })?;
         let not_a_plan = |why: String| {
-            Diagnostic::error("not a saved plan").detail(format!("{place}: {why}")).help("give the file that `windlass plan --out` wrote")
+            Diagnostic::error("not a saved plan")
+                .detail(format!("{place}: {why}"))
+                .help("give the file that `windlass plan --out` wrote")
         };
         #[derive(Deserialize)]
         struct Head {
@@ -91,5 +97,8 @@ impl PlanFile {
 }
 
 fn unwritable(error: &serde_json::Error) -> Diagnostic {
-    Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(error.to_string()).help("please report it with the configuration")
+    Diagnostic::error("plan cannot be written")
+        .fault(Fault::Bug)
+        .detail(error.to_string())
+        .help("please report it with the configuration")
 }

@@ -52,12 +52,8 @@ impl Session {
         let inventory = self.inventory(&locks, how.refresh).await;
         let applied_providers = self.applied_providers(&locks).await?;
         let durations = self.durations().await?;
-        let options = PlanOptions {
-            environments,
-            targets: scope.targets.clone(),
-            tool_version: VERSION.to_owned(),
-            upgrade: how.upgrade,
-        };
+        let options =
+            PlanOptions { environments, targets: scope.targets.clone(), tool_version: VERSION.to_owned(), upgrade: how.upgrade };
         let input = PlanInput {
             estate: &self.estate,
             providers: &self.providers,
@@ -84,19 +80,21 @@ impl Session {
         let declared: Vec<&Instance> =
             self.estate.instances.values().filter(|instance| locks.contains_key(&instance.environment)).collect();
         let recorded = locks.iter().flat_map(|(environment, lock)| {
-            lock.instances.iter().filter(|(addr, _)| !self.estate.instances.contains_key(*addr)).map(move |entry| (environment, entry))
+            lock.instances
+                .iter()
+                .filter(|(addr, _)| !self.estate.instances.contains_key(*addr))
+                .map(move |entry| (environment, entry))
         });
         if !refresh {
             return trusted(&declared, locks, self.place.now);
         }
         let mut unreachable = Inventory::default();
         let mut targets = Vec::new();
-        let known = declared
-            .iter()
-            .map(|instance| (Known::Declared(instance), &instance.provider, instance.host.as_ref()))
-            .chain(recorded.map(|(environment, (addr, locked))| {
+        let known = declared.iter().map(|instance| (Known::Declared(instance), &instance.provider, instance.host.as_ref())).chain(
+            recorded.map(|(environment, (addr, locked))| {
                 (Known::Locked(addr, environment, locked), &locked.provider, locked.host.as_ref())
-            }));
+            }),
+        );
         for (known, provider, host) in known {
             let Some(provider) = self.providers.get(provider) else { continue };
             match self.machines.host(host) {

@@ -26,9 +26,9 @@ pub(super) fn state_problem(error: &StateError) -> Diagnostic {
         StateError::Corrupt { .. } => Diagnostic::error("state cannot be understood")
             .detail(detail)
             .help("take the last good version from git, or repair the line; Windlass never writes over it"),
-        StateError::Newer { .. } => {
-            Diagnostic::error("state is newer than this Windlass").detail(detail).help("install the Windlass that wrote it, or a newer one")
-        }
+        StateError::Newer { .. } => Diagnostic::error("state is newer than this Windlass")
+            .detail(detail)
+            .help("install the Windlass that wrote it, or a newer one"),
         StateError::Unreachable { .. } => Diagnostic::error("state cannot be reached")
             .fault(Fault::Platform)
             .detail(detail)
@@ -38,5 +38,8 @@ pub(super) fn state_problem(error: &StateError) -> Diagnostic {
 
 /// A file that could not be read or written for the user.
 pub(super) fn file_problem(summary: &str, path: &std::path::Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error(summary).fault(Fault::Platform).detail(format!("{}: {error}", path.display())).help("see to the file or folder and run the command again")
+    Diagnostic::error(summary)
+        .fault(Fault::Platform)
+        .detail(format!("{}: {error}", path.display()))
+        .help("see to the file or folder and run the command again")
 }

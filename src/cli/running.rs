@@ -19,6 +19,7 @@ use crate::apply::{self, Control, Finished, Hosts as _, InstanceInput, Listener,
 use crate::driver::Drivers;
 use crate::lang::Value;
 use crate::lock::Lock;
+use crate::model::duration::parse_duration;
 use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::Observation;
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName, RunId};
@@ -142,16 +143,29 @@ impl Observer for Looker {
     }
 }
 
-/// Ctrl-C once: finish what runs, and stop. Twice: terminate. SIGTERM, as a pipeline sends it: the same, without waiting for a second.
-pub(super) fn listen_to_signals(control: &Control) -> tokio::task::JoinHandle<()> {
+/// The file in a run's folder by which `windlass stop` tells the process that applies.
+pub(super) const STOP_FILE: &str = "stop";
+
+/// How often a run looks for [`STOP_FILE`].
+const STOP_LOOK: Duration = Duration::from_millis(300);
+
+/// Ctrl-C or SIGTERM once, or `windlass stop`: finish what runs, and stop. A second signal: terminate.
+pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
         let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
         let mut asked = false;
+        let stop = dir.join(STOP_FILE);
         loop {
             let interrupted = tokio::select! {
                 result = tokio::signal::ctrl_c() => result.is_ok(),
                 _ = terminate.recv() => true,
+                () = tokio::time::sleep(STOP_LOOK) => {
+                    if !asked && stop.exists() {
+                        control.stop();
+                    }
+                    continue;
+                }
             };
             if !interrupted {
                 return;
@@ -181,7 +195,10 @@ pub(super) fn environments_of(plan: &Plan) -> Vec<EnvironmentName> {
 /// Reads `--lock-timeout`.
 pub(super) fn patience(flags: &RunFlags) -> Result<Option<Duration>, Diagnostics> {
     let Some(text) = &flags.lock_timeout else { return Ok(None) };
-    crate::config::duration(text).map(Some).map_err(|why| {
-        Diagnostic::error("duration cannot be read").detail(format!("`--lock-timeout {text}`: {why}")).help("write it like `90s` or `10m`").into()
+    parse_duration(text).map(Some).map_err(|why| {
+        Diagnostic::error("duration cannot be read")
+            .detail(format!("`--lock-timeout {text}`: {why}"))
+            .help("write it like `90s` or `10m`")
+            .into()
     })
 }

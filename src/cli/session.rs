@@ -39,6 +39,8 @@ pub(super) struct Place {
     pub(super) drivers: Drivers,
     /// The time of this invocation.
     pub(super) now: Timestamp,
+    /// How much to say.
+    pub(super) verbose: u8,
 }
 
 impl Place {
@@ -51,7 +53,15 @@ impl Place {
             return Err(missing.help("give another one with --chdir").into());
         }
         let hidden = root.join(".windlass");
-        Ok(Self { terminal, hidden, root, sources: SourceMap::new(), drivers: driver::standard(), now: Timestamp::now() })
+        Ok(Self {
+            terminal,
+            hidden,
+            root,
+            sources: SourceMap::new(),
+            drivers: driver::standard(),
+            now: Timestamp::now(),
+            verbose: global.verbose,
+        })
     }
 
     /// The drivers' tables, for checking providers.
@@ -83,7 +93,8 @@ impl Place {
 
     /// Loads providers by name or folder, apart from the configuration.
     pub(super) fn providers(&mut self, names: &[ProviderName]) -> Result<BTreeMap<ProviderName, Arc<Provider>>, Diagnostics> {
-        let work = |root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap| config::load_providers(root, names, options, sources);
+        let work =
+            |root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap| config::load_providers(root, names, options, sources);
         let (providers, warnings) = self.with_options(Vec::new(), false, work)?;
         self.terminal.problems(&warnings, &self.sources);
         Ok(providers)
@@ -104,7 +115,9 @@ impl Place {
         let drivers = self.schemas();
         let options = LoadOptions {
             vars,
-            env: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+            env: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
             cwd: self.root.clone(),
             provider_dirs: self.provider_dirs(),
             embedded: &embedded,
@@ -165,7 +178,8 @@ impl Session {
         let asked: BTreeSet<EnvironmentName> = scope.environments.iter().map(|name| EnvironmentName::new(name.trim())).collect();
         for name in &asked {
             if !self.estate.environments.contains_key(name) {
-                let unknown = Diagnostic::error("unknown environment").detail(format!("the configuration declares no environment `{name}`"));
+                let unknown =
+                    Diagnostic::error("unknown environment").detail(format!("the configuration declares no environment `{name}`"));
                 let near = nearest(name.as_str(), known()).map(|near| format!("did you mean `{near}`?"));
                 let all = || format!("declared are: {}", known().collect::<Vec<_>>().join(", "));
                 problems.push(unknown.help(near.unwrap_or_else(all)));

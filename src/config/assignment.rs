@@ -14,7 +14,7 @@ use super::fields::{Constants, Evaluate as _, suggestion};
 use super::files::{Folder, read_named};
 use super::variable::Variable;
 use super::{LoadOptions, VarSource};
-use crate::lang::{Env, Type, Value, parse_body, parse_expr};
+use crate::lang::{Env, Expr, Type, Value, parse_body, parse_expr};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, Span};
 
 /// What the environment variable of a variable begins with.
@@ -58,9 +58,12 @@ pub(super) fn assign(
             all.text(variable, text, format!("the environment variable {name}"));
         }
     }
+    // The digest is over the values that are not sensitive, not over the files that hold others, too.
+    let folder = &folder.unrecorded();
     let names = folder.names().unwrap_or_default();
     let fixed = ["windlass.vars.hcl", "windlass.vars.json"].into_iter().filter(|name| names.iter().any(|known| known == name));
-    let auto = names.iter().map(String::as_str).filter(|name| name.ends_with(".auto.vars.hcl") || name.ends_with(".auto.vars.json"));
+    let auto =
+        names.iter().map(String::as_str).filter(|name| name.ends_with(".auto.vars.hcl") || name.ends_with(".auto.vars.json"));
     for name in fixed.chain(auto) {
         if let Some(text) = all.problems.take(folder.text(name)) {
             all.file(&folder.display(name), text);
@@ -89,10 +92,10 @@ impl Assignments<'_> {
         let value = if literal {
             Value::string(text)
         } else {
-            let source = self.sources.add(format!("<{from}>"), if variable.sensitive { "" } else { text });
             let parsed = if variable.sensitive {
-                crate::lang::Expr::parse(text)
+                Expr::parse(text)
             } else {
+                let source = self.sources.add(format!("<{from}>"), text);
                 parse_expr(self.sources, source)
             };
             let mut found = Diagnostics::new();
@@ -193,7 +196,8 @@ impl Assignments<'_> {
     /// The problem without a quotation: what stands next to it may be a secret.
     fn unquoted(&self, mut diagnostic: Diagnostic) -> Diagnostic {
         if let Some(label) = diagnostic.labels.first() {
-            diagnostic.detail = format!("{} (at {}; not quoted, as a variable is sensitive)", diagnostic.detail, self.sources.place(label.span));
+            diagnostic.detail =
+                format!("{} (at {}; not quoted, as a variable is sensitive)", diagnostic.detail, self.sources.place(label.span));
         }
         diagnostic.labels.clear();
         diagnostic

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::fields::{check_name, check_shape, labels, no_labels, suggestion, Shape};
+use super::fields::{Shape, check_name, check_shape, labels, no_labels, suggestion};
 use crate::lang::{Attribute, Block, Body, Expr};
 use crate::source::{Diagnostic, Diagnostics, Span};
 
@@ -189,7 +189,10 @@ pub(super) fn check_output(name: &str, block: &Block, problems: &mut Diagnostics
     check_shape(&block.body, &Shape { what: &what, attributes: &["value", "sensitive", "description"], blocks: &[] }, problems);
     if !block.body.attributes.contains_key("value") {
         problems.push(
-            Diagnostic::error("missing attribute").detail(format!("{what} needs `value`")).help("add `value = …`").at(block.header_span()),
+            Diagnostic::error("missing attribute")
+                .detail(format!("{what} needs `value`"))
+                .help("add `value = …`")
+                .at(block.header_span()),
         );
     }
 }

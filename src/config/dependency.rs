@@ -41,7 +41,9 @@ impl Dependencies {
             };
             if !attribute.expr.text().trim_start().starts_with('[') {
                 problems.push(wrong("it is not a list of references".to_owned()).at(span));
-            } else if references.is_empty() && attribute.expr.text().chars().any(|c| !matches!(c, '[' | ']' | ',') && !c.is_whitespace()) {
+            } else if references.is_empty()
+                && attribute.expr.text().chars().any(|c| !matches!(c, '[' | ']' | ',') && !c.is_whitespace())
+            {
                 problems.push(wrong("it holds something else than references".to_owned()).at(span));
             }
             for reference in references {
@@ -51,9 +53,8 @@ impl Dependencies {
                         let child = reference.path.first().and_then(|name| world.modules[module].children.get(name));
                         modules.extend(child.map(|child| world.instances_within(*child)).unwrap_or_default());
                     }
-                    other => problems.push(
-                        wrong(format!("`{other}` is neither an instance nor a module")).at(reference.span.unwrap_or(span)),
-                    ),
+                    other => problems
+                        .push(wrong(format!("`{other}` is neither an instance nor a module")).at(reference.span.unwrap_or(span))),
                 }
             }
         }
@@ -78,7 +79,8 @@ impl Dependencies {
                 }
             }
         }
-        let indexed = indexed.into_iter().filter_map(|(node, indices)| Some((node, indices?))).filter(|(_, indices)| !indices.is_empty());
+        let indexed =
+            indexed.into_iter().filter_map(|(node, indices)| Some((node, indices?))).filter(|(_, indices)| !indices.is_empty());
         Self { node, targets, modules, indexed: indexed.collect() }
     }
 
@@ -123,7 +125,9 @@ fn add(world: &World, at: &At<'_>, node: usize, keys: Option<&BTreeSet<Arc<str>>
     let copies: &[usize] = if module == at.place.module {
         &[at.place.copy]
     } else {
-        all = (0..world.copies[module].len()).filter(|copy| compatible(world, (module, *copy), (at.place.module, at.place.copy))).collect::<Vec<_>>();
+        all = (0..world.copies[module].len())
+            .filter(|copy| compatible(world, (module, *copy), (at.place.module, at.place.copy)))
+            .collect::<Vec<_>>();
         &all
     };
     for copy in copies {

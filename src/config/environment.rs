@@ -24,11 +24,8 @@ pub(super) fn decode(
     problems: &mut Diagnostics,
 ) -> Environment {
     let what = format!("environment `{name}`");
-    let shape = Shape {
-        what: &what,
-        attributes: &["promote_from", "soak", "on_failure", "concurrency"],
-        blocks: &["window", "rollout"],
-    };
+    let shape =
+        Shape { what: &what, attributes: &["promote_from", "soak", "on_failure", "concurrency"], blocks: &["window", "rollout"] };
     check_shape(&block.body, &shape, problems);
     let mut fields = Fields { body: &block.body, what: &what, header: block.header_span(), evaluate, problems };
     let promote_from = fields.text("promote_from");
@@ -38,7 +35,11 @@ pub(super) fn decode(
     }
     let soak = fields.duration("soak");
     if soak.is_some() && !fields.has("promote_from") {
-        fields.wrong("soak", "it says how long a version must have been in another environment, and there is none", "add `promote_from = environment.NAME`");
+        fields.wrong(
+            "soak",
+            "it says how long a version must have been in another environment, and there is none",
+            "add `promote_from = environment.NAME`",
+        );
     }
     let on_failure = fields.word("on_failure", &[("rollback", OnFailure::Rollback), ("halt", OnFailure::Halt)]).unwrap_or_default();
     let concurrency = fields.number("concurrency", 1..=10_000).unwrap_or(CONCURRENCY);
@@ -78,7 +79,11 @@ fn share(fields: &mut Fields<'_>, name: &str) -> Option<Share> {
             match percent.filter(|percent| (1..=100).contains(percent)) {
                 Some(percent) => Some(Share::Percent(percent)),
                 None => {
-                    fields.wrong(name, format!("`{text}` is neither a number nor a share"), "write a number such as `2`, or a share from \"1%\" to \"100%\"");
+                    fields.wrong(
+                        name,
+                        format!("`{text}` is neither a number nor a share"),
+                        "write a number such as `2`, or a share from \"1%\" to \"100%\"",
+                    );
                     None
                 }
             }
@@ -110,7 +115,11 @@ fn window(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut Di
     }
     let timezone = fields.text("timezone").unwrap_or_else(|| "UTC".to_owned());
     if jiff::tz::TimeZone::get(&timezone).is_err() {
-        fields.wrong("timezone", format!("there is no time zone `{timezone}`"), "write an IANA name, such as \"Europe/Paris\" or \"UTC\"");
+        fields.wrong(
+            "timezone",
+            format!("there is no time zone `{timezone}`"),
+            "write an IANA name, such as \"Europe/Paris\" or \"UTC\"",
+        );
     }
     Some(Window { cron: cron?, duration: duration?, timezone, span: Some(block.ident_span) })
 }

@@ -52,18 +52,23 @@ impl Evaluation<'_> {
         for node in &self.order.nodes {
             let Node { module, kind, index } = self.world.nodes[*node];
             for copy in 0..self.world.copies[module].len() {
-                let value = if self.order.cyclic.contains(node) {
-                    None
-                } else {
-                    self.node(*node, kind, module, copy, index, problems)
-                };
+                let value =
+                    if self.order.cyclic.contains(node) { None } else { self.node(*node, kind, module, copy, index, problems) };
                 self.world.values[*node].push(value);
             }
         }
         self.finish(problems);
     }
 
-    fn node(&mut self, node: usize, kind: Kind, module: usize, copy: usize, index: usize, problems: &mut Diagnostics) -> Option<Value> {
+    fn node(
+        &mut self,
+        node: usize,
+        kind: Kind,
+        module: usize,
+        copy: usize,
+        index: usize,
+        problems: &mut Diagnostics,
+    ) -> Option<Value> {
         let place = Place { module, copy, each: ONCE };
         let text = Rc::clone(&self.world.modules[module].text);
         let declared = &text.declared;
@@ -160,7 +165,11 @@ impl Evaluation<'_> {
         let expansion = match repeat {
             Repeat::Once => Expansion::Single(first),
             Repeat::Keys => Expansion::Keyed(
-                copies.iter().zip(first..).filter_map(|((_, each), at)| each.item.as_ref().map(|(key, _)| (Arc::clone(key), at))).collect(),
+                copies
+                    .iter()
+                    .zip(first..)
+                    .filter_map(|((_, each), at)| each.item.as_ref().map(|(key, _)| (Arc::clone(key), at)))
+                    .collect(),
             ),
             Repeat::Count => Expansion::Indexed((first..first + copies.len()).collect()),
         };

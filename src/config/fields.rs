@@ -197,7 +197,9 @@ impl<'a> Fields<'a> {
         let value = self.value(name)?;
         let attribute = self.body.attributes.get(name)?;
         let number = match &value {
-            Value::Number(number) if number.fract().is_zero() => u32::try_from(*number).ok().filter(|number| range.contains(number)),
+            Value::Number(number) if number.fract().is_zero() => {
+                u32::try_from(*number).ok().filter(|number| range.contains(number))
+            }
             Value::Number(_) => None,
             other => {
                 self.problems.push(wrong_type(name, attribute, other, "a number"));
@@ -241,10 +243,7 @@ impl<'a> Fields<'a> {
     pub(super) fn wrong(&mut self, name: &str, detail: impl Into<String>, help: impl Into<String>) {
         let span = self.span(name);
         self.problems.push(
-            Diagnostic::error("invalid value")
-                .detail(format!("`{name}` of {}: {}", self.what, detail.into()))
-                .help(help)
-                .at(span),
+            Diagnostic::error("invalid value").detail(format!("`{name}` of {}: {}", self.what, detail.into())).help(help).at(span),
         );
     }
 
@@ -300,7 +299,10 @@ fn wrong_type(name: &str, attribute: &Attribute, value: &Value, wanted: &str) ->
         Value::List(_) if wanted.starts_with("a list") => "a list of something else".to_owned(),
         other => format!("{} {}", article(other.kind()), other.kind()),
     };
-    Diagnostic::error("wrong type").detail(format!("`{name}` must be {wanted}, not {found}")).help(format!("write {wanted}")).at(span)
+    Diagnostic::error("wrong type")
+        .detail(format!("`{name}` must be {wanted}, not {found}"))
+        .help(format!("write {wanted}"))
+        .at(span)
 }
 
 fn article(word: &str) -> &'static str {
@@ -325,7 +327,11 @@ pub(super) fn no_labels(block: &Block, problems: &mut Diagnostics) {
 }
 
 /// The labels of a block that takes exactly so many; a problem where there are others.
-pub(super) fn labels<'a, const N: usize>(block: &'a Block, names: [&str; N], problems: &mut Diagnostics) -> Option<[&'a (std::sync::Arc<str>, Span); N]> {
+pub(super) fn labels<'a, const N: usize>(
+    block: &'a Block,
+    names: [&str; N],
+    problems: &mut Diagnostics,
+) -> Option<[&'a (std::sync::Arc<str>, Span); N]> {
     let found: Vec<_> = block.labels.iter().collect();
     if let Ok(found) = <[_; N]>::try_from(found) {
         return Some(found);

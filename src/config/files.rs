@@ -1,7 +1,9 @@
 //! The door to the disk: every file that configuration, modules and providers consist of is read here.
 //!
-//! A [`Folder`] is a folder of a [`Tree`] (the disk, a git commit, or files in memory). It lists and reads with clear errors, refuses
+//! A [`Folder`] is a folder of a [`Tree`] (the disk or a git commit). It lists and reads with clear errors, refuses
 //! what is too large or not text, and remembers in a [`Record`] what was read, for the configuration's digest. Writes nothing.
+
+#![expect(clippy::disallowed_methods, reason = "the door to the disk: all reading of configuration goes through here")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,9 +35,17 @@ impl Record {
         self.0.borrow_mut().insert(what, Digest::of(content));
     }
 
-    /// Everything so far, sorted.
-    pub(super) fn entries(&self) -> BTreeMap<String, Digest> {
-        self.0.borrow().clone()
+    /// Everything so far, sorted; names relative to the folder that people call `root`, so that the same configuration is the same
+    /// wherever it lies.
+    pub(super) fn entries(&self, root: &str) -> BTreeMap<String, Digest> {
+        let relative = |what: &String| match what.split_once(' ') {
+            Some((kind, name)) if !root.is_empty() => {
+                let below = name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+                format!("{kind} {}", below.unwrap_or(name))
+            }
+            _ => what.clone(),
+        };
+        self.0.borrow().iter().map(|(what, digest)| (relative(what), digest.clone())).collect()
     }
 }
 
@@ -49,8 +59,6 @@ pub(super) enum Tree {
     },
     /// One commit of a git repository.
     Git(Rc<Commit>),
-    /// Files in memory, by path.
-    Memory(Arc<BTreeMap<Arc<str>, Arc<[u8]>>>),
 }
 
 /// A folder that configuration is read from.
@@ -67,6 +75,11 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// The same folder, with nothing of it remembered: for what has a digest of its own, or holds secrets.
+    pub(super) fn unrecorded(&self) -> Self {
+        Self { record: Record::default(), ..self.clone() }
+    }
+
     /// The name of a file for people.
     pub(super) fn display(&self, name: &str) -> String {
         if self.label.is_empty() { name.to_owned() } else { format!("{}/{name}", self.label) }
@@ -85,7 +98,7 @@ impl Folder {
         } else {
             match &self.tree {
                 Tree::Git(commit) => format!("{}//{}", commit.label, path.display()),
-                _ => normalize(&Path::new(&self.label).join(relative)).display().to_string(),
+                Tree::Disk { .. } => normalize(&Path::new(&self.label).join(relative)).display().to_string(),
             }
         };
         Self { tree: self.tree.clone(), path, label, record: self.record.clone() }
@@ -99,7 +112,6 @@ impl Folder {
                 std::fs::canonicalize(&path).unwrap_or(path).display().to_string()
             }
             Tree::Git(commit) => format!("{}//{}", commit.label, self.path.display()),
-            Tree::Memory(_) => format!("memory:{}", self.path.display()),
         }
     }
 
@@ -129,11 +141,6 @@ impl Folder {
                 names
             }
             Tree::Git(commit) => commit.names(&self.path).map_err(trouble)?,
-            Tree::Memory(files) => {
-                let prefix = if self.path.as_os_str().is_empty() { String::new() } else { format!("{}/", self.path.display()) };
-                let below = files.keys().filter_map(|path| path.strip_prefix(prefix.as_str()));
-                below.filter(|name| !name.contains('/')).map(str::to_owned).collect()
-            }
         };
         names.retain(|name| !name.starts_with('.'));
         names.sort_unstable();
@@ -144,7 +151,7 @@ impl Folder {
     pub(super) fn is_there(&self) -> bool {
         match &self.tree {
             Tree::Disk { base } => base.join(&self.path).is_dir(),
-            _ => self.names().is_ok(),
+            Tree::Git(_) => self.names().is_ok(),
         }
     }
 
@@ -170,10 +177,6 @@ impl Folder {
         let bytes = match &self.tree {
             Tree::Disk { base } => read_disk(&base.join(path))?,
             Tree::Git(commit) => commit.read(path)?,
-            Tree::Memory(files) => {
-                let key = normalize(path).display().to_string();
-                files.get(key.as_str()).cloned().ok_or_else(|| "does not exist".to_owned())?
-            }
         };
         self.record.note(format!("file {label}"), &bytes);
         Ok(bytes)
@@ -198,10 +201,6 @@ impl Folder {
                 found
             }
             Tree::Git(commit) => commit.walk(&self.path)?,
-            Tree::Memory(files) => {
-                let prefix = if self.path.as_os_str().is_empty() { String::new() } else { format!("{}/", self.path.display()) };
-                files.keys().filter_map(|path| path.strip_prefix(prefix.as_str())).map(str::to_owned).collect()
-            }
         };
         found.sort_unstable();
         Ok(found)
@@ -212,7 +211,9 @@ impl Folder {
         let mut content = BTreeMap::new();
         let mut total = 0;
         for name in self.walk()? {
-            let bytes = self.bytes(&self.path.join(&name), &self.display(&name)).map_err(|reason| format!("holds `{name}`, which {reason}"))?;
+            let bytes = self
+                .bytes(&self.path.join(&name), &self.display(&name))
+                .map_err(|reason| format!("holds `{name}`, which {reason}"))?;
             total += bytes.len() as u64;
             if total > LARGEST * 4 {
                 return Err(format!("holds more than {} MiB", (LARGEST * 4) >> 20));
@@ -233,7 +234,6 @@ impl Files for Folder {
         let exists = match &self.tree {
             Tree::Disk { base } => std::fs::metadata(base.join(&resolved)).is_ok_and(|metadata| metadata.is_file()),
             Tree::Git(commit) => commit.read(&resolved).is_ok(),
-            Tree::Memory(files) => files.contains_key(resolved.display().to_string().as_str()),
         };
         self.record.note(format!("exists {}", self.display(path)), &[u8::from(exists)]);
         exists

@@ -3,6 +3,8 @@
 //! A local repository is read where it is. A remote one is fetched by the `git` command, one commit deep, into the module cache
 //! (`.windlass/modules`), and then read the same way. Never runs anything from a repository.
 
+#![expect(clippy::disallowed_methods, reason = "fetches module sources into the module cache with the git command")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -44,7 +46,7 @@ impl GitSource {
         if Path::new(sub).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
             return Err(format!("has the folder `{sub}`, which leads out of the repository"));
         }
-        Ok(Self { url: url.to_owned(), sub: sub.to_owned(), rev, })
+        Ok(Self { url: url.to_owned(), sub: sub.to_owned(), rev })
     }
 
     /// The local repository that it means, where it does.
@@ -79,18 +81,24 @@ pub(super) struct Commit {
 pub(super) fn open(source: &GitSource, base: &Path, cache: &Path, refresh: bool) -> Result<Commit, String> {
     let label = format!("git::{}", without_credentials(&source.url));
     if let Some(path) = source.local(base) {
-        let repository = git2::Repository::open(&path)
-            .map_err(|error| format!("is no git repository that can be read: {}", error.message()))?;
+        let repository =
+            git2::Repository::open(&path).map_err(|error| format!("is no git repository that can be read: {}", error.message()))?;
         return resolve(repository, source.rev.as_deref().unwrap_or("HEAD"), label);
     }
+    open_remote(source, label, cache, refresh)
+}
+
+/// Opens the commit of a repository that the `git` command must fetch.
+pub(super) fn open_remote(source: &GitSource, label: String, cache: &Path, refresh: bool) -> Result<Commit, String> {
     let rev = source.rev.as_deref().unwrap_or("HEAD");
     let key = Digest::of(format!("{}\n{rev}", source.url).as_bytes());
     let folder = cache.join(key.short());
     if refresh || !folder.join("fetched").is_file() {
         fetch(&source.url, rev, &folder)?;
     }
-    let repository = git2::Repository::open_bare(&folder)
-        .map_err(|error| format!("is broken in the module cache ({}): {}; remove it there and try again", folder.display(), error.message()))?;
+    let repository = git2::Repository::open_bare(&folder).map_err(|error| {
+        format!("is broken in the module cache ({}): {}; remove it there and try again", folder.display(), error.message())
+    })?;
     resolve(repository, "refs/windlass/fetched", label)
 }
 
@@ -110,7 +118,8 @@ fn resolve(repository: git2::Repository, rev: &str, label: String) -> Result<Com
 
 /// Fetches one commit, without history, into a bare repository.
 fn fetch(url: &str, rev: &str, folder: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(folder).map_err(|error| format!("cannot be kept in the module cache ({}): {error}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| format!("cannot be kept in the module cache ({}): {error}", folder.display()))?;
     let git = |args: &[&str]| -> Result<(), String> {
         let output = Command::new("git")
             .arg("--git-dir")
@@ -206,8 +215,12 @@ mod tests {
 
     #[test]
     fn sources_are_taken_apart() {
-        let source = |url: &str, sub: &str, rev: Option<&str>| GitSource { url: url.into(), sub: sub.into(), rev: rev.map(str::to_owned) };
-        assert_eq!(GitSource::parse("https://example.org/m.git//a/b?ref=v1").unwrap(), source("https://example.org/m.git", "a/b", Some("v1")));
+        let source =
+            |url: &str, sub: &str, rev: Option<&str>| GitSource { url: url.into(), sub: sub.into(), rev: rev.map(str::to_owned) };
+        assert_eq!(
+            GitSource::parse("https://example.org/m.git//a/b?ref=v1").unwrap(),
+            source("https://example.org/m.git", "a/b", Some("v1"))
+        );
         assert_eq!(GitSource::parse("file:///srv/m").unwrap(), source("file:///srv/m", "", None));
         assert_eq!(GitSource::parse("../m//eu?ref=main").unwrap(), source("../m", "eu", Some("main")));
         assert_eq!(GitSource::parse("git@example.org:team/m.git//x").unwrap(), source("git@example.org:team/m.git", "x", None));
@@ -215,7 +228,9 @@ mod tests {
 
     #[test]
     fn impossible_sources_are_refused() {
-        for text in ["", "?ref=main", "https://example.org/m//../x", "m?ref=", "m?ref=--upload-pack=x", "m?depth=1", "--upload-pack=x"] {
+        for text in
+            ["", "?ref=main", "https://example.org/m//../x", "m?ref=", "m?ref=--upload-pack=x", "m?depth=1", "--upload-pack=x"]
+        {
             assert!(GitSource::parse(text).is_err(), "{text}");
         }
     }

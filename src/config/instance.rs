@@ -52,7 +52,8 @@ pub(super) fn evaluate(
     };
     let dependencies = Dependencies::of(evaluation, node, module, body, &mut found);
     let path = evaluation.world.copies[module][copy].path.clone();
-    let block = BlockContext { what, body, header: declared.block.header_span(), provider: &provider, order: &order, name: &declared.name };
+    let block =
+        BlockContext { what, body, header: declared.block.header_span(), provider: &provider, order: &order, name: &declared.name };
     let mut addresses = Vec::with_capacity(copies.len());
     let mut made: Vec<(Option<InstanceKey>, Instance, Value)> = Vec::with_capacity(copies.len());
     let mut complete = true;
@@ -70,9 +71,10 @@ pub(super) fn evaluate(
             None => complete = false,
         }
         // Ten thousand copies with one mistake are one mistake.
-        found.extend(own.into_iter().filter(|problem| {
-            told.insert((problem.summary.clone(), problem.labels.first().map(|label| label.span)))
-        }));
+        found.extend(
+            own.into_iter()
+                .filter(|problem| told.insert((problem.summary.clone(), problem.labels.first().map(|label| label.span)))),
+        );
     }
     complete &= !found.has_errors();
     // Looked up by key.
@@ -114,7 +116,10 @@ fn check_names(body: &Body, what: &str, provider: Option<&Provider>, header: Spa
     for name in ["environment", "version"] {
         if !body.attributes.contains_key(name) {
             problems.push(
-                Diagnostic::error("missing attribute").detail(format!("{what} needs `{name}`")).help(format!("add `{name} = …`")).at(header),
+                Diagnostic::error("missing attribute")
+                    .detail(format!("{what} needs `{name}`"))
+                    .help(format!("add `{name} = …`"))
+                    .at(header),
             );
         }
     }
@@ -182,7 +187,11 @@ fn one(
     let strategy = fields.text("strategy");
     if let Some(strategy) = strategy.as_deref().filter(|strategy| !provider.strategies.contains_key(*strategy)) {
         let known: Vec<&str> = provider.strategies.keys().map(StrategyName::as_str).collect();
-        fields.wrong("strategy", format!("provider `{}` has no strategy `{strategy}`", provider.name), suggestion(strategy, &known));
+        fields.wrong(
+            "strategy",
+            format!("provider `{}` has no strategy `{strategy}`", provider.name),
+            suggestion(strategy, &known),
+        );
     }
     let backup = match fields.block("backup") {
         Some(inner) => Value::Object(Arc::new(plain_object(&inner.body, at, fields.problems))),
@@ -202,7 +211,8 @@ fn one(
         ("key", key.map_or(Value::Null, |key| Value::string(key_text(key)))),
         ("file_name", Value::string(address.file_name())),
     ]);
-    let surroundings = setting::Surroundings { instance: about, host: host_value.clone(), now: evaluation.world.now };
+    let surroundings =
+        setting::Surroundings { instance: about, host: host_value.clone(), backup: backup.clone(), now: evaluation.world.now };
     let settings = setting::evaluate(provider, order, body, *header, at, &surroundings, problems)?;
     if !placed || !known_environment {
         return None;
@@ -288,7 +298,11 @@ fn version(fields: &mut Fields<'_>, provider: &Provider) -> Option<Arc<str>> {
 fn requirement(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut Diagnostics) -> Option<Requirement> {
     no_labels(block, problems);
     let what = format!("`requires` of {owner}");
-    super::fields::check_shape(&block.body, &Shape { what: &what, attributes: &["instance", "version", "reason"], blocks: &[] }, problems);
+    super::fields::check_shape(
+        &block.body,
+        &Shape { what: &what, attributes: &["instance", "version", "reason"], blocks: &[] },
+        problems,
+    );
     let mut fields = Fields { body: &block.body, what: &what, header: block.ident_span, evaluate, problems };
     if fields.expr("instance").is_none() {
         fields.required_expr("instance");
@@ -306,7 +320,9 @@ pub(super) fn address(fields: &mut Fields<'_>, name: &str) -> Option<InstanceAdd
         Value::String(text) => return Some(InstanceAddr::from_text(text.strip_prefix("instance.").unwrap_or(text))),
         Value::Object(object) => match object.get("address") {
             Some(Value::String(text)) => return Some(InstanceAddr::from_text(text)),
-            _ => fields.wrong(name, "it names a repeated block, not one instance", "add the key: `instance.PROVIDER.NAME[\"key\"]`"),
+            _ => {
+                fields.wrong(name, "it names a repeated block, not one instance", "add the key: `instance.PROVIDER.NAME[\"key\"]`")
+            }
         },
         other => fields.wrong(name, format!("it is an instance, not {}", other.kind()), "write `instance.PROVIDER.NAME`"),
     }

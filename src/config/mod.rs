@@ -109,10 +109,9 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     let mut problems = Diagnostics::new();
     let record = Record::default();
     let root = root_folder(root, &options.cwd, &record);
-    let Tree::Disk { base } = &root.tree else { return Err(problems) };
     let mut opener = Sources {
         cwd: options.cwd.clone(),
-        cache: base.join(&root.path).join(".windlass").join("modules"),
+        cache: options.cwd.join(&root.path).join(".windlass").join("modules"),
         refresh: options.refresh_modules,
         record: record.clone(),
         commits: HashMap::new(),
@@ -137,7 +136,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     };
     evaluation.run(&mut problems);
     let Evaluation { inputs, mut estate, .. } = evaluation;
-    estate.digest = Some(digest::configuration_digest(&record.entries(), &opener.pins, &inputs));
+    estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
     Ok(Loaded { estate, providers, pins: opener.pins, warnings })
 }
@@ -176,7 +175,9 @@ pub fn load_providers(
         let named = options.cwd.join(path);
         let own = named.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let files = folder.content().map_err(|reason| {
-            Diagnostic::error("provider cannot be read").detail(format!("the folder `{label}` {reason}")).help("give a provider's name, or its folder")
+            Diagnostic::error("provider cannot be read")
+                .detail(format!("the folder `{label}` {reason}"))
+                .help("give a provider's name, or its folder")
         });
         let (Some(files), Some(own)) = (problems.take(files), own) else { continue };
         let schemes = BTreeMap::new();
@@ -215,7 +216,10 @@ fn root_folder(root: &Path, cwd: &Path, record: &Record) -> Folder {
 }
 
 /// Providers by name, each with a place that uses it.
-fn wanted_providers<'a>(modules: &[ModuleUse], declared: impl Iterator<Item = &'a ProviderName>) -> BTreeMap<ProviderName, Option<Span>> {
+fn wanted_providers<'a>(
+    modules: &[ModuleUse],
+    declared: impl Iterator<Item = &'a ProviderName>,
+) -> BTreeMap<ProviderName, Option<Span>> {
     let mut wanted: BTreeMap<ProviderName, Option<Span>> = declared.map(|name| (name.clone(), None)).collect();
     for module in modules {
         let instances = module.text.declared.instances.values().map(|instance| &instance.provider);

@@ -84,7 +84,11 @@ impl Sources {
     /// A clause that follows the quoted source.
     pub(super) fn open(&mut self, source: &str, here: &Folder, what: String) -> Result<Folder, String> {
         let Some(rest) = source.strip_prefix("git::") else {
-            return if source.starts_with("./") || source.starts_with("../") || matches!(source, "." | "..") || source.starts_with('/') {
+            return if source.starts_with("./")
+                || source.starts_with("../")
+                || matches!(source, "." | "..")
+                || source.starts_with('/')
+            {
                 Ok(here.join(source))
             } else {
                 Err("is no source: it begins with `./`, `../` or `/` for a folder, or with `git::` for a repository".to_owned())
@@ -93,7 +97,7 @@ impl Sources {
         let parsed = GitSource::parse(rest)?;
         let base = match &here.tree {
             Tree::Disk { base } => base.join(&here.path),
-            _ => self.cwd.clone(),
+            Tree::Git(_) => self.cwd.clone(),
         };
         let key = format!("{}\n{}\n{:?}", base.display(), parsed.url, parsed.rev);
         let commit = match self.commits.get(&key) {
@@ -129,7 +133,9 @@ pub(super) fn load_tree(
         let (text, folder) = (Rc::clone(&uses[index].text), uses[index].folder.clone());
         for (name, block) in &text.declared.modules {
             if uses.len() > MOST {
-                problems.push(Diagnostic::error("too many modules").detail(format!("there are more than {MOST}")).at(block.header_span()));
+                problems.push(
+                    Diagnostic::error("too many modules").detail(format!("there are more than {MOST}")).at(block.header_span()),
+                );
                 return uses;
             }
             let Some(child) = open_child(index, name, block, &uses, &folder, opener, now, problems) else { continue };
@@ -242,9 +248,9 @@ fn read(folder: &Folder, is_root: bool, now: Timestamp, sources: &mut SourceMap,
     if !found_any && complete {
         complete = false;
         problems.push(
-            Diagnostic::error("no configuration")
-                .detail(format!("`{}` holds no `*.hcl` file", folder.display_self()))
-                .help(if is_root { "change to the folder of the configuration, or write one" } else { "correct the module's source" }),
+            Diagnostic::error("no configuration").detail(format!("`{}` holds no `*.hcl` file", folder.display_self())).help(
+                if is_root { "change to the folder of the configuration, or write one" } else { "correct the module's source" },
+            ),
         );
     }
     let before = problems.len();
@@ -252,11 +258,8 @@ fn read(folder: &Folder, is_root: bool, now: Timestamp, sources: &mut SourceMap,
     // A block with a wrong label is missing from the tables: names that refer to it are not wrong for that.
     complete &= problems.len() == before;
     let env = Env { files: folder, ..Env::pure(now) };
-    let variables = declared
-        .variables
-        .iter()
-        .map(|(name, block)| (Arc::clone(name), Variable::decode(name, block, &env, problems)))
-        .collect();
+    let variables =
+        declared.variables.iter().map(|(name, block)| (Arc::clone(name), Variable::decode(name, block, &env, problems))).collect();
     ModuleText { declared, variables, complete }
 }
 

@@ -53,7 +53,8 @@ pub(super) fn order(world: &World, problems: &mut Diagnostics) -> Order {
     let mut targets: Vec<Rc<[Target]>> = vec![Rc::from([]); world.nodes.len()];
     for node in &nodes {
         let through = edges[*node].iter().map(|(to, _)| *to).filter(|to| world.nodes[*to].kind != Kind::Instance && to != node);
-        let mut inherited: Vec<Rc<[Target]>> = through.map(|to| Rc::clone(&targets[to])).filter(|targets| !targets.is_empty()).collect();
+        let mut inherited: Vec<Rc<[Target]>> =
+            through.map(|to| Rc::clone(&targets[to])).filter(|targets| !targets.is_empty()).collect();
         inherited.dedup_by(|a, b| Rc::ptr_eq(a, b));
         targets[*node] = match (direct[*node].is_empty(), inherited.as_slice()) {
             (true, []) => Rc::from([]),
@@ -241,7 +242,11 @@ impl Checker<'_> {
             return unknown("instance", &wanted, text.complete, known.iter());
         };
         let node = self.world.node(module, Kind::Instance, index);
-        let repeated = text.declared.instances.get_index(index).is_some_and(|(_, instance)| instance.block.body.attributes.contains_key("for_each"));
+        let repeated = text
+            .declared
+            .instances
+            .get_index(index)
+            .is_some_and(|(_, instance)| instance.block.body.attributes.contains_key("for_each"));
         let key = reference.path.get(2).filter(|_| repeated).cloned();
         self.edges.push((node, reference.span));
         self.targets.push(Target { node, key });
@@ -311,8 +316,12 @@ fn unknown<'a>(what: &str, name: &str, complete: bool, known: impl Iterator<Item
         return Ok(());
     }
     let known: Vec<&str> = known.map(|name| &**name).collect();
-    let kind = what.split(' ').next().unwrap_or(what);
-    Err(Diagnostic::error(format!("unknown {kind}")).detail(format!("there is no {what} `{name}`")).help(if known.is_empty() {
+    let (kind, owner) = what.split_once(" of ").map_or((what, None), |(kind, owner)| (kind, Some(owner)));
+    let detail = match owner {
+        Some(owner) => format!("{owner} has no {kind} `{name}`"),
+        None => format!("there is no {kind} `{name}`"),
+    };
+    Err(Diagnostic::error(format!("unknown {kind}")).detail(detail).help(if known.is_empty() {
         format!("no {kind} is declared here")
     } else {
         suggestion(name, &known)
@@ -354,8 +363,10 @@ fn sort(world: &World, edges: &[Vec<Edge>], problems: &mut Diagnostics) -> (Vec<
                 }
                 State::Open => {
                     let begin = path.iter().position(|(open, _)| open == to).unwrap_or(0);
-                    let cycle: Vec<(usize, Option<Span>)> =
-                        path[begin..].iter().map(|(node, next)| (*node, edges[*node].get(next - 1).and_then(|(_, span)| *span))).collect();
+                    let cycle: Vec<(usize, Option<Span>)> = path[begin..]
+                        .iter()
+                        .map(|(node, next)| (*node, edges[*node].get(next - 1).and_then(|(_, span)| *span)))
+                        .collect();
                     if !cycle.iter().any(|(node, _)| cyclic.contains(node)) {
                         problems.push(report_cycle(world, &cycle));
                     }

@@ -26,7 +26,13 @@ pub(super) enum Repeat {
 pub(super) type Copies = Vec<(Option<InstanceKey>, Each)>;
 
 /// Evaluates `for_each` or `count` of a block. `None`: it cannot be had, and why is told.
-pub(super) fn expand(world: &World, body: &Body, module: usize, copy: usize, problems: &mut Diagnostics) -> Option<(Repeat, Copies)> {
+pub(super) fn expand(
+    world: &World,
+    body: &Body,
+    module: usize,
+    copy: usize,
+    problems: &mut Diagnostics,
+) -> Option<(Repeat, Copies)> {
     let place = Place { module, copy, each: ONCE };
     match (body.attributes.get("for_each"), body.attributes.get("count")) {
         (None, None) => Some((Repeat::Once, vec![(None, Each::default())])),
@@ -43,9 +49,9 @@ pub(super) fn expand(world: &World, body: &Body, module: usize, copy: usize, pro
         (Some(attribute), None) => {
             let value = world.eval(&attribute.expr, place, problems)?;
             let keys = problems.take(keys(&value, attribute.expr.span().unwrap_or(attribute.name_span)))?;
-            let copies = keys.into_iter().map(|(key, value)| {
-                (Some(InstanceKey::Key(Arc::clone(&key))), Each { item: Some((key, value)), index: None })
-            });
+            let copies = keys
+                .into_iter()
+                .map(|(key, value)| (Some(InstanceKey::Key(Arc::clone(&key))), Each { item: Some((key, value)), index: None }));
             Some((Repeat::Keys, copies.collect()))
         }
         (None, Some(attribute)) => {
@@ -100,7 +106,10 @@ fn keys(value: &Value, span: Span) -> Result<Vec<(Arc<str>, Value)>, Diagnostic>
             keys
         }
         Value::Sensitive(_) => {
-            return wrong("it may not be sensitive: addresses would show its keys".to_owned(), "take the keys from something that is not");
+            return wrong(
+                "it may not be sensitive: addresses would show its keys".to_owned(),
+                "take the keys from something that is not",
+            );
         }
         other => return wrong(format!("it is {}, not a map or a set", other.kind()), texts),
     };

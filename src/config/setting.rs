@@ -1,5 +1,6 @@
 //! Settings of an instance: given values converted and marked, defaults of the provider filled in, conditions checked.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use super::evaluate::Evaluation;
 use super::fields::Evaluate;
 use super::variable::said;
-use crate::lang::{Body, Env, Object, Scope, Value};
+use crate::lang::{Body, Env, Expr, Object, Scope, Value};
 use crate::model::provider::{Provider, Setting};
 use crate::source::{Diagnostic, Diagnostics, Span};
 
@@ -19,6 +20,8 @@ pub(super) struct Surroundings {
     pub(super) instance: Value,
     /// `host`.
     pub(super) host: Value,
+    /// `self.backup`.
+    pub(super) backup: Value,
     /// What `timestamp()` answers.
     pub(super) now: Timestamp,
 }
@@ -27,13 +30,41 @@ pub(super) struct Surroundings {
 struct Own<'a> {
     settings: &'a Object,
     around: &'a Surroundings,
+    /// Set when a setting was asked for that could not be had; why is told already.
+    poisoned: Cell<bool>,
+}
+
+impl<'a> Own<'a> {
+    fn new(settings: &'a Object, around: &'a Surroundings) -> Self {
+        Self { settings, around, poisoned: Cell::new(false) }
+    }
+
+    /// The value of an expression of the provider.
+    fn eval(&self, expr: &Expr, env: &Env<'_>, problems: &mut Diagnostics) -> Option<Value> {
+        match expr.eval(self, env) {
+            Ok(value) => Some(value),
+            Err(_) if self.poisoned.get() => None,
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        }
+    }
 }
 
 impl Scope for Own<'_> {
     fn resolve(&self, root: &str, path: &[&str]) -> Option<Result<(Value, usize), String>> {
         match root {
-            "self" => Some(match path.first().and_then(|name| self.settings.get(*name)) {
-                Some(value) => Ok((value.clone(), 1)),
+            "self" => Some(match path.first() {
+                Some(&"backup") => Ok((self.around.backup.clone(), 1)),
+                Some(name) => match self.settings.get(*name) {
+                    Some(value) => Ok((value.clone(), 1)),
+                    // The provider was checked: the setting is there, and its value is what is wrong.
+                    None => {
+                        self.poisoned.set(true);
+                        Err("it has a problem that is reported elsewhere".to_owned())
+                    }
+                },
                 None => Ok((Value::Object(Arc::new(self.settings.clone())), 0)),
             }),
             "instance" => Some(Ok((self.around.instance.clone(), 0))),
@@ -127,7 +158,7 @@ pub(super) fn evaluate(
             && let Some(default) = &setting.default
         {
             origin = setting.span.or(default.span()).unwrap_or(place);
-            match problems.take(default.eval(&Own { settings: &settings, around }, &env)) {
+            match Own::new(&settings, around).eval(default, &env, problems) {
                 Some(found) => value = found,
                 None => {
                     complete = false;
@@ -191,15 +222,18 @@ fn validate(
     env: &Env<'_>,
     problems: &mut Diagnostics,
 ) -> bool {
-    let scope = Own { settings, around };
+    let scope = Own::new(settings, around);
     for validation in &setting.validations {
-        let Some(outcome) = problems.take(validation.condition.eval(&scope, env)) else { return false };
+        let Some(outcome) = scope.eval(&validation.condition, env, problems) else { return false };
         if matches!(outcome.unmark().0, Value::Bool(true) | Value::Unknown) {
             continue;
         }
-        let message = problems.take(validation.message.eval(&scope, env)).map_or_else(String::new, |message| said(&message));
+        let message = scope.eval(&validation.message, env, problems).map_or_else(String::new, |message| said(&message));
         problems.push(
-            Diagnostic::error("invalid setting").detail(format!("`{name}`: {message}")).help(help(setting)).label(place, "given here"),
+            Diagnostic::error("invalid setting")
+                .detail(format!("`{name}`: {message}"))
+                .help(help(setting))
+                .label(place, "given here"),
         );
         return false;
     }

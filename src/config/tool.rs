@@ -38,8 +38,7 @@ pub(super) fn decode(
     for block in blocks {
         let shape = Shape { what: "`windlass`", attributes: &["required_version"], blocks: &["backend", "provider"] };
         check_shape(&block.body, &shape, problems);
-        let mut fields =
-            Fields { body: &block.body, what: "`windlass`", header: block.ident_span, evaluate: &constants, problems };
+        let mut fields = Fields { body: &block.body, what: "`windlass`", header: block.ident_span, evaluate: &constants, problems };
         check_version(&mut fields, &options.tool_version);
         for inner in &block.body.blocks {
             match &*inner.ident {
@@ -69,7 +68,8 @@ pub(super) fn decode(
 fn check_version(fields: &mut Fields<'_>, running: &str) {
     let Some(text) = fields.text("required_version") else { return };
     let span = fields.span("required_version");
-    let wanted = VersionReq::parse(&text, &VersionScheme::Semver).map_err(|error| error.diagnostic("invalid version constraint", span));
+    let wanted =
+        VersionReq::parse(&text, &VersionScheme::Semver).map_err(|error| error.diagnostic("invalid version constraint", span));
     let Some(wanted) = fields.problems.take(wanted) else { return };
     let fits = Version::parse(running, &VersionScheme::Semver).is_ok_and(|running| wanted.matches(&running));
     if !fits {
@@ -83,7 +83,12 @@ fn check_version(fields: &mut Fields<'_>, running: &str) {
     }
 }
 
-fn provider(block: &Block, constants: &Constants<'_>, providers: &mut BTreeMap<ProviderName, Declared>, problems: &mut Diagnostics) {
+fn provider(
+    block: &Block,
+    constants: &Constants<'_>,
+    providers: &mut BTreeMap<ProviderName, Declared>,
+    problems: &mut Diagnostics,
+) {
     let Some([(name, span)]) = labels(block, ["NAME"], problems) else { return };
     if !check_name(name, *span, "a provider", problems) {
         return;

@@ -45,8 +45,7 @@ impl Variable {
         let given = fields.has("default");
         let default = fields.value("default").unwrap_or(Value::Null);
         let default_span = fields.span("default");
-        let mut variable =
-            Self { name: Arc::clone(name), ty, default: None, sensitive, nullable, validations: Vec::new(), span };
+        let mut variable = Self { name: Arc::clone(name), ty, default: None, sensitive, nullable, validations: Vec::new(), span };
         for inner in block.body.blocks.iter().filter(|inner| &*inner.ident == "validation") {
             variable.add_validation(inner, &constants, problems);
         }
@@ -60,9 +59,10 @@ impl Variable {
                 );
             }
             let fitted = variable.fit(default).map_err(|reason| {
-                Diagnostic::error("invalid default").detail(format!("{what}: {reason}")).help("correct the default or the type").at(
-                    if sensitive { span } else { default_span },
-                )
+                Diagnostic::error("invalid default")
+                    .detail(format!("{what}: {reason}"))
+                    .help("correct the default or the type")
+                    .at(if sensitive { span } else { default_span })
             });
             // A wrong default must not make the variable look required.
             variable.default = Some(problems.take(fitted).unwrap_or(Value::Null));

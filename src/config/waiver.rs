@@ -28,7 +28,11 @@ pub(super) fn decode(block: &Block, evaluate: &dyn Evaluate, problems: &mut Diag
     let until = fields.text("until").and_then(|text| {
         let found = moment(&text);
         if found.is_none() {
-            fields.wrong("until", format!("`{text}` is no date"), "write a day such as \"2027-01-31\", or a time such as \"2027-01-31T18:00:00Z\"");
+            fields.wrong(
+                "until",
+                format!("`{text}` is no date"),
+                "write a day such as \"2027-01-31\", or a time such as \"2027-01-31T18:00:00Z\"",
+            );
         }
         found
     });
@@ -61,7 +65,8 @@ pub(super) fn check(estate: &Estate, problems: &mut Diagnostics) {
         };
         if let Some(instance) = waiver.instance.as_ref().filter(|instance| !estate.instances.contains_key(*instance)) {
             let near = nearest(instance.as_str(), estate.instances.keys().take(2_000).map(|address| address.as_str()));
-            let help = near.map_or_else(|| "remove the waiver, or correct the instance".to_owned(), |near| format!("did you mean `{near}`?"));
+            let help = near
+                .map_or_else(|| "remove the waiver, or correct the instance".to_owned(), |near| format!("did you mean `{near}`?"));
             missing(format!("there is no instance `{instance}`"), help);
         }
         if let Some(environment) = waiver.environment.as_ref().filter(|name| !estate.environments.contains_key(*name)) {

@@ -82,6 +82,9 @@ pub(super) enum Expansion {
     Indexed(Vec<usize>),
 }
 
+/// Addresses by key, sorted; without a key where the block is not repeated.
+pub(super) type Addresses = Vec<(Option<Arc<str>>, InstanceAddr)>;
+
 /// Names and values of one load.
 pub(super) struct World {
     /// Module uses; the root is the first.
@@ -97,7 +100,7 @@ pub(super) struct World {
     /// Value of each node for each copy; `None` where it could not be had.
     pub(super) values: Vec<Vec<Option<Value>>>,
     /// Addresses of the instances of each instance node for each copy, by key (`None`: not repeated).
-    pub(super) addresses: HashMap<(usize, usize), Vec<(Option<Arc<str>>, InstanceAddr)>>,
+    pub(super) addresses: HashMap<(usize, usize), Addresses>,
     /// Copies made by each call node for each copy of its module.
     pub(super) expansions: HashMap<(usize, usize), Expansion>,
     /// Objects of all outputs of a module block, once asked for.

@@ -8,8 +8,8 @@ mod order;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 
 use crate::driver::host::Host;
@@ -72,8 +72,12 @@ pub async fn observe(
     clock: &(dyn Fn() -> Timestamp + Sync),
 ) -> Inventory {
     let mut instances = BTreeMap::new();
-    let mut looks =
-        futures_util::stream::iter(targets.iter().map(|target| look(target, drivers, clock))).buffer_unordered(concurrency.max(1));
+    // Boxed one by one, because the compiler does not see that a closure's borrowing future may move between threads.
+    let mut looks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(targets.len());
+    for target in targets {
+        looks.push(look(target, drivers, clock).boxed());
+    }
+    let mut looks = futures_util::stream::iter(looks).buffer_unordered(concurrency.max(1));
     while let Some((addr, observation)) = looks.next().await {
         instances.insert(addr, observation);
     }

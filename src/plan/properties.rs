@@ -34,7 +34,12 @@ fn moves() -> impl Strategy<Value = Move> {
 fn rollouts() -> impl Strategy<Value = Rollout> {
     let share = || prop_oneof![(1..4_u32).prop_map(Share::Count), (1..100_u32).prop_map(Share::Percent)];
     (prop::option::of(0..3_u32), prop::option::of(share()), prop::option::of(share()), prop::option::of(0..60_u64)).prop_map(
-        |(canary, batch, max_unavailable, soak)| Rollout { canary, batch, max_unavailable, soak: soak.map(std::time::Duration::from_secs) },
+        |(canary, batch, max_unavailable, soak)| Rollout {
+            canary,
+            batch,
+            max_unavailable,
+            soak: soak.map(std::time::Duration::from_secs),
+        },
     )
 }
 

@@ -27,7 +27,8 @@ fn at_once(count: u32) -> Rollout {
 
 #[test]
 fn a_canary_goes_first_and_then_portions_with_pauses() {
-    let rollout = Rollout { canary: Some(1), batch: Some(Share::Count(2)), soak: Some(Duration::from_secs(600)), max_unavailable: None };
+    let rollout =
+        Rollout { canary: Some(1), batch: Some(Share::Count(2)), soak: Some(Duration::from_secs(600)), max_unavailable: None };
     let (plan, _) = fleet(5, "1.1", rollout).plan();
     for after in ["app.b@1.1:backup", "app.c@1.1:backup"] {
         assert!(waits(&plan, after, "app.a@1.1:(record)"));

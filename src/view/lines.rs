@@ -59,7 +59,8 @@ impl Lines {
                 format!("{} {action}: from here on only a restore leads back", palette.warn("no way back"))
             }
             EventKind::UndoBegan { because, actions } => {
-                format!("{} {because} failed; {actions} actions are undone in reverse order", palette.warn("undoing"))
+                let why = because.as_ref().map_or_else(|| "on request".to_owned(), |action| format!("{action} failed"));
+                format!("{} {why}; {actions} actions are undone in reverse order", palette.warn("undoing"))
             }
             EventKind::Stopping => {
                 format!("{} what runs is finished, nothing new begins; interrupt again to terminate", palette.warn("stopping"))

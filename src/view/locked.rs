@@ -12,7 +12,12 @@ use super::{Palette, bytes};
 #[must_use]
 pub fn locked_text(addr: &InstanceAddr, environment: &EnvironmentName, locked: &Locked, palette: Palette) -> String {
     let Locked { provider, version, host, settings, settings_digest: _, observed, depends_on, hops, backups, follow_ups } = locked;
-    let mut text = format!("{} {}  {}\n", palette.strong(addr.as_str()), palette.mark(version), palette.faint(&format!("({provider}, {environment})")));
+    let mut text = format!(
+        "{} {}  {}\n",
+        palette.strong(addr.as_str()),
+        palette.mark(version),
+        palette.faint(&format!("({provider}, {environment})"))
+    );
     if let Some(host) = host {
         let _ = writeln!(text, "  on host {host}");
     }
@@ -23,7 +28,12 @@ pub fn locked_text(addr: &InstanceAddr, environment: &EnvironmentName, locked: &
     section(&mut text, palette, "observed after the last hop", observed.iter().map(|(name, value)| (&**name, value)));
     list(&mut text, palette, "hops", hops.iter().map(hop_line));
     list(&mut text, palette, "backups", backups.iter().map(backup_line));
-    list(&mut text, palette, "follow-ups", follow_ups.iter().map(|FollowUp { name, text, version, .. }| format!("{name} (since {version}): {text}")));
+    list(
+        &mut text,
+        palette,
+        "follow-ups",
+        follow_ups.iter().map(|FollowUp { name, text, version, .. }| format!("{name} (since {version}): {text}")),
+    );
     text
 }
 

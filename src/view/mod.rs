@@ -16,8 +16,8 @@ mod table;
 
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
-pub use locked::locked_text;
 pub use lines::Lines;
+pub use locked::locked_text;
 pub use plan_text::plan_text;
 pub use problem::problems_text;
 pub use progress::Progress;

@@ -102,4 +102,6 @@ pub enum Word {
     Retry,
     /// It is done, or need not be (or its undo, where that is what is held).
     Skip,
+    /// The whole run is declared done by hand, this with it, whether it was begun or not.
+    Done,
 }

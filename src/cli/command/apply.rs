@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
-use crate::cli::running::{environments_of, finished, listen_to_signals, patience};
+use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
 use crate::lang::Value;
 use crate::model::name::EnvironmentName;
@@ -75,7 +75,7 @@ async fn execute(
     let mut locks = session.locks(environments).await?;
     adopt_fresh_lineages(&plan, &mut locks);
     let control = Control::new();
-    let signals = listen_to_signals(&control);
+    let signals = listen_to_signals(&control, run_dir(session, run));
     let args = session.run_args(run, &plan, hold, locks, flags, &control).await?;
     let result = apply::execute(Arc::new(plan), args).await;
     signals.abort();
@@ -132,7 +132,10 @@ async fn check_saved(plan: &Plan, session: &mut Session) -> Result<(), Diagnosti
             Some(provider) if provider.digest == *digest => {}
             Some(provider) => moved.push(format!("provider {name} was {} and is {}", digest.short(), provider.digest.short())),
             // The provider of an instance that is only recorded is loaded by name when it is needed.
-            None if session.place.providers(std::slice::from_ref(name)).is_ok_and(|found| found.values().any(|provider| provider.digest == *digest)) => {}
+            None if session
+                .place
+                .providers(std::slice::from_ref(name))
+                .is_ok_and(|found| found.values().any(|provider| provider.digest == *digest)) => {}
             None => moved.push(format!("provider {name} is not within reach any more")),
         }
     }
@@ -177,7 +180,8 @@ async fn versions_moved(plan: &Plan, session: &Session, locks: &BTreeMap<Environ
                 Some(Value::Null) => "nothing".to_owned(),
                 _ => "unknown".to_owned(),
             };
-            (before != now.value("version")).then(|| format!("{addr} had version {} and has {}", shown(before), shown(now.value("version"))))
+            (before != now.value("version"))
+                .then(|| format!("{addr} had version {} and has {}", shown(before), shown(now.value("version"))))
         })
         .collect()
 }

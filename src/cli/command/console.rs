@@ -30,7 +30,9 @@ pub(in crate::cli) fn output(args: &OutputArgs, place: &mut Place) -> Result<Exi
         TextOrJson::Json => {
             let all: serde_json::Map<String, serde_json::Value> = outputs
                 .iter()
-                .map(|(name, output)| (name.to_string(), serde_json::json!({ "value": output.value, "description": output.description })))
+                .map(|(name, output)| {
+                    (name.to_string(), serde_json::json!({ "value": output.value, "description": output.description }))
+                })
                 .collect();
             terminal.data(&format!("{:#}\n", serde_json::Value::Object(all)));
         }
@@ -47,14 +49,14 @@ pub(in crate::cli) fn output(args: &OutputArgs, place: &mut Place) -> Result<Exi
 pub(in crate::cli) fn console(args: &ConsoleArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
     let loaded = place.load(&args.variables, false)?;
     let scope = scope(&loaded.estate);
-    let env = Env::pure(place.now);
+    let now = place.now;
     let mut problems = Diagnostics::new();
     let lines: Vec<String> = match &args.expression {
         Some(expression) => vec![expression.clone()],
         None => std::io::stdin().lines().map_while(Result::ok).collect(),
     };
     for line in lines.iter().filter(|line| !line.trim().is_empty()) {
-        let value = on_a_deep_stack(|| Expr::parse(line).and_then(|expr| expr.eval(&scope, &env)));
+        let value = on_a_deep_stack(|| Expr::parse(line).and_then(|expr| expr.eval(&scope, &Env::pure(now))));
         if let Some(value) = problems.take(value) {
             place.terminal.data(&format!("{}\n", render::pretty(&value)));
         }

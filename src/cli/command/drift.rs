@@ -43,7 +43,9 @@ async fn states(session: &mut Session, scope: &ScopeArgs, refresh: bool) -> Resu
     let locks = session.locks(&environments).await?;
     session.add_recorded_providers(&locks)?;
     let mut inventory = if refresh { session.inventory(&locks, true).await } else { crate::model::inventory::Inventory::default() };
-    let asked = |addr: &crate::model::name::InstanceAddr| scope.targets.is_empty() || scope.targets.iter().any(|target| addr.is_within(target));
+    let asked = |addr: &crate::model::name::InstanceAddr| {
+        scope.targets.is_empty() || scope.targets.iter().any(|target| addr.is_within(target))
+    };
     inventory.instances.retain(|addr, _| asked(addr));
     let mut states = compare(&session.estate, &locks, &inventory, &session.providers);
     states.retain(|state| asked(&state.instance));
@@ -52,5 +54,7 @@ async fn states(session: &mut Session, scope: &ScopeArgs, refresh: bool) -> Resu
 
 fn json(states: &[InstanceState]) -> Result<String, Diagnostic> {
     let document = serde_json::to_string_pretty(&serde_json::json!({ "instances": states }));
-    document.map(|text| text + "\n").map_err(|error| Diagnostic::error("answer cannot be written").fault(Fault::Bug).detail(error.to_string()))
+    document
+        .map(|text| text + "\n")
+        .map_err(|error| Diagnostic::error("answer cannot be written").fault(Fault::Bug).detail(error.to_string()))
 }

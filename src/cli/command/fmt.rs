@@ -24,7 +24,8 @@ pub(in crate::cli) fn run(args: &FmtArgs, root: &Path, terminal: Terminal, sourc
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
     let mut files = Vec::new();
     for path in paths {
-        let found = collect(&root.join(&path), args.recursive, &mut files).map_err(|error| file_problem("folder cannot be read", &path, &error));
+        let found = collect(&root.join(&path), args.recursive, &mut files)
+            .map_err(|error| file_problem("folder cannot be read", &path, &error));
         problems.take(found);
     }
     files.sort();
@@ -42,7 +43,9 @@ pub(in crate::cli) fn run(args: &FmtArgs, root: &Path, terminal: Terminal, sourc
 
 fn standard_input(args: &FmtArgs, terminal: Terminal) -> Result<Exit, Diagnostics> {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| file_problem("standard input cannot be read", Path::new("-"), &error))?;
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| file_problem("standard input cannot be read", Path::new("-"), &error))?;
     let formatted = format(&text)?;
     if args.check {
         return Ok(if formatted == text { Exit::Done } else { Exit::Refused });
@@ -72,7 +75,8 @@ fn one(file: &Path, shown: &Path, args: &FmtArgs, terminal: Terminal, sources: &
         terminal.data(&TextDiff::from_lines(&text, &formatted).unified_diff().header(&old, &new).to_string());
     }
     if !args.check {
-        durable::replace(file, formatted.as_bytes(), 0o644).map_err(|error| file_problem("file cannot be written", shown, &error))?;
+        durable::replace(file, formatted.as_bytes(), 0o644)
+            .map_err(|error| file_problem("file cannot be written", shown, &error))?;
     }
     Ok(true)
 }

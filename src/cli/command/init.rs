@@ -15,13 +15,18 @@ pub(in crate::cli) fn run(args: &InitArgs, place: &mut Place) -> Result<Exit, Di
     let terminal = place.terminal;
     // The folder ignores itself, so that nobody has to remember a line in the project's own list.
     let ignore = place.hidden.join(".gitignore");
-    durable::replace(&ignore, b"*\n", 0o644).map_err(|error| file_problem("folder cannot be prepared", Path::new(".windlass"), &error))?;
+    durable::replace(&ignore, b"*\n", 0o644)
+        .map_err(|error| file_problem("folder cannot be prepared", Path::new(".windlass"), &error))?;
     for pin in &loaded.pins {
         terminal.say(&format!("{} is at commit {}", pin.source, pin.commit));
     }
     for provider in loaded.providers.values() {
         terminal.say(&format!("provider {} {} ({})", provider.name, provider.version, provider.digest.short()));
     }
-    terminal.say(&format!("Ready: {} instances in {} environments. Next: windlass plan", loaded.estate.instances.len(), loaded.estate.environments.len()));
+    terminal.say(&format!(
+        "Ready: {} instances in {} environments. Next: windlass plan",
+        loaded.estate.instances.len(),
+        loaded.estate.environments.len()
+    ));
     Ok(Exit::Done)
 }

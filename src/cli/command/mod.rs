@@ -8,6 +8,7 @@ pub(super) mod graph;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod plan;
+pub(super) mod provider;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod state;

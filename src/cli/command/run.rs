@@ -9,7 +9,7 @@ use crate::cli::args::{AbandonArgs, AbandonAs, ConfirmArgs, ResumeArgs, Rollback
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, who};
 use crate::cli::problem::{file_problem, state_problem};
-use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::running::{STOP_FILE, environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
 use crate::driver::Confirmation;
 use crate::model::name::{ActionId, InstanceAddr, RunId};
@@ -34,7 +34,9 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
         let name = |version: &Option<std::sync::Arc<str>>| version.as_deref().unwrap_or("nothing").to_owned();
         terminal.say(&format!("  {} ({}): {} → {}", step.instance, step.environment, name(&step.to), name(&step.from)));
     }
-    if !args.run.auto_approve && terminal.confirm("Undo it? Data that was written since may be lost where an undo restores a backup.") != Some(true) {
+    if !args.run.auto_approve
+        && terminal.confirm("Undo it? Data that was written since may be lost where an undo restores a backup.") != Some(true)
+    {
         return Err(Diagnostic::error("nothing was rolled back")
             .fault(Fault::Refused)
             .detail("nobody said yes")
@@ -49,8 +51,11 @@ pub(in crate::cli) async fn abandon(args: &AbandonArgs, session: &mut Session) -
     let record = find(session, args.run_id.as_deref(), "abandon", is_unfinished).await?;
     let flags = RunArgs { auto_approve: true, parallelism: None, format: RunFormat::Human, lock_timeout: None };
     let reason = args.reason.clone();
-    let succeeded = args.outcome == AbandonAs::Succeeded;
-    go_on(session, &record.id, "abandon", &flags, async |_, given| apply::abandon(&reason, succeeded, given).await).await
+    let how = match args.outcome {
+        AbandonAs::Succeeded => apply::AbandonedAs::Succeeded,
+        AbandonAs::Failed => apply::AbandonedAs::Failed,
+    };
+    go_on(session, &record.id, "abandon", &flags, async |_, given| apply::abandon(&reason, how, given).await).await
 }
 
 /// Runs `stop`: tells the process that applies.
@@ -60,7 +65,7 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
         let Some(holder) = session.store.holder(environment).await.map_err(|error| state_problem(&error))? else { continue };
         let asked = args.run_id.as_ref().is_none_or(|run| holder.run.as_ref().is_some_and(|held| held.as_str() == run));
         let Some(run) = holder.run.filter(|_| asked) else { continue };
-        let path = run_dir(session, &run).join(apply::STOP_FILE);
+        let path = run_dir(session, &run).join(STOP_FILE);
         crate::state::durable::replace(&path, b"", 0o644).map_err(|error| file_problem("run cannot be told", &path, &error))?;
         session.place.terminal.say(&format!("Run {run} was asked to stop: it finishes what it is doing and begins nothing new."));
         told = true;
@@ -68,7 +73,10 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
     if told {
         return Ok(Exit::Done);
     }
-    Err(Diagnostic::error("nothing to stop").detail("no run holds an environment of this configuration").help("`windlass history` shows the runs").into())
+    Err(Diagnostic::error("nothing to stop")
+        .detail("no run holds an environment of this configuration")
+        .help("`windlass history` shows the runs")
+        .into())
 }
 
 /// Runs `confirm`: a manual action of a run, or a follow-up.
@@ -79,15 +87,17 @@ pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -
         let Ok((plan, progress)) = apply::inspect(&dir) else { continue };
         let Some(index) = plan.actions.iter().position(|action| action.id.as_str() == args.what) else { continue };
         let number = u32::try_from(index).unwrap_or(u32::MAX);
-        if !matches!(progress.state(number), ActionState::Held(_) | ActionState::Running) {
+        if !matches!(progress.state(number), ActionState::Held | ActionState::Running | ActionState::Undoing) {
             return Err(Diagnostic::error("nothing to confirm")
                 .detail(format!("{} of run {} does not wait for anybody", args.what, record.id))
                 .help("`windlass history` shows the runs")
                 .into());
         }
-        let folder = apply::action_dir(&dir, &plan, number);
+        let Some(folder) = apply::last_folder(&dir, &plan.actions[index].id) else { continue };
         let confirmation = Confirmation { by: who(), at: session.place.now, note: args.note.clone() };
-        confirmation.write(&folder).map_err(|error| file_problem("confirmation cannot be written", &folder, &error))?;
+        confirmation.write(&folder).map_err(|failure| {
+            Diagnostic::error("confirmation cannot be written").fault(Fault::Platform).detail(failure.message)
+        })?;
         terminal.say(&format!("Confirmed {}. Go on with: windlass resume {}", args.what, record.id));
         return Ok(Exit::Done);
     }
@@ -100,12 +110,15 @@ async fn confirm_follow_up(args: &ConfirmArgs, session: &mut Session) -> Result<
     let owed: Vec<_> = locks
         .iter()
         .flat_map(|(environment, lock)| lock.instances.iter().map(move |(addr, locked)| (environment, addr, locked)))
-        .flat_map(|(environment, addr, locked)| locked.follow_ups.iter().map(move |owed| (environment.clone(), addr.clone(), owed.name.clone())))
+        .flat_map(|(environment, addr, locked)| {
+            locked.follow_ups.iter().map(move |owed| (environment.clone(), addr.clone(), owed.name.clone()))
+        })
         .collect();
     let name = |(_, addr, name): &(_, InstanceAddr, std::sync::Arc<str>)| format!("{addr}:{name}");
     let Some((environment, addr, follow_up)) = owed.iter().find(|owed| name(owed) == args.what).cloned() else {
         let known: Vec<String> = owed.iter().map(name).collect();
-        let unknown = Diagnostic::error("nothing to confirm").detail(format!("no unfinished run has an action `{0}`, and no lockfile a follow-up `{0}`", args.what));
+        let unknown = Diagnostic::error("nothing to confirm")
+            .detail(format!("no unfinished run has an action `{0}`, and no lockfile a follow-up `{0}`", args.what));
         let near = nearest(&args.what, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
         return Err(unknown.help(near.unwrap_or_else(|| "`windlass status` shows what is owed".to_owned())).into());
     };
@@ -124,7 +137,12 @@ fn is_unfinished(record: &RunRecord) -> bool {
 }
 
 /// The run that is meant: by id, or the newest that fits.
-async fn find(session: &Session, id: Option<&str>, what: &str, fits: impl Fn(&RunRecord) -> bool) -> Result<RunRecord, Diagnostics> {
+async fn find(
+    session: &Session,
+    id: Option<&str>,
+    what: &str,
+    fits: impl Fn(&RunRecord) -> bool,
+) -> Result<RunRecord, Diagnostics> {
     let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
     if let Some(id) = id {
         return runs.iter().find(|record| record.id.as_str() == id).cloned().ok_or_else(|| {
@@ -134,7 +152,10 @@ async fn find(session: &Session, id: Option<&str>, what: &str, fits: impl Fn(&Ru
         });
     }
     runs.into_iter().find(|record| fits(record)).ok_or_else(|| {
-        Diagnostic::error("no such run").detail(format!("there is no run to {what}")).help("`windlass history` lists the runs").into()
+        Diagnostic::error("no such run")
+            .detail(format!("there is no run to {what}"))
+            .help("`windlass history` lists the runs")
+            .into()
     })
 }
 
@@ -154,7 +175,7 @@ async fn go_on(
             .into());
     }
     // A wish to stop was for the process that is gone.
-    let _ = fs::remove_file(dir.join(apply::STOP_FILE));
+    let _ = fs::remove_file(dir.join(STOP_FILE));
     let (plan, _) = apply::inspect(&dir)?;
     let environments = environments_of(&plan);
     let hold = Hold::take(session, &environments, operation, Some(run), patience(flags)?).await?;
@@ -168,7 +189,7 @@ async fn go_on(
             }
         }
         let control = Control::new();
-        let signals = listen_to_signals(&control);
+        let signals = listen_to_signals(&control, run_dir(session, run));
         let given = session.run_args(run, &plan, &hold, locks, flags, &control).await?;
         let result = work(&plan, given).await;
         signals.abort();

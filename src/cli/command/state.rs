@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::args::{ScopeArgs, StateCommand, TextOrJson, UnlockArgs, VariableArgs};
+use crate::cli::args::{Command, ScopeArgs, StateCommand, TextOrJson, UnlockArgs, VariableArgs};
 use crate::cli::exit::Exit;
 use crate::cli::hold::Hold;
 use crate::cli::planning::How;
@@ -14,18 +14,16 @@ use crate::plan::Decision;
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 use crate::view::locked_text;
 
-/// Runs a command of the family.
-pub(in crate::cli) async fn run(command: &StateCommand, place: Place) -> Result<Exit, (Place, Diagnostics)> {
-    let none = VariableArgs::default();
-    let variables = if let StateCommand::Import { variables, .. } = command { variables } else { &none };
-    let mut session = place.open(variables)?;
-    match work(command, &mut session).await {
-        Ok(exit) => Ok(exit),
-        Err(problems) => Err((session.place, problems)),
+/// Where a command of the family takes variable values from, where it takes any.
+pub(in crate::cli) fn variables(command: &Command) -> Option<&VariableArgs> {
+    match command {
+        Command::State(StateCommand::Import { variables, .. }) => Some(variables),
+        _ => None,
     }
 }
 
-async fn work(command: &StateCommand, session: &mut Session) -> Result<Exit, Diagnostics> {
+/// Runs a command of the family.
+pub(in crate::cli) async fn run(command: &StateCommand, session: &mut Session) -> Result<Exit, Diagnostics> {
     let terminal = session.place.terminal;
     match command {
         StateCommand::List(scope) => {
@@ -79,7 +77,8 @@ fn print_instance(
     let Some(locked) = locks.get(&environment).and_then(|lock| lock.instances.get(&addr)) else { return Ok(Exit::Error) };
     match format {
         TextOrJson::Human => terminal.data(&locked_text(&addr, &environment, locked, terminal.out)),
-        TextOrJson::Json => terminal.data(&format!("{:#}\n", serde_json::json!({ "instance": addr, "environment": environment, "recorded": locked }))),
+        TextOrJson::Json => terminal
+            .data(&format!("{:#}\n", serde_json::json!({ "instance": addr, "environment": environment, "recorded": locked }))),
     }
     Ok(Exit::Done)
 }
@@ -107,14 +106,20 @@ async fn mv(session: &mut Session, from: &str, to: &str) -> Result<Exit, Diagnos
     let locks = all(session).await?;
     let (environment, from) = find(&locks, from)?;
     if recorded(&locks).any(|(_, addr, _)| addr.as_str() == to) {
-        return Err(Diagnostic::error("address is taken").detail(format!("`{to}` is recorded already")).help("remove or move that one first").into());
+        return Err(Diagnostic::error("address is taken")
+            .detail(format!("`{to}` is recorded already"))
+            .help("remove or move that one first")
+            .into());
     }
     let to = InstanceAddr::from_text(to);
     if let Some(instance) = session.estate.instances.get(&to)
         && instance.environment != environment
     {
         return Err(Diagnostic::error("other environment")
-            .detail(format!("`{to}` is declared in environment `{}`, `{from}` is recorded in `{environment}`", instance.environment))
+            .detail(format!(
+                "`{to}` is declared in environment `{}`, `{from}` is recorded in `{environment}`",
+                instance.environment
+            ))
             .help("an instance cannot change its environment by a new name: remove it there and import it here")
             .into());
     }
@@ -136,7 +141,9 @@ async fn import(session: &mut Session, address: &str) -> Result<Exit, Diagnostic
     let scope = ScopeArgs { targets: vec![address.to_owned()], ..ScopeArgs::default() };
     let planned = session.plan(&scope, How { refresh: true, upgrade: false }).await?;
     let change = planned.plan.changes.iter().find(|change| change.instance.as_str() == address);
-    let Some(change) = change.filter(|change| change.decision == Decision::Adopt || (change.from.is_some() && change.decision == Decision::Upgrade)) else {
+    let Some(change) = change
+        .filter(|change| change.decision == Decision::Adopt || (change.from.is_some() && change.decision == Decision::Upgrade))
+    else {
         return Err(Diagnostic::error("nothing to import")
             .fault(Fault::Refused)
             .detail(format!("`{address}` is recorded already, or nothing is deployed there"))
@@ -206,7 +213,8 @@ pub(in crate::cli) async fn unlock(args: &UnlockArgs, session: &mut Session) -> 
             holder.since,
             holder.heartbeat
         ));
-        let yes = args.force || terminal.confirm("Take it away? If that process lives, it will not be able to record what it does.") == Some(true);
+        let yes = args.force
+            || terminal.confirm("Take it away? If that process lives, it will not be able to record what it does.") == Some(true);
         if !yes {
             return Err(Diagnostic::error("lock was not broken")
                 .fault(Fault::Refused)

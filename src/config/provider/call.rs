@@ -108,7 +108,7 @@ fn arguments(
             continue;
         }
         context.known.check(&attribute.expr, scene, problems);
-        if &**name == "template" {
+        if schema.name == "template" && &**name == "source" {
             check_document(&attribute.expr, attribute.name_span, context, problems);
         }
         args.insert(Arc::clone(name), attribute.expr.clone());
@@ -153,7 +153,8 @@ fn check_document(expr: &Expr, span: Span, context: &Context<'_>, problems: &mut
         return;
     }
     let documents: Vec<&str> = context.files.keys().map(|path| &**path).filter(|path| !path.ends_with(".hcl")).collect();
-    let help = if documents.is_empty() { "put it beside the provider's `*.hcl` files".to_owned() } else { suggestion(name, &documents) };
+    let help =
+        if documents.is_empty() { "put it beside the provider's `*.hcl` files".to_owned() } else { suggestion(name, &documents) };
     problems.push(
         Diagnostic::error("document not found")
             .detail(format!("the provider has no file `{name}`"))

@@ -153,8 +153,7 @@ pub(super) fn notes(blocks: &[Block], context: &Context<'_>, problems: &mut Diag
     let mut notes = Vec::new();
     for (name, block) in named(blocks, "note", problems) {
         let what = format!("note `{name}`");
-        let shape =
-            Shape { what: &what, attributes: &["versions", "movements", "when", "text", "url", "follow_up"], blocks: &[] };
+        let shape = Shape { what: &what, attributes: &["versions", "movements", "when", "text", "url", "follow_up"], blocks: &[] };
         check_shape(&block.body, &shape, problems);
         let header = block.header_span();
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };

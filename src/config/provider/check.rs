@@ -38,6 +38,9 @@ const ALL: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to"
 /// Names that are used, each with the place.
 pub(super) type Uses = Vec<(Arc<str>, Option<Span>)>;
 
+/// Names of steps: those that have run by then, and all of the strategy.
+pub(super) type Steps<'a> = (&'a BTreeSet<Arc<str>>, &'a [Arc<str>]);
+
 /// The names of one provider.
 pub(super) struct Known {
     settings: Vec<Arc<str>>,
@@ -57,7 +60,7 @@ pub(super) struct Scene<'a> {
     /// Whether `each` may.
     pub(super) each: bool,
     /// Steps whose results may be used, and all steps of the strategy.
-    pub(super) steps: Option<(&'a BTreeSet<Arc<str>>, &'a [Arc<str>])>,
+    pub(super) steps: Option<Steps<'a>>,
 }
 
 impl<'a> Scene<'a> {
@@ -117,7 +120,8 @@ impl Known {
 
     fn reference(&self, reference: &Reference, scene: Scene<'_>) -> Result<(), Diagnostic> {
         let root = &*reference.root;
-        if !scene.roots.contains(&root) && !(root == "each" && scene.each) {
+        let allowed = scene.roots.contains(&root) || (root == "each" && scene.each);
+        if !allowed {
             return Err(not_allowed(root, scene));
         }
         let known: Vec<&str> = match root {
@@ -163,7 +167,8 @@ impl Known {
 }
 
 fn listed(scene: Scene<'_>) -> String {
-    let roots: Vec<String> = scene.roots.iter().copied().chain(scene.each.then_some("each")).map(|root| format!("`{root}`")).collect();
+    let roots: Vec<String> =
+        scene.roots.iter().copied().chain(scene.each.then_some("each")).map(|root| format!("`{root}`")).collect();
     roots.join(", ")
 }
 
@@ -189,7 +194,9 @@ fn not_allowed(root: &str, scene: Scene<'_>) -> Diagnostic {
 fn step(reference: &Reference, scene: Scene<'_>) -> Result<(), Diagnostic> {
     let Some((earlier, all)) = scene.steps else { return Err(not_allowed("step", scene)) };
     let Some(name) = reference.path.first() else {
-        return Err(Diagnostic::error("incomplete reference").detail("`step` by itself is not a value").help("write `step.NAME.result`"));
+        return Err(Diagnostic::error("incomplete reference")
+            .detail("`step` by itself is not a value")
+            .help("write `step.NAME.result`"));
     };
     let names: Vec<&str> = all.iter().map(|name| &**name).collect();
     if !names.contains(&&**name) {
@@ -203,9 +210,9 @@ fn step(reference: &Reference, scene: Scene<'_>) -> Result<(), Diagnostic> {
             .help(format!("add `step.{name}` to its `after`")));
     }
     match reference.path.get(1) {
-        Some(part) if &**part != "result" => {
-            Err(Diagnostic::error("unknown name").detail(format!("a step has no `{part}`")).help(format!("write `step.{name}.result`")))
-        }
+        Some(part) if &**part != "result" => Err(Diagnostic::error("unknown name")
+            .detail(format!("a step has no `{part}`"))
+            .help(format!("write `step.{name}.result`"))),
         _ => Ok(()),
     }
 }

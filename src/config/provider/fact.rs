@@ -51,8 +51,7 @@ fn fact(name: &str, block: &Block, context: &Context<'_>, problems: &mut Diagnos
     let scene = Scene::new(&what, FACT);
     let holder = Holder { what: &what, others: &[], fact: true, header: block.header_span() };
     let call = call(&block.body, holder, scene, context, problems);
-    let mut fields =
-        Fields { body: &block.body, what: &what, header: block.header_span(), evaluate: &context.constants, problems };
+    let mut fields = Fields { body: &block.body, what: &what, header: block.header_span(), evaluate: &context.constants, problems };
     let fact = Fact {
         value: fields.expr("value"),
         when: fields.expr("when"),

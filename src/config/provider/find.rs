@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Parsed, ProviderFiles, decode, parse};
 use crate::config::fields::suggestion;
-use crate::config::files::{Folder, Tree};
+use crate::config::files::{Folder, Record, Tree};
 use crate::config::module::Sources;
 use crate::model::driver::DriverSchema;
 use crate::model::name::{Digest, ProviderName};
@@ -37,11 +37,17 @@ pub(in crate::config) struct Finder<'a> {
 
 impl Finder<'_> {
     /// The files of a provider, and what their folder is called. `None`: there is none, and that is told.
-    fn find(&self, name: &ProviderName, used: Option<Span>, opener: &mut Sources, problems: &mut Diagnostics) -> Option<(ProviderFiles, String)> {
+    fn find(
+        &self,
+        name: &ProviderName,
+        used: Option<Span>,
+        opener: &mut Sources,
+        problems: &mut Diagnostics,
+    ) -> Option<(ProviderFiles, String)> {
         if let Some((source, span)) = self.declared.get(name).and_then(|declared| declared.source.as_ref()) {
             let found = opener
                 .open(source, self.root, format!("provider.{name}"))
-                .and_then(|folder| folder.content().map(|files| (files, folder.display_self())));
+                .and_then(|folder| folder.unrecorded().content().map(|files| (files, folder.display_self())));
             return problems.take(found.map_err(|reason| {
                 Diagnostic::error("provider not found")
                     .detail(format!("the source `{source}` of provider `{name}` {reason}"))
@@ -49,12 +55,12 @@ impl Finder<'_> {
                     .at(*span)
             }));
         }
-        let beside = self.root.join(&format!("providers/{name}"));
+        let beside = self.root.join(&format!("providers/{name}")).unrecorded();
         let user = self.folders.iter().map(|folder| Folder {
             tree: Tree::Disk { base: Rc::from(folder.as_path()) },
             path: PathBuf::from(name.as_str()),
             label: folder.join(name.as_str()).display().to_string(),
-            record: self.root.record.clone(),
+            record: Record::default(),
         });
         for folder in std::iter::once(beside).chain(user) {
             if !folder.is_there() {
@@ -74,8 +80,14 @@ impl Finder<'_> {
 
     fn missing(&self, name: &ProviderName, used: Option<Span>) -> Diagnostic {
         let beside = self.root.join("providers").folders();
-        let known: BTreeSet<&str> =
-            self.embedded.keys().map(ProviderName::as_str).chain(self.declared.keys().map(ProviderName::as_str)).chain(beside.iter().map(String::as_str)).filter(|known| *known != name.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .embedded
+            .keys()
+            .map(ProviderName::as_str)
+            .chain(self.declared.keys().map(ProviderName::as_str))
+            .chain(beside.iter().map(String::as_str))
+            .filter(|known| *known != name.as_str())
+            .collect();
         let known: Vec<&str> = known.into_iter().collect();
         let diagnostic = Diagnostic::error("unknown provider")
             .detail(format!(

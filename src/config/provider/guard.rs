@@ -14,7 +14,11 @@ pub(super) fn blocked(blocks: &[Block], context: &Context<'_>, problems: &mut Di
     let mut found = Vec::new();
     for (name, block) in named(blocks, "blocked", problems) {
         let what = format!("blocked move `{name}`");
-        check_shape(&block.body, &Shape { what: &what, attributes: &["from", "to", "when", "reason", "url"], blocks: &[] }, problems);
+        check_shape(
+            &block.body,
+            &Shape { what: &what, attributes: &["from", "to", "when", "reason", "url"], blocks: &[] },
+            problems,
+        );
         let header = block.header_span();
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
         found.push(Blocked {
@@ -35,7 +39,11 @@ pub(super) fn risks(blocks: &[Block], context: &Context<'_>, problems: &mut Diag
     let mut found = Vec::new();
     for (name, block) in named(blocks, "risk", problems) {
         let what = format!("risk `{name}`");
-        check_shape(&block.body, &Shape { what: &what, attributes: &["from", "to", "rule", "message", "url"], blocks: &[] }, problems);
+        check_shape(
+            &block.body,
+            &Shape { what: &what, attributes: &["from", "to", "rule", "message", "url"], blocks: &[] },
+            problems,
+        );
         let header = block.header_span();
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
         fields.required_expr("rule");

@@ -44,8 +44,7 @@ fn setting(name: &str, block: &Block, context: &Context<'_>, problems: &mut Diag
         blocks: &["validation"],
     };
     check_shape(&block.body, &shape, problems);
-    let mut fields =
-        Fields { body: &block.body, what: &what, header: block.header_span(), evaluate: &context.constants, problems };
+    let mut fields = Fields { body: &block.body, what: &what, header: block.header_span(), evaluate: &context.constants, problems };
     let ty = fields.constraint("type").unwrap_or(Type::Any);
     let required = fields.flag("required");
     let sensitive = fields.flag("sensitive");

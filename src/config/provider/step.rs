@@ -91,7 +91,10 @@ fn waits_for(
     let span = attribute.expr.span().unwrap_or(attribute.name_span);
     let references = attribute.expr.references();
     let plain = attribute.expr.text().chars().all(|c| !matches!(c, '"' | '(' | '{' | '?'));
-    if !attribute.expr.text().trim_start().starts_with('[') || !plain || references.iter().any(|reference| &*reference.root != "step") {
+    if !attribute.expr.text().trim_start().starts_with('[')
+        || !plain
+        || references.iter().any(|reference| &*reference.root != "step")
+    {
         problems.push(
             Diagnostic::error("invalid after")
                 .detail(format!("`after` of step `{name}` is not a list of steps"))
@@ -201,6 +204,14 @@ fn tolerate(body: &Body, scene: Scene<'_>, context: &Context<'_>, problems: &mut
             open.clear();
         }
     }
+    if !open.trim().is_empty() {
+        problems.push(
+            Diagnostic::error("invalid tolerate")
+                .detail(format!("`{}` cannot be told apart as a condition", open.trim()))
+                .help("write plain conditions, separated by commas, without comments between them")
+                .at(attribute.expr.span().unwrap_or(attribute.name_span)),
+        );
+    }
     items
 }
 
@@ -265,8 +276,7 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout"], context, problems);
     let holder = Holder { what: &what, others: &["retry"], fact: false, header: inner.ident_span };
     let call = call(&inner.body, holder, Scene { what: &what, ..scene }, context, problems);
-    let mut fields =
-        Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
+    let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
     Some(Undo::Call {
         restores_data: fields.flag("restores_data"),
         downtime: fields.flag("downtime"),

