@@ -180,6 +180,8 @@ pub fn commands_markdown(program: &clap::Command) -> String {
 }
 
 fn help(command: &mut clap::Command, path: &str, level: usize, text: &mut String) {
+    // Whoever renders it may have set some of them.
+    *command = std::mem::take(command).mut_args(|arg| arg.hide_env_values(true));
     let shown = command.render_long_help().to_string();
     let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
     let _ = write!(text, "\n{} {path}\n\n```text\n{}\n```\n", "#".repeat(level), lines.join("\n").trim());
