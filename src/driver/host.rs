@@ -38,6 +38,11 @@ pub trait Host: Send + Sync {
     /// What people call it: `localhost`, or the SSH address.
     fn name(&self) -> &str;
 
+    /// Whether it is this machine, so that its files can be opened without going through here.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Runs a command as a child that does not outlive the call: dropping the future kills its process group.
     /// A non-zero exit status is an outcome, not a failure.
     ///

@@ -13,26 +13,36 @@ use tokio_util::sync::CancellationToken;
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
+mod archive;
 mod args;
+mod backup;
 mod disk_space;
 mod exec;
 mod file;
 pub mod host;
+mod http;
 mod manual;
+mod postgres;
 mod process;
 mod supervised;
 mod supervisor;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
+mod transfer;
 mod wait;
 
+pub use archive::Archive;
 pub use args::Args;
+pub use backup::Backup;
 pub use disk_space::DiskSpace;
 pub use exec::Exec;
 pub use file::File;
 pub use host::{Command, Host, Local, Output, Ssh};
+pub use http::Http;
 pub use manual::{Confirmation, Manual};
+pub use postgres::Postgres;
 pub use process::Process;
 pub use supervisor::supervise_main;
 pub use template::Template;
@@ -41,7 +51,18 @@ pub use wait::Wait;
 /// Every built-in driver.
 #[must_use]
 pub fn standard() -> Drivers {
-    Drivers::new().with(Exec).with(Process).with(File).with(Template).with(Wait).with(DiskSpace).with(Manual)
+    Drivers::new()
+        .with(Exec)
+        .with(Process)
+        .with(File)
+        .with(Template)
+        .with(Wait)
+        .with(DiskSpace)
+        .with(Manual)
+        .with(Http)
+        .with(Archive)
+        .with(Backup)
+        .with(Postgres)
 }
 
 /// One primitive.

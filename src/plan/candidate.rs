@@ -12,6 +12,7 @@ use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
 use crate::source::Span;
 
 use super::change::Change;
+use super::decide::{Current, current};
 use super::input::PlanInput;
 use super::instantiate::{HopDraft, Obstacle};
 use super::order::{Direction, Node, cycle, predecessors, sorted};
@@ -26,6 +27,8 @@ pub(super) struct Candidate<'a> {
     pub(super) provider: &'a ProviderName,
     /// How it is known.
     pub(super) origin: Origin<'a>,
+    /// The version that is there.
+    pub(super) now: Current,
     /// Places of what it depends on.
     pub(super) depends_on: Vec<usize>,
     /// What is to become of it.
@@ -122,6 +125,7 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
             addr,
             environment: &declared.environment,
             provider: &declared.provider,
+            now: current(input, addr, &declared.provider, locked),
             origin: Origin::Declared(declared, locked),
             depends_on: Vec::new(),
             course: Course::Undecided,
@@ -136,6 +140,7 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
                         addr,
                         environment,
                         provider: &locked.provider,
+                        now: current(input, addr, &locked.provider, Some(locked)),
                         origin: Origin::Orphan(locked),
                         depends_on: Vec::new(),
                         course: Course::Undecided,

@@ -64,13 +64,16 @@ pub(super) enum Current {
 }
 
 /// The version that is there: what was observed; where nobody looked, what is recorded.
-pub(super) fn current(input: &PlanInput<'_>, candidate: &Candidate<'_>, scheme: &VersionScheme) -> Current {
-    let recorded = candidate.locked().map(|locked| &*locked.version);
+pub(super) fn current(input: &PlanInput<'_>, addr: &InstanceAddr, provider: &ProviderName, locked: Option<&Locked>) -> Current {
+    let recorded = locked.map(|locked| &*locked.version);
+    let Some(scheme) = input.providers.get(provider).map(|provider| &provider.scheme) else {
+        return Current::Unseen(format!("there is no provider {provider}"));
+    };
     let read = |text: &str| match Version::parse(text, scheme) {
         Ok(version) => Current::Known(Some(version)),
         Err(error) => Current::Unseen(format!("the version that was observed cannot be read: {error}; {}", error.help)),
     };
-    let Some(observation) = input.inventory.instances.get(candidate.addr) else {
+    let Some(observation) = input.inventory.instances.get(addr) else {
         return recorded.map_or_else(|| Current::Unseen("it was not looked at, and nothing is recorded of it".to_owned()), read);
     };
     match observation.facts.get("version") {
@@ -104,9 +107,9 @@ pub(super) fn decide<'a>(desk: &Desk<'a>, candidate: &Candidate<'a>) -> Course {
             ),
         });
     };
-    let now = match current(&desk.input, candidate, &provider.scheme) {
-        Current::Known(now) => now,
-        Current::Unseen(why) => return Course::Unobserved(vec![why]),
+    let now = match &candidate.now {
+        Current::Known(now) => now.clone(),
+        Current::Unseen(why) => return Course::Unobserved(vec![why.clone()]),
     };
     let case = Case { desk, candidate, provider, now };
     match candidate.origin {

@@ -126,7 +126,7 @@ pub(super) fn cycle(before: &[Vec<usize>], stuck: &[usize]) -> Vec<usize> {
     let mut seen: Vec<usize> = Vec::new();
     let mut place = start;
     // Everything stuck has a stuck predecessor, so that walking back must come around.
-    while let None = seen.iter().position(|&earlier| earlier == place) {
+    while !seen.contains(&place) {
         seen.push(place);
         let Some(&next) = before[place].iter().find(|next| is_stuck(next)) else { return seen };
         place = next;

@@ -87,6 +87,11 @@ impl Requirements {
         (all, problems)
     }
 
+    /// Whether there is no rule at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.skews.is_empty()
+    }
+
     fn add(&mut self, skew: Skew) {
         self.by.entry(skew.by.clone()).or_default().push(self.skews.len());
         self.on.entry(skew.on.clone()).or_default().push(self.skews.len());

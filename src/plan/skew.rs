@@ -10,7 +10,7 @@ use crate::model::version::Version;
 
 use super::candidate::{Candidate, Course};
 use super::catalogue::{Catalogue, Resolved};
-use super::decide::{Current, current};
+use super::decide::Current;
 use super::input::PlanInput;
 use super::instantiate::Obstacle;
 use super::order::Direction;
@@ -41,6 +41,9 @@ impl<'a> Skew<'a> {
 
     /// Blocks every change that needs what it will not get, or takes away what another needs. Says how many.
     pub(super) fn enforce(&self, candidates: &mut [Candidate<'_>]) -> usize {
+        if self.requirements.is_empty() && self.problems.is_empty() {
+            return 0;
+        }
         let versions = self.versions(candidates, Self::afterwards);
         let version_of = |addr: &InstanceAddr| versions.get(addr).cloned();
         let mut count = 0;
@@ -68,6 +71,9 @@ impl<'a> Skew<'a> {
 
     /// Says where instances do not fit together although nothing is done about it, and where they will not for a while.
     pub(super) fn warn(&self, candidates: &mut [Candidate<'_>]) {
+        if self.requirements.is_empty() {
+            return;
+        }
         let after = self.versions(candidates, Self::afterwards);
         let before = self.versions(candidates, |skew, candidate| skew.now(candidate));
         for candidate in candidates.iter_mut() {
@@ -99,8 +105,8 @@ impl<'a> Skew<'a> {
     /// The version that is there, or the recorded one where nothing can be seen.
     fn now(&self, candidate: &Candidate<'_>) -> Option<Version> {
         let scheme = &self.catalogues.get(candidate.provider)?.provider().scheme;
-        match current(&self.input, candidate, scheme) {
-            Current::Known(now) => now,
+        match &candidate.now {
+            Current::Known(now) => now.clone(),
             Current::Unseen(_) => candidate.locked().and_then(|locked| Version::parse(&locked.version, scheme).ok()),
         }
     }

@@ -75,6 +75,10 @@ impl Host for Local {
         "localhost"
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     async fn run(&self, command: &Command, ctx: &Context) -> Result<Output, Failure> {
         check_dir(self, command).await?;
         let command = privilege::as_user(self, command, ctx).await?;
