@@ -64,9 +64,19 @@ fn fmt() {
     while let Some(d) = stack.pop() {
         for e in std::fs::read_dir(d).unwrap() {
             let p = e.unwrap().path();
-            if p.is_dir() { stack.push(p); } else if p.extension().is_some_and(|x| x == "hcl") {
+            if p.is_dir() {
+                stack.push(p);
+            } else if p.extension().is_some_and(|x| x == "hcl") {
                 let t = std::fs::read_to_string(&p).unwrap();
-                match windlass::lang::fmt::format(&t) { Ok(n) => { if n != t { println!("formatted {}", p.display()); std::fs::write(&p, n).unwrap(); } }, Err(e) => println!("{} {e:?}", p.display()) }
+                match windlass::lang::fmt::format(&t) {
+                    Ok(n) => {
+                        if n != t {
+                            println!("formatted {}", p.display());
+                            std::fs::write(&p, n).unwrap();
+                        }
+                    }
+                    Err(e) => println!("{} {e:?}", p.display()),
+                }
             }
         }
     }

@@ -128,7 +128,9 @@ impl Dispatcher {
         let at = self.around.clock.now();
         let (plan, content) = (Arc::clone(&self.plan), &self.plan.actions[action as usize]);
         let hop = self.graph.hop(content);
-        if direction == Direction::Forward && self.graph.hops[hop].point_of_no_return == Some(action) {
+        // A step of a rollback is the way back itself.
+        let goes_back = matches!(content.kind, ActionKind::Revert { .. });
+        if direction == Direction::Forward && !goes_back && self.graph.hops[hop].point_of_no_return == Some(action) {
             self.around.voice.say(EventKind::PointOfNoReturn { action: content.id.clone() });
         }
         let sequence = if matches!(self.progress.state(action), ActionState::Running | ActionState::Undoing) {
