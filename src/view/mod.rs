@@ -2,6 +2,7 @@
 //!
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
+mod driver;
 mod graph;
 mod history;
 mod lines;
@@ -9,10 +10,14 @@ mod locked;
 mod plan_text;
 mod problem;
 mod progress;
+mod provider;
+mod provider_json;
 mod status;
+mod strategy;
 mod style;
 mod table;
 
+pub use driver::{driver_text, drivers_json, drivers_text};
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use locked::locked_text;
@@ -20,6 +25,8 @@ pub use lines::Lines;
 pub use plan_text::plan_text;
 pub use problem::problems_text;
 pub use progress::Progress;
+pub use provider::{provider_text, providers_text};
+pub use provider_json::provider_json;
 pub use status::{drift_text, status_text};
 pub use style::{Palette, bytes, duration};
 pub use table::Table;

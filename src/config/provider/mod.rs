@@ -10,6 +10,7 @@ mod embedded;
 mod fact;
 mod find;
 mod guard;
+mod lint;
 mod parse;
 mod setting;
 mod step;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use embedded::embedded;
+pub use lint::lint;
 pub(super) use find::{Declared, Finder, load_all};
 pub(super) use parse::{Parsed, parse};
 
