@@ -86,7 +86,7 @@ class Rehearsal:
 
     def environment(self):
         values = {f"WINDLASS_VAR_{name}": str(value) for name, value in self.values.items()}
-        return {**os.environ, **values, "WINDLASS_NO_INPUT": "1", "NO_COLOR": "1"}
+        return {**os.environ, **values, "WINDLASS_NO_INPUT": "true", "NO_COLOR": "1"}
 
     def windlass(self, *args, code=0, quiet=False):
         """Runs Windlass; gives what it printed on stdout and stderr together."""
