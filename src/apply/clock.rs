@@ -1,4 +1,5 @@
 //! Time, as a run sees it.
+#![expect(clippy::disallowed_methods, reason = "a door to the clock")]
 
 use std::time::Duration;
 
@@ -21,7 +22,6 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

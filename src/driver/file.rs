@@ -121,6 +121,7 @@ pub(super) async fn place(ctx: &Context, path: &str, bytes: &[u8], attributes: &
         _ => false,
     };
     if !same {
+        make_parent(ctx, path).await?;
         ctx.host.write(at, bytes, attributes).await?;
     }
     Ok(Value::object([
@@ -160,6 +161,7 @@ async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
         return Err(args.invalid("`path` lies in `source`: it would be copied into itself"));
     }
     let whole = makes_way(args, ctx, kind, &to).await?;
+    make_parent(ctx, &to).await?;
     let temporary = aside(ctx, &to, "copy");
     ctx.host.remove(Path::new(&temporary), true).await?;
     // -T: never into a directory that is there; the paths are absolute, so none is an option.
@@ -198,6 +200,7 @@ async fn moved(ctx: &Context, args: &Args<'_>, from: &str, to: &str) -> Result<V
     let kind = needed(ctx, from).await?;
     let whole = makes_way(args, ctx, kind, to).await?;
     let saved = make_way(args, ctx, whole, to).await?;
+    make_parent(ctx, to).await?;
     ctx.host.rename(Path::new(from), Path::new(to)).await?;
     Ok(changed(to, true, saved))
 }
@@ -224,6 +227,7 @@ async fn symlink(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let now = ctx.host.stat(Path::new(&path), false).await?;
     let same = now.is_some_and(|stat| stat.target.as_deref() == Some(target.as_str()));
     if !same {
+        make_parent(ctx, &path).await?;
         ctx.host.symlink(Path::new(&target), Path::new(&path)).await?;
     }
     Ok(changed(&path, !same, saved))
@@ -271,6 +275,15 @@ async fn needed(ctx: &Context, path: &str) -> Result<Kind, Failure> {
     match ctx.host.stat(Path::new(path), false).await? {
         Some(stat) => Ok(stat.kind),
         None => Err(Failure::new(FailureKind::Failed, format!("`{path}` does not exist"))),
+    }
+}
+
+/// Makes the directories above a path, where they are not there. An undo leaves them: they may hold what others have made since.
+async fn make_parent(ctx: &Context, path: &str) -> Result<(), Failure> {
+    let Some(parent) = Path::new(path).parent() else { return Ok(()) };
+    match ctx.host.stat(parent, true).await? {
+        Some(_) => Ok(()),
+        None => ctx.host.make_dir(parent, &Attributes::default()).await,
     }
 }
 

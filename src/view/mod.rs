@@ -9,6 +9,7 @@ mod locked;
 mod plan_text;
 mod problem;
 mod progress;
+pub mod reference;
 mod status;
 mod style;
 mod table;

@@ -141,24 +141,26 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, palette:
     let mut table = Table::new();
     for index in &hop.actions {
         let Some(action) = plan.actions.get(*index as usize) else { continue };
-        let back =
-            if hop.point_of_no_return == Some(*index) { palette.bad("no way back but a restore") } else { back_text(action) };
+        let back = match &action.kind {
+            // Going back is itself the way back: a step of it that fails is held, and tried again.
+            ActionKind::Revert { restores_data: true, .. } => palette.warn("puts data back: what was written since is lost"),
+            ActionKind::Revert { .. } => String::new(),
+            _ if hop.point_of_no_return == Some(*index) => palette.bad("no way back but a restore"),
+            _ => palette.faint(&back_text(action)),
+        };
         let Some(name) = action.kind.step() else { continue };
         table.row([
             if action.downtime { palette.warn("▼") } else { " ".to_owned() },
             name.to_string(),
             action.title.to_string(),
             action.estimate.map(duration).unwrap_or_default(),
-            palette.faint(&back),
+            back,
         ]);
     }
     text.push_str(&table.render("      "));
 }
 
 fn back_text(action: &Action) -> String {
-    if let ActionKind::Revert { restores_data: true, .. } = action.kind {
-        return "puts data back: what was written since is lost".to_owned();
-    }
     match &action.undo {
         ActionUndo::Call { call, restores_data: true, .. } => format!("way back: {} (puts data back)", call.driver),
         ActionUndo::Call { call, .. } => format!("way back: {}", call.driver),

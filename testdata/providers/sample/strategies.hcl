@@ -1,6 +1,16 @@
 strategy "install" {
   description = "Lays the release beside others, writes the configuration, and points `current` at it."
 
+  step "prepare" {
+    title = "Make the folder of releases"
+    file {
+      action = "directory"
+      path   = local.releases
+    }
+    harmless   = true
+    repeatable = true
+  }
+
   step "unpack" {
     title = "Copy the release"
     file {

@@ -1,0 +1,105 @@
+//! What the documentation shows is what the program does: its command lines are run, its links lead somewhere.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+}
+
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![docs()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).expect("docs can be read") {
+            let path = entry.expect("docs can be read").path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "book") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                let text = std::fs::read_to_string(&path).expect("pages are UTF-8");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(found.len() > 20, "the pages are where this test looks for them");
+    found
+}
+
+/// The text without fenced blocks and code spans: brackets in them are no links.
+fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let mut prose = String::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+            continue;
+        }
+        if !fenced {
+            prose.extend(line.split('`').step_by(2));
+        }
+        prose.push('\n');
+    }
+    prose
+}
+
+/// Targets of `[text](target)`.
+fn links(text: &str) -> Vec<String> {
+    text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// The anchor that mdBook gives a heading.
+fn anchor(heading: &str) -> String {
+    let plain = heading.trim_start_matches('#').trim().replace('`', "").to_lowercase();
+    plain.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_page_and_a_heading() {
+    let mut wrong = Vec::new();
+    for (path, text) in pages() {
+        for link in links(&prose(&text)).iter().filter(|link| !link.contains("://")) {
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().expect("a folder").join(file) };
+            let Ok(there) = std::fs::read_to_string(&target) else {
+                wrong.push(format!("{}: {link}", path.display()));
+                continue;
+            };
+            let known = there.lines().any(|line| line.starts_with('#') && anchor(line) == fragment);
+            if !fragment.is_empty() && !known {
+                wrong.push(format!("{}: {link}: no such heading", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    let summary = std::fs::read_to_string(docs().join("SUMMARY.md")).expect("there is a table of contents");
+    let listed: BTreeSet<PathBuf> = links(&summary).iter().map(|link| docs().join(link)).collect();
+    let pages: BTreeSet<PathBuf> = pages().into_iter().map(|(path, _)| path).filter(|path| !path.ends_with("SUMMARY.md")).collect();
+    let missing: Vec<_> = pages.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in SUMMARY.md: {missing:?}");
+}
+
+#[test]
+fn every_dependency_has_its_line() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("there is a manifest");
+    let page = std::fs::read_to_string(docs().join("dependencies.md")).expect("there is a page");
+    let mut section = "";
+    let mut wrong = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if let Some((name, _)) = line.split_once(" = ")
+            && matches!(section, "[dependencies]" | "[dev-dependencies]")
+            && !page.contains(&format!("| `{name}` |"))
+        {
+            wrong.push(name.to_owned());
+        }
+    }
+    assert!(wrong.is_empty(), "dependencies.md says nothing of {wrong:?}");
+    let named = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let gone: Vec<&str> = named.filter(|name| !manifest.lines().any(|line| line.starts_with(&format!("{name} = ")))).collect();
+    assert!(gone.is_empty(), "dependencies.md names what Cargo.toml does not: {gone:?}");
+}
