@@ -86,13 +86,15 @@ class Rehearsal:
 
     def environment(self):
         values = {f"WINDLASS_VAR_{name}": str(value) for name, value in self.values.items()}
-        return {**os.environ, **values, "WINDLASS_NO_INPUT": "1", "NO_COLOR": "1"}
+        return {**os.environ, **values, "WINDLASS_NO_INPUT": "true", "NO_COLOR": "1"}
 
     def windlass(self, *args, code=0, quiet=False):
-        """Runs Windlass; gives what it printed on stdout and stderr together."""
+        """Runs Windlass; gives what it printed on stdout and stderr together. Of several codes that will do, gives which one it was."""
         print(f"$ windlass {' '.join(args)}", flush=True)
         done = subprocess.run([self.program, *args], cwd=self.folder, env=self.environment(), stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=900)
+        if isinstance(code, tuple) and done.returncode in code:
+            return done.returncode
         if not quiet or done.returncode != code:
             print(done.stdout, flush=True)
         if done.returncode != code:

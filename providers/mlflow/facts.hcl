@@ -62,7 +62,7 @@ fact "schema" {
   exec {
     command     = ["${local.current}/bin/python", "-c", local.read_schema]
     environment = merge(local.environment, { URI = self.backend_store_uri })
-    secrets     = local.secrets
+    secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
   }
   value = trimspace(result.stdout) == "" ? null : trimspace(result.stdout)
 }

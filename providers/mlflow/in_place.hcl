@@ -102,7 +102,7 @@ strategy "in_place" {
         pid_file    = local.pid_file
         command     = [local.launcher]
         environment = local.environment
-        secrets     = local.secrets
+        secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
         log_file    = local.log_file
         directory   = self.data_dir
         ready       = { tcp = local.address, timeout = "120s" }
@@ -126,7 +126,7 @@ strategy "in_place" {
         LABEL  = "${from.text}-to-${to.text}"
         PG_BIN = local.pg_bin
       })
-      secrets = local.secrets
+      secrets = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
       parse   = "json"
     }
     harmless   = true
@@ -141,7 +141,7 @@ strategy "in_place" {
     exec {
       command     = ["${local.new}/bin/mlflow", "db", "upgrade", self.backend_store_uri]
       environment = local.environment
-      secrets     = local.secrets
+      secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
     }
     undo {
       exec {
@@ -152,7 +152,7 @@ strategy "in_place" {
           SHA256 = step.back_up.result.json.sha256
           PG_BIN = local.pg_bin
         })
-        secrets = local.secrets
+        secrets = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
       }
       restores_data = true
       downtime      = true
@@ -209,7 +209,7 @@ strategy "in_place" {
       pid_file    = local.pid_file
       command     = [local.launcher]
       environment = local.environment
-      secrets     = local.secrets
+      secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
       log_file    = local.log_file
       directory   = self.data_dir
       ready       = { tcp = local.address, timeout = "120s" }

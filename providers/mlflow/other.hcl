@@ -114,7 +114,7 @@ strategy "install" {
       pid_file    = local.pid_file
       command     = [local.launcher]
       environment = local.environment
-      secrets     = local.secrets
+      secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
       log_file    = local.log_file
       directory   = self.data_dir
       ready       = { tcp = local.address, timeout = "120s" }
@@ -181,7 +181,7 @@ strategy "reconfigure" {
         pid_file    = local.pid_file
         command     = [local.launcher]
         environment = local.environment
-        secrets     = local.secrets
+        secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
         log_file    = local.log_file
         directory   = self.data_dir
       }
@@ -220,7 +220,7 @@ strategy "reconfigure" {
       pid_file    = local.pid_file
       command     = [local.launcher]
       environment = local.environment
-      secrets     = local.secrets
+      secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
       log_file    = local.log_file
       directory   = self.data_dir
       ready       = { tcp = local.address, timeout = "120s" }
@@ -275,7 +275,7 @@ strategy "remove" {
         pid_file    = local.pid_file
         command     = [local.launcher]
         environment = local.environment
-        secrets     = local.secrets
+        secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
         log_file    = local.log_file
         directory   = self.data_dir
         ready       = { tcp = local.address, timeout = "120s" }

@@ -143,5 +143,4 @@ locals {
     MLFLOW_DISABLE_TELEMETRY = "true"
     PYTHONDONTWRITEBYTECODE  = "1"
   }
-  secrets = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
 }

@@ -35,8 +35,8 @@ setting "socket_dir" {
   on_change   = "refuse"
   description = "Folder of the Unix socket, for administration without a password. Only `run_as` and root may enter it."
   validation {
-    condition = length(self.socket_dir) <= 80
-    message   = "must have at most 80 characters: longer socket paths are not possible"
+    condition = length(self.socket_dir) <= 90
+    message   = "must have at most 90 characters: longer socket paths are not possible"
   }
 }
 

@@ -45,9 +45,17 @@ impl Session {
     pub(super) async fn plan(&mut self, scope: &ScopeArgs, how: How) -> Result<Planned, Diagnostics> {
         let environments = self.environments(scope)?;
         self.check_targets(scope)?;
-        let locks = self.locks(&environments).await?;
+        // Gates ask what other environments have; only the ones asked for are looked at.
+        let all: Vec<EnvironmentName> = self.estate.environments.keys().cloned().collect();
+        let locks = self.locks(&all).await?;
         self.add_recorded_providers(&locks)?;
-        let inventory = self.inventory(&locks, how.refresh).await;
+        let inventory = if environments.len() == all.len() {
+            self.inventory(&locks, how.refresh).await
+        } else {
+            let mut asked = locks.clone();
+            asked.retain(|environment, _| environments.contains(environment));
+            self.inventory(&asked, how.refresh).await
+        };
         let applied_providers = self.applied_providers(&locks).await?;
         let durations = self.durations().await?;
         let options =
