@@ -103,3 +103,13 @@ fn every_dependency_has_its_line() {
     let gone: Vec<&str> = named.filter(|name| !manifest.lines().any(|line| line.starts_with(&format!("{name} = ")))).collect();
     assert!(gone.is_empty(), "dependencies.md names what Cargo.toml does not: {gone:?}");
 }
+
+#[test]
+fn the_first_steps_are_as_the_tutorial_shows_them() {
+    crate::console::run(&docs().join("tutorial/first-steps.md"));
+}
+
+#[test]
+fn the_first_provider_is_as_the_tutorial_shows_it() {
+    crate::console::run(&docs().join("tutorial/first-provider.md"));
+}

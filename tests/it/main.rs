@@ -1,5 +1,6 @@
 //! The integration tests: one binary.
 
+mod console;
 mod docs;
 mod generated;
 mod walls;
