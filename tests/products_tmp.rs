@@ -58,3 +58,26 @@ fn show(d: &windlass::source::Diagnostic, s: &windlass::source::SourceMap) -> St
         windlass::view::problems_text(&ds, s, windlass::view::Palette { colour: false }, 140)
     }
 }
+#[test]
+fn fmt() {
+    let mut stack = vec![std::path::PathBuf::from("providers"), "examples".into(), "modules".into()];
+    while let Some(d) = stack.pop() {
+        for e in std::fs::read_dir(d).unwrap() {
+            let p = e.unwrap().path();
+            if p.is_dir() {
+                stack.push(p);
+            } else if p.extension().is_some_and(|x| x == "hcl") {
+                let t = std::fs::read_to_string(&p).unwrap();
+                match windlass::lang::fmt::format(&t) {
+                    Ok(n) => {
+                        if n != t {
+                            println!("formatted {}", p.display());
+                            std::fs::write(&p, n).unwrap();
+                        }
+                    }
+                    Err(e) => println!("{} {e:?}", p.display()),
+                }
+            }
+        }
+    }
+}

@@ -208,7 +208,8 @@ strategy "reconfigure" {
         user      = self.run_as
         ready     = { tcp = local.client, timeout = "60s" }
       }
-      timeout = "2m"
+      timeout  = "2m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -230,6 +231,7 @@ strategy "reconfigure" {
         action = "restore"
         saved  = step.configure.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -316,7 +318,8 @@ strategy "remove" {
         user      = self.run_as
         ready     = { tcp = local.client, timeout = "60s" }
       }
-      timeout = "2m"
+      timeout  = "2m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -337,6 +340,7 @@ strategy "remove" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
   }

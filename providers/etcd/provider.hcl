@@ -135,7 +135,7 @@ locals {
   package = contains(keys(self.bin_dirs), to.text) ? null : try(release.package, null)
   program = local.package == null ? try(self.bin_dirs[to.text], release.bin_dir) : "wheel/${release.bin}"
 
-  environment = { ETCDCTL_API = "3" }
+  environment     = { ETCDCTL_API = "3" }
   initial_cluster = join(",", [for name, url in self.initial_cluster : "${name}=${url}"])
   launch = {
     current         = local.current

@@ -100,7 +100,8 @@ strategy "restore" {
         user      = self.run_as
         ready     = { tcp = local.client, timeout = "60s" }
       }
-      timeout = "2m"
+      timeout  = "2m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -122,8 +123,9 @@ strategy "restore" {
         source = "${self.data_dir}.of-${from.text}"
         path   = self.data_dir
       }
+      downtime = true
     }
-    downtime   = true
+    downtime = true
   }
 
   step "restore_snapshot" {
@@ -164,6 +166,7 @@ strategy "restore" {
         action = "restore"
         saved  = step.configure.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -182,6 +185,7 @@ strategy "restore" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true

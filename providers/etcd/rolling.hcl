@@ -71,12 +71,23 @@ strategy "rolling" {
   }
 
   step "prove_cluster" {
+    # Its undo is the last thing of a rollback of this member.
     title = "Check that every member of the cluster is healthy"
     exec {
       command     = ["${local.old_bin}/etcdctl", "--endpoints", self.client_url, "endpoint", "health", "--cluster"]
       environment = local.environment
     }
-    harmless   = true
+    undo {
+      exec {
+        command     = ["${local.old_bin}/etcdctl", "--endpoints", self.client_url, "endpoint", "health", "--cluster"]
+        environment = local.environment
+      }
+      retry {
+        attempts = 8
+        backoff  = "500ms"
+      }
+      timeout = "2m"
+    }
     repeatable = true
     timeout    = "2m"
     estimate   = "1s"
@@ -128,7 +139,8 @@ strategy "rolling" {
         user      = self.run_as
         ready     = { tcp = local.client, timeout = "60s" }
       }
-      timeout = "2m"
+      timeout  = "2m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -150,6 +162,7 @@ strategy "rolling" {
         action = "restore"
         saved  = step.configure.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -168,6 +181,7 @@ strategy "rolling" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true

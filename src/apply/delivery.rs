@@ -84,6 +84,14 @@ impl Delivery {
         }
     }
 
+    /// Takes back what was staged and not released.
+    pub(super) fn unstage(&mut self) {
+        for (_, lock) in std::mem::take(&mut self.staged) {
+            self.flying.remove(&lock.environment);
+            self.dirty.insert(lock.environment);
+        }
+    }
+
     fn send(&mut self, lock: Lock) {
         let environment = lock.environment.clone();
         let Some(lease) = self.leases.get(&environment).cloned() else { return };

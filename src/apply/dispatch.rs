@@ -3,7 +3,7 @@
 //! Actions run as tasks of their own and report back; the journal says how far it is durable; the store says what became of a write.
 //! All of it comes together here, one message at a time. What is decided on that ground stands in `settle`, the end in `finish`.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -12,41 +12,21 @@ use tokio::task::{self, JoinError, JoinSet};
 use super::clock::between;
 use super::delivery::{Delivery, GATHER, Written};
 use super::event::{Direction, Ending, EventKind};
-use super::folder;
 use super::graph::Graph;
 use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
-use super::journal::{self, Durable, Entry, Segment, Word, Writer};
-use super::lease::{self, Lost};
+use super::journal::{Durable, Entry, Writer};
+use super::lease::Lost;
 use super::progress::{ActionState, End, Progress};
 use super::record::{Books, Sources};
-use super::run::{Finished, Rules, RunArgs};
+use super::run::{Finished, Rules};
 use super::scheduler::Scheduler;
 use super::scope::Scopes;
 use super::secret::{collect, redacted};
-use super::voice::Voice;
 use crate::driver::{FailureKind, Redactor};
 use crate::lang::Value;
-use crate::lock::Lock;
-use crate::model::name::{Digest, EnvironmentName};
+use crate::model::name::Digest;
 use crate::plan::{ActionKind, ActionUndo, Plan};
-use crate::source::{Diagnostic, Diagnostics, Fault};
-
-/// Actions at once on a host that has not said how many.
-const HOST_LIMIT: u32 = 10;
-
-/// Why and with what a dispatcher begins.
-pub(super) struct Opening {
-    /// `apply`, `resume`, `rollback`, `abandon`.
-    pub operation: &'static str,
-    /// Number of the last entry in the journal.
-    pub last: u64,
-    /// The plan's digest.
-    pub digest: Digest,
-    /// The lockfiles from before the run.
-    pub base: std::collections::BTreeMap<EnvironmentName, Lock>,
-    /// A person's words.
-    pub words: Vec<(u32, Word)>,
-}
+use crate::source::Diagnostics;
 
 /// What an environment is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +61,7 @@ pub(super) struct Dispatcher {
     pub(super) lost: Option<String>,
     /// Why the journal cannot be written.
     pub(super) broken: Option<Arc<str>>,
-    pub(super) last_failure: Option<String>,
+    pub(super) is_store_away: bool,
     pub(super) scheduler: Scheduler,
     /// Ready, and nothing is to be called for them.
     pub(super) instants: VecDeque<(u32, Direction)>,
@@ -95,20 +75,20 @@ pub(super) struct Dispatcher {
     pub(super) loose: Vec<u32>,
     /// By environment: actions that have not succeeded.
     pub(super) remaining: Vec<usize>,
-    secrets: BTreeSet<String>,
-    scopes: Scopes,
-    files: HashMap<Digest, Files>,
-    durable: watch::Receiver<Durable>,
-    waiting: VecDeque<(u64, u32, Direction, Mode)>,
-    tasks: JoinSet<Report>,
-    running: HashMap<task::Id, (u32, Direction)>,
-    aides: JoinSet<()>,
-    losses: mpsc::UnboundedReceiver<Lost>,
-    ticks: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
-    is_stopping: bool,
+    pub(super) secrets: BTreeSet<String>,
+    pub(super) scopes: Scopes,
+    pub(super) files: HashMap<Digest, Files>,
+    pub(super) durable: watch::Receiver<Durable>,
+    pub(super) waiting: VecDeque<(u64, u32, Direction, Mode)>,
+    pub(super) tasks: JoinSet<Report>,
+    pub(super) running: HashMap<task::Id, (u32, Direction)>,
+    pub(super) aides: JoinSet<()>,
+    pub(super) losses: mpsc::UnboundedReceiver<Lost>,
+    pub(super) ticks: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
+    pub(super) is_stopping: bool,
 }
 
-type Files = Arc<std::collections::BTreeMap<Arc<str>, Arc<[u8]>>>;
+type Files = Arc<BTreeMap<Arc<str>, Arc<[u8]>>>;
 
 /// What of [`RunArgs`] is still asked for.
 pub(super) struct Given {
@@ -117,98 +97,11 @@ pub(super) struct Given {
     pub operation: &'static str,
     pub digest: Digest,
     pub store: Arc<dyn crate::state::Store>,
-    pub instances: std::collections::BTreeMap<crate::model::name::InstanceAddr, super::run::InstanceInput>,
-    pub providers: std::collections::BTreeMap<Digest, Arc<crate::model::provider::Provider>>,
+    pub instances: BTreeMap<crate::model::name::InstanceAddr, super::run::InstanceInput>,
+    pub providers: BTreeMap<Digest, Arc<crate::model::provider::Provider>>,
 }
 
 impl Dispatcher {
-    /// Opens the journal and announces the run in the history.
-    pub(super) async fn open(
-        plan: Arc<Plan>,
-        graph: Graph,
-        progress: Progress,
-        args: RunArgs,
-        opening: Opening,
-    ) -> Result<Self, Diagnostics> {
-        let RunArgs {
-            run,
-            dir,
-            who,
-            drivers,
-            store,
-            leases,
-            locks,
-            instances,
-            providers,
-            hosts,
-            environments,
-            host_limits,
-            observer,
-            control,
-            clock,
-            events,
-        } = args;
-        let Opening { operation, last, digest, base, words } = opening;
-        let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
-        let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
-        let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));
-        let scheduler = Scheduler::new(rules.iter().map(|rules| rules.concurrency), host_limits);
-        let (tell, losses) = mpsc::unbounded_channel();
-        let mut aides = JoinSet::new();
-        for lease in leases.values() {
-            aides.spawn(lease::renew(Arc::clone(&store), Arc::clone(&clock), lease.clone(), tell.clone()));
-        }
-        let journal = Writer::start(Segment::create(&folder::journal(&dir)).map_err(|error| cannot_journal(&error))?, last);
-        let count = graph.environments.len();
-        let mut dispatcher = Self {
-            durable: journal.durable(),
-            unmet: vec![0; plan.actions.len()],
-            remaining: vec![0; count],
-            phases: vec![Phase::Forward; count],
-            loose: vec![0; count],
-            books: Books::new(plan.changes.len(), base, locks),
-            delivery: Delivery::new(Arc::clone(&store), Arc::clone(&clock), leases),
-            args: Given { run, who, operation, digest, store, instances, providers },
-            around: Arc::new(Surroundings {
-                plan: Arc::clone(&plan),
-                drivers,
-                hosts,
-                observer,
-                clock,
-                control: control.below(),
-                voice,
-                dir,
-            }),
-            plan,
-            graph,
-            progress,
-            journal,
-            rules,
-            scheduler,
-            losses,
-            aides,
-            redact: Redactor::default(),
-            lost: None,
-            broken: None,
-            last_failure: None,
-            instants: VecDeque::new(),
-            to_undo: HashMap::new(),
-            modes: HashMap::new(),
-            secrets: BTreeSet::new(),
-            scopes: Scopes::default(),
-            files: HashMap::new(),
-            waiting: VecDeque::new(),
-            tasks: JoinSet::new(),
-            running: HashMap::new(),
-            ticks: mpsc::unbounded_channel(),
-            is_stopping: false,
-        };
-        dispatcher.know_secrets();
-        dispatcher.announce().await?;
-        dispatcher.begin_run(words);
-        Ok(dispatcher)
-    }
-
     /// Runs to the end.
     pub(super) async fn run(mut self) -> Result<Finished, Diagnostics> {
         loop {
@@ -230,46 +123,14 @@ impl Dispatcher {
         }
     }
 
-    /// Every secret that the configuration and an unsaved plan hold.
-    fn know_secrets(&mut self) {
-        for input in self.args.instances.values() {
-            for value in input.settings.values().chain(input.locals.values()) {
-                collect(value, &mut self.secrets);
-            }
-        }
-        for hop in self.plan.changes.iter().flat_map(|change| &change.hops) {
-            collect(&hop.scope, &mut self.secrets);
-        }
-        self.redact = Redactor::new(self.secrets.iter().cloned());
-    }
-
-    /// The first entry, durable, before the history hears of the run.
-    async fn announce(&mut self) -> Result<(), Diagnostics> {
-        let Given { run, who, operation, digest, .. } = &self.args;
-        let at = self.around.clock.now();
-        self.progress.began.get_or_insert(at);
-        let (run, plan, operation, who) = (run.clone(), digest.clone(), (*operation).to_owned(), who.clone());
-        let opened = self.journal.append(&Entry::Opened { at, format: journal::FORMAT, run, plan, operation, who });
-        let durable = self.durable.wait_for(|durable| durable.through >= opened || durable.failure.is_some()).await;
-        if let Some(failure) = durable.ok().and_then(|durable| durable.failure.clone()) {
-            return Err(cannot_journal(&failure).into());
-        }
-        let record = self.record(crate::state::Outcome::Running, None);
-        self.args.store.put_run(&record).await.map_err(|error| {
-            Diagnostic::error("the history cannot be written")
-                .fault(Fault::Platform)
-                .detail(error.to_string())
-                .help("nothing was begun: see to the store and try again")
-        })?;
-        Ok(())
-    }
-
     /// Writes down that an action is about to begin; it does once that is durable.
     pub(super) fn begin(&mut self, action: u32, direction: Direction, mode: Mode) {
         let at = self.around.clock.now();
         let (plan, content) = (Arc::clone(&self.plan), &self.plan.actions[action as usize]);
         let hop = self.graph.hop(content);
-        if direction == Direction::Forward && self.graph.hops[hop].point_of_no_return == Some(action) {
+        // A step of a rollback is the way back itself.
+        let goes_back = matches!(content.kind, ActionKind::Revert { .. });
+        if direction == Direction::Forward && !goes_back && self.graph.hops[hop].point_of_no_return == Some(action) {
             self.around.voice.say(EventKind::PointOfNoReturn { action: content.id.clone() });
         }
         let sequence = if matches!(self.progress.state(action), ActionState::Running | ActionState::Undoing) {
@@ -453,14 +314,16 @@ impl Dispatcher {
         let Written { environment, serial, result } = written;
         match result {
             Ok(()) => {
-                self.last_failure = None;
+                self.is_store_away = false;
                 self.books.written(&environment, serial);
             }
             Err(error @ crate::state::StateError::Unreachable { .. }) => {
                 let message =
                     format!("the lockfile of environment `{environment}` could not be written and will be tried again: {error}");
-                self.around.voice.warn(&message);
-                self.last_failure = Some(message);
+                // Once, not with every try.
+                if !std::mem::replace(&mut self.is_store_away, true) {
+                    self.around.voice.warn(message);
+                }
             }
             Err(error) => self.lose(format!("the lockfile of environment `{environment}` cannot be written: {error}")),
         }
@@ -532,11 +395,4 @@ pub(super) fn is_instant(plan: &Plan, action: u32, direction: Direction, observe
         (ActionKind::Pause(_) | ActionKind::Record, Direction::Undo) => true,
         (_, Direction::Undo) => !matches!(action.undo, ActionUndo::Call { .. }),
     }
-}
-
-fn cannot_journal(error: &dyn std::fmt::Display) -> Diagnostic {
-    Diagnostic::error("the journal cannot be written")
-        .fault(Fault::Platform)
-        .detail(error.to_string())
-        .help("make room, or see to the permissions of the run's folder; nothing was begun")
 }

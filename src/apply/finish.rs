@@ -34,11 +34,10 @@ impl Dispatcher {
 
     async fn close(mut self, outcome: Outcome, message: Option<String>, problems: &mut Diagnostics) -> Finished {
         // The journal first: a lockfile never says more than it.
-        let last = self.journal.last();
-        let _ = self.journal.durable().wait_for(|durable| durable.through >= last || durable.failure.is_some()).await;
+        let is_durable = self.make_durable().await;
         let mut undelivered = self.lost.clone();
         if undelivered.is_none() {
-            undelivered = self.deliver_all().await;
+            undelivered = self.deliver_all(is_durable).await;
         }
         if let Some(why) = &undelivered {
             let help = "the journal has it: `windlass resume` delivers it";
@@ -67,18 +66,40 @@ impl Dispatcher {
             problems.push(problem.help("make room, then `windlass resume` asks for every action of unknown outcome"));
             record.outcome = Outcome::Held;
         }
+        if record.outcome == Outcome::Held && record.message.is_none() {
+            record.message = sentence(Outcome::Held, problems);
+        }
         let downtime = Duration::from_secs(record.downtime_seconds);
         around.voice.say(EventKind::RunEnded { outcome: record.outcome, message: record.message.clone(), downtime });
         Finished { record, locks: books.into_locks(), problems: std::mem::take(problems) }
     }
 
+    /// Waits until the journal is durable, trying once more where it was not; answers whether it is.
+    async fn make_durable(&self) -> bool {
+        let last = self.journal.last();
+        let mut durable = self.journal.durable();
+        if durable.borrow_and_update().failure.is_some() {
+            self.journal.retry();
+            let _ = durable.changed().await;
+        }
+        let state = durable.wait_for(|durable| durable.through >= last || durable.failure.is_some()).await;
+        state.is_ok_and(|durable| durable.through >= last)
+    }
+
     /// Writes every lockfile that has changed; answers why that was not possible.
-    async fn deliver_all(&mut self) -> Option<String> {
-        let through = self.journal.durable().borrow().through;
-        self.delivery.release(through);
+    async fn deliver_all(&mut self, is_durable: bool) -> Option<String> {
+        if is_durable {
+            self.delivery.release(self.journal.last());
+        } else {
+            self.delivery.unstage();
+        }
         while self.delivery.is_flying() {
             let written = self.delivery.landed().await;
             self.take_written(written);
+        }
+        if !is_durable {
+            let waits = !self.delivery.due().is_empty();
+            return waits.then(|| "the journal could not be written, and a lockfile never says more than the journal".to_owned());
         }
         let mut failure = None;
         for environment in self.delivery.due() {
@@ -244,6 +265,11 @@ impl Dispatcher {
         }
         for (change, count) in kept {
             problems.push(self.left_behind(change as usize, count));
+        }
+        if let Some(error) = &self.broken {
+            let help = "make room; `windlass resume` then goes on, and asks for every action of unknown outcome";
+            let problem = Diagnostic::error("the journal could not be written").fault(Fault::Platform).detail(error.to_string());
+            problems.push(problem.help(help));
         }
         self.warn_of_downtime(&mut problems);
         problems

@@ -17,6 +17,7 @@ mod graph;
 mod invoke;
 pub mod journal;
 mod lease;
+mod open;
 pub mod progress;
 mod record;
 pub mod run;

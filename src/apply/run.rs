@@ -8,11 +8,12 @@ use async_trait::async_trait;
 
 use super::clock::Clock;
 use super::control::Control;
-use super::dispatch::{Dispatcher, Opening};
+use super::dispatch::Dispatcher;
 use super::folder;
 use super::given;
 use super::graph::{Graph, by_name};
-use super::journal::Entry;
+use super::journal::{Entry, Medium};
+use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
 use crate::driver::host::Host;
@@ -129,12 +130,17 @@ pub struct Finished {
 /// # Errors
 /// Nothing was begun: the plan or the lockfiles do not fit, the folder cannot be made, the state cannot be written.
 pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnostics> {
+    execute_on(plan, args, None).await
+}
+
+/// As [`execute`], with the journal on a medium of one's own: for disks that fail.
+pub(super) async fn execute_on(plan: Arc<Plan>, args: RunArgs, medium: Option<Box<dyn Medium>>) -> Result<Finished, Diagnostics> {
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, &args)?;
     given::check_base(&plan, &args)?;
     let digest = folder::create(&args.dir, &plan, &args.locks)?;
     let progress = Progress::new(&plan);
-    let opening = Opening { operation: "apply", last: 0, digest, base: args.locks.clone(), words: Vec::new() };
+    let opening = Opening { operation: "apply", last: 0, digest, base: args.locks.clone(), words: Vec::new(), medium };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -201,7 +207,7 @@ fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, 
     let last = journal.last;
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    Ok((Arc::new(plan), graph, progress, Opening { operation, last, digest, base, words: Vec::new() }))
+    Ok((Arc::new(plan), graph, progress, Opening { operation, last, digest, base, words: Vec::new(), medium: None }))
 }
 
 fn replay(plan: &Plan, graph: &Graph, entries: Vec<Entry>) -> Result<Progress, Diagnostic> {

@@ -40,10 +40,10 @@ impl Scopes {
         if let Some(wanted) = wanted_steps(action) {
             let mut steps = scope.0.get("step").and_then(Value::as_object).cloned().unwrap_or_default();
             for (step, actions) in &hop.steps {
-                if wanted.is_empty() || wanted.contains(step.as_str()) {
-                    if let Some(result) = result(plan, progress, actions) {
-                        steps.insert(step.as_str().into(), Value::object([("result", result)]));
-                    }
+                if (wanted.is_empty() || wanted.contains(step.as_str()))
+                    && let Some(result) = result(plan, progress, actions)
+                {
+                    steps.insert(step.as_str().into(), Value::object([("result", result)]));
                 }
             }
             scope.0.insert("step".into(), Value::Object(steps.into()));

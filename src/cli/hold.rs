@@ -78,12 +78,23 @@ impl Hold {
 /// `user@host`, for the history and for others who wait.
 pub(super) fn who() -> String {
     let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let name = name.unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let name =
+        name.or_else(|| login_name(&std::fs::read_to_string("/etc/passwd").ok()?, &uid)).unwrap_or_else(|| format!("uid{uid}"));
     format!("{name}@{}", host_name())
+}
+
+/// The name of a user id in the text of `/etc/passwd`.
+fn login_name(passwd: &str, uid: &str) -> Option<String> {
+    let mut users = passwd.lines().map(|line| line.split(':'));
+    users.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
 }
 
 /// A new run's id: the time, so that ids sort by it, and four random digits.
 pub(super) fn new_run(now: Timestamp) -> RunId {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
-    RunId::new(format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), &nonce[..4]))
+    RunId::new(format!("{}-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"), &nonce[..4]))
 }

@@ -59,7 +59,7 @@ names! {
     StepName;
     /// A driver: `exec`.
     DriverName;
-    /// One apply. Sorts by the time it began: `20261121T024531Z-7f3a`.
+    /// One apply. Sorts by the time it began: `20261121T024531.417Z-7f3a`.
     RunId;
     /// Names a history of a lockfile, made once when the lockfile is: a UUID. A lockfile of another lineage never replaces it.
     Lineage;

@@ -149,16 +149,13 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, palette:
             name.to_string(),
             action.title.to_string(),
             action.estimate.map(duration).unwrap_or_default(),
-            palette.faint(&back),
+            back,
         ]);
     }
     text.push_str(&table.render("      "));
 }
 
 fn back_text(action: &Action) -> String {
-    if let ActionKind::Revert { restores_data: true, .. } = action.kind {
-        return "puts data back: what was written since is lost".to_owned();
-    }
     match &action.undo {
         ActionUndo::Call { call, restores_data: true, .. } => format!("way back: {} (puts data back)", call.driver),
         ActionUndo::Call { call, .. } => format!("way back: {}", call.driver),

@@ -73,6 +73,11 @@ impl Writer {
         sequence
     }
 
+    /// Tries once more to write what could not be written.
+    pub fn retry(&self) {
+        self.gathered.wake.notify_one();
+    }
+
     /// Number of the last entry appended.
     #[must_use]
     pub fn last(&self) -> u64 {

@@ -349,3 +349,78 @@ async fn a_write_whose_answer_was_lost_is_recognised() {
     assert_eq!(finished.record.outcome, Outcome::Succeeded, "{:?}", finished.problems);
     assert_eq!(finished.locks["test"].serial, 1);
 }
+
+/// A disk that fills up after so many writes, and may have room again.
+struct Filling {
+    segment: crate::apply::journal::Segment,
+    good: u32,
+    bad: u32,
+}
+
+impl crate::apply::journal::Medium for Filling {
+    fn commit(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.good > 0 {
+            self.good -= 1;
+        } else if self.bad > 0 {
+            self.bad -= 1;
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.segment.commit(bytes)
+    }
+
+    fn close(&mut self) -> std::io::Result<()> {
+        self.segment.close()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_lets_nothing_begin_and_the_run_is_resumed_later() {
+    let plan = roll();
+    for bad in [1, 1000] {
+        for good in 1..30 {
+            let stage = Stage::new();
+            std::fs::create_dir_all(stage.run_dir()).unwrap();
+            let elsewhere = stage.dir.path().join("journal");
+            let segment = crate::apply::journal::Segment::create(&elsewhere).unwrap();
+            let medium = Box::new(Filling { segment, good, bad });
+            let finished =
+                crate::apply::run::execute_on(std::sync::Arc::new(plan.clone()), stage.args(&plan), Some(medium)).await.unwrap();
+            stage.check(&finished);
+            // What was called was written down before.
+            let began: Vec<String> = crate::apply::journal::read(&elsewhere)
+                .unwrap()
+                .entries
+                .into_iter()
+                .filter_map(|entry| match entry {
+                    crate::apply::journal::Entry::Began { action, .. } => Some(action.to_string()),
+                    _ => None,
+                })
+                .collect();
+            for call in stage.calls() {
+                let (instance, step) = call.split_once('.').unwrap();
+                assert!(began.contains(&format!("fake.{instance}@2:{step}")), "{call} is not in the journal");
+            }
+            if finished.record.outcome == Outcome::Succeeded {
+                continue;
+            }
+            assert_eq!(finished.record.outcome, Outcome::Held);
+            std::fs::rename(elsewhere, stage.run_dir().join("journal")).unwrap();
+            let mut skip = ResumeOptions::default();
+            let (_, progress) = crate::apply::inspect(&stage.run_dir()).unwrap();
+            for (index, action) in plan.actions.iter().enumerate() {
+                // A person has looked: what began was done.
+                if progress.states[index] == crate::apply::ActionState::Running {
+                    skip.skip.push(action.id.clone());
+                }
+            }
+            let done = stage.resume(&plan, skip).await.unwrap();
+            stage.check(&done);
+            assert_eq!(done.record.outcome, Outcome::Succeeded, "{:?}", done.problems);
+            let mut calls = stage.calls();
+            calls.sort();
+            let count = calls.len();
+            calls.dedup();
+            assert_eq!((calls.len(), count), (9, 9), "each once");
+        }
+    }
+}

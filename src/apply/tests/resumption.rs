@@ -231,12 +231,29 @@ async fn an_abandoned_run_stays_ended() {
     stage.script("a.plain", [Act::Fails(Failed)]);
     let plan = estate();
     stage.apply(&plan).await;
-    assert!(crate::apply::abandon("  ", stage.args(&plan)).await.is_err(), "without a reason");
-    let finished = crate::apply::abandon("the machine is gone", stage.args(&plan)).await.unwrap();
+    assert!(crate::apply::abandon("  ", crate::apply::AbandonedAs::Failed, stage.args(&plan)).await.is_err(), "without a reason");
+    let finished =
+        crate::apply::abandon("the machine is gone", crate::apply::AbandonedAs::Failed, stage.args(&plan)).await.unwrap();
     assert_eq!(finished.record.outcome, Outcome::Abandoned);
     assert!(finished.record.message.unwrap().contains("the machine is gone"));
     assert!(stage.resume(&plan, ResumeOptions::default()).await.is_err());
     assert!(stage.roll_back(&plan).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_finished_by_hand_is_taken_into_the_lockfile() {
+    let mut stage = Stage::new();
+    stage.rules.on_failure = OnFailure::Halt;
+    stage.script("a.plain", [Act::Fails(Failed)]);
+    let plan = estate();
+    stage.apply(&plan).await;
+    let how = crate::apply::AbandonedAs::Succeeded;
+    let finished = crate::apply::abandon("done by hand", how, stage.args(&plan)).await.unwrap();
+    assert_eq!(finished.record.outcome, Outcome::Abandoned);
+    for change in &plan.changes {
+        let lock = &finished.locks[&change.environment];
+        assert_eq!(lock.instances.get(&change.instance).map(|locked| &locked.version), change.to.as_ref(), "{}", change.instance);
+    }
 }
 
 #[tokio::test(start_paused = true)]

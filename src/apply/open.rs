@@ -1,0 +1,179 @@
+//! The beginning of a dispatcher: everything that a run is given, brought together, and the run announced before it begins.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::delivery::Delivery;
+use super::dispatch::{Dispatcher, Given, Phase};
+use super::graph::Graph;
+use super::invoke::Surroundings;
+use super::journal::{self, Entry, Medium, Segment, Word, Writer};
+use super::progress::Progress;
+use super::record::Books;
+use super::run::{Rules, RunArgs};
+use super::scheduler::Scheduler;
+use super::scope::Scopes;
+use super::secret::collect;
+use super::voice::Voice;
+use super::{folder, lease};
+use crate::driver::Redactor;
+use crate::lock::Lock;
+use crate::model::name::{Digest, EnvironmentName};
+use crate::plan::Plan;
+use crate::source::{Diagnostic, Diagnostics, Fault};
+
+/// Actions at once on a host that has not said how many.
+const HOST_LIMIT: u32 = 10;
+
+/// Why and with what a dispatcher begins.
+pub(super) struct Opening {
+    /// `apply`, `resume`, `rollback`, `abandon`.
+    pub operation: &'static str,
+    /// Number of the last entry in the journal.
+    pub last: u64,
+    /// The plan's digest.
+    pub digest: Digest,
+    /// The lockfiles from before the run.
+    pub base: BTreeMap<EnvironmentName, Lock>,
+    /// A person's words.
+    pub words: Vec<(u32, Word)>,
+    /// Where the journal goes; `None`: to a new segment in the run's folder.
+    pub medium: Option<Box<dyn Medium>>,
+}
+
+impl Dispatcher {
+    /// Opens the journal and announces the run in the history.
+    pub(super) async fn open(
+        plan: Arc<Plan>,
+        graph: Graph,
+        progress: Progress,
+        args: RunArgs,
+        opening: Opening,
+    ) -> Result<Self, Diagnostics> {
+        let RunArgs {
+            run,
+            dir,
+            who,
+            drivers,
+            store,
+            leases,
+            locks,
+            instances,
+            providers,
+            hosts,
+            environments,
+            host_limits,
+            observer,
+            control,
+            clock,
+            events,
+        } = args;
+        let Opening { operation, last, digest, base, words, medium } = opening;
+        let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
+        let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
+        let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));
+        let scheduler = Scheduler::new(rules.iter().map(|rules| rules.concurrency), host_limits);
+        let (tell, losses) = mpsc::unbounded_channel();
+        let mut aides = JoinSet::new();
+        for lease in leases.values() {
+            aides.spawn(lease::renew(Arc::clone(&store), Arc::clone(&clock), lease.clone(), tell.clone()));
+        }
+        let medium = match medium {
+            Some(medium) => medium,
+            None => Box::new(Segment::create(&folder::journal(&dir)).map_err(|error| cannot_journal(&error))?),
+        };
+        let journal = Writer::start(medium, last);
+        let count = graph.environments.len();
+        let mut dispatcher = Self {
+            durable: journal.durable(),
+            unmet: vec![0; plan.actions.len()],
+            remaining: vec![0; count],
+            phases: vec![Phase::Forward; count],
+            loose: vec![0; count],
+            books: Books::new(plan.changes.len(), base, locks),
+            delivery: Delivery::new(Arc::clone(&store), Arc::clone(&clock), leases),
+            args: Given { run, who, operation, digest, store, instances, providers },
+            around: Arc::new(Surroundings {
+                plan: Arc::clone(&plan),
+                drivers,
+                hosts,
+                observer,
+                clock,
+                control: control.below(),
+                voice,
+                dir,
+            }),
+            plan,
+            graph,
+            progress,
+            journal,
+            rules,
+            scheduler,
+            losses,
+            aides,
+            redact: Redactor::default(),
+            lost: None,
+            broken: None,
+            is_store_away: false,
+            instants: VecDeque::new(),
+            to_undo: HashMap::new(),
+            modes: HashMap::new(),
+            secrets: BTreeSet::new(),
+            scopes: Scopes::default(),
+            files: HashMap::new(),
+            waiting: VecDeque::new(),
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            ticks: mpsc::unbounded_channel(),
+            is_stopping: false,
+        };
+        dispatcher.know_secrets();
+        dispatcher.announce().await?;
+        dispatcher.begin_run(words);
+        Ok(dispatcher)
+    }
+
+    /// Every secret that the configuration and an unsaved plan hold.
+    fn know_secrets(&mut self) {
+        for input in self.args.instances.values() {
+            for value in input.settings.values().chain(input.locals.values()) {
+                collect(value, &mut self.secrets);
+            }
+        }
+        for hop in self.plan.changes.iter().flat_map(|change| &change.hops) {
+            collect(&hop.scope, &mut self.secrets);
+        }
+        self.redact = Redactor::new(self.secrets.iter().cloned());
+    }
+
+    /// The first entry, durable, before the history hears of the run.
+    async fn announce(&mut self) -> Result<(), Diagnostics> {
+        let Given { run, who, operation, digest, .. } = &self.args;
+        let at = self.around.clock.now();
+        self.progress.began.get_or_insert(at);
+        let (run, plan, operation, who) = (run.clone(), digest.clone(), (*operation).to_owned(), who.clone());
+        let opened = self.journal.append(&Entry::Opened { at, format: journal::FORMAT, run, plan, operation, who });
+        let durable = self.durable.wait_for(|durable| durable.through >= opened || durable.failure.is_some()).await;
+        if let Some(failure) = durable.ok().and_then(|durable| durable.failure.clone()) {
+            return Err(cannot_journal(&failure).into());
+        }
+        let record = self.record(crate::state::Outcome::Running, None);
+        self.args.store.put_run(&record).await.map_err(|error| {
+            Diagnostic::error("the history cannot be written")
+                .fault(Fault::Platform)
+                .detail(error.to_string())
+                .help("nothing was begun: see to the store and try again")
+        })?;
+        Ok(())
+    }
+}
+
+fn cannot_journal(error: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::error("the journal cannot be written")
+        .fault(Fault::Platform)
+        .detail(error.to_string())
+        .help("make room, or see to the permissions of the run's folder; nothing was begun")
+}
