@@ -49,7 +49,7 @@ fn deeds(page: &str) -> Vec<Deed> {
 fn settled(text: &str, folder: &Path) -> String {
     let text = text.replace(&folder.display().to_string(), "/home/you/tutorial");
     let changes = [
-        (r"\d{8}T\d{6}Z-[0-9a-f]{4}", "RUN"),
+        (r"\d{8}T\d{6}(\.\d+)?Z-[0-9a-f]{4}", "RUN"),
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
         (r"(?m)^\d\d:\d\d ", "CLOCK "),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),

@@ -3,4 +3,5 @@
 mod console;
 mod docs;
 mod generated;
+mod schema;
 mod walls;
