@@ -2,6 +2,8 @@
 //!
 //! A folder is a stage and a file is the noun it defines; `docs/explanation/architecture.md` has the map.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests look at real files and at the real time"))]
+
 pub mod apply;
 pub mod cli;
 pub mod config;

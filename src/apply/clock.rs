@@ -1,4 +1,5 @@
 //! Time, as a run sees it.
+#![expect(clippy::disallowed_methods, reason = "a door to the clock")]
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //!
 //! `WINDLASS_CRASH_AT=NAME:N` aborts at the N-th time that the place NAME is reached, without any cleaning up. Without the
 //! variable a place costs one load.
+#![expect(clippy::disallowed_methods, reason = "a door to the environment: where tests let the program die")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
 //! A run's folder: `plan.json`, `base.json` (the lockfiles from before the run), `journal/`, `actions/`.
+#![expect(clippy::disallowed_methods, reason = "a door to the folder of a run")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

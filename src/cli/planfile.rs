@@ -16,16 +16,16 @@ const LARGEST: u64 = 2 << 30;
 
 /// What stands in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PlanFile {
+pub(super) struct PlanFile {
     /// Says what kind of file it is.
     windlass_plan: u32,
     /// Digest over the plan's bytes: an edited plan is refused.
     seal: Digest,
     /// The plan.
-    pub plan: Plan,
+    pub(super) plan: Plan,
     /// Why things are as they are.
     #[serde(default)]
-    pub report: Report,
+    pub(super) report: Report,
 }
 
 /// The JSON schema of a plan: of a saved one, and of what `windlass plan --format json` prints, which has no kind and no seal.
@@ -46,22 +46,16 @@ impl PlanFile {
     ///
     /// # Errors
     /// It cannot be written as JSON, which is a mistake in Windlass.
-    pub fn new(plan: Plan, report: Report) -> Result<Self, Diagnostic> {
+    pub(super) fn new(plan: Plan, report: Report) -> Result<Self, Diagnostic> {
         let seal = plan.digest().map_err(|error| unwritable(&error))?;
         Ok(Self { windlass_plan: FORMAT, seal, plan, report })
-    }
-
-    /// The plan's digest.
-    #[must_use]
-    pub fn seal(&self) -> &Digest {
-        &self.seal
     }
 
     /// Writes it so that it is there whole or not at all.
     ///
     /// # Errors
     /// As the file system says.
-    pub fn save(&self, path: &Path) -> Result<(), Diagnostic> {
+    pub(super) fn save(&self, path: &Path) -> Result<(), Diagnostic> {
         let text = serde_json::to_vec(self).map_err(|error| unwritable(&error))?;
         durable::replace(path, &text, 0o600).map_err(|error| file_problem("plan cannot be saved", path, &error))
     }
@@ -70,7 +64,7 @@ impl PlanFile {
     ///
     /// # Errors
     /// Unreadable, not a plan, of another format, or changed since it was saved.
-    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
+    pub(super) fn load(path: &Path) -> Result<Self, Diagnostic> {
         let place = path.display();
         let size = durable::size(path).map_err(|error| file_problem("plan cannot be read", path, &error))?;
         if size > LARGEST {

@@ -27,8 +27,6 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     /// Why.
     pub(super) report: Report,
-    /// The lockfiles that it was made from.
-    pub(super) locks: BTreeMap<EnvironmentName, Lock>,
     /// What was seen.
     pub(super) inventory: Inventory,
 }
@@ -72,7 +70,7 @@ impl Session {
         if !violations.is_empty() {
             return Err(violations.into_iter().map(violation).collect());
         }
-        Ok(Planned { plan, report, locks, inventory })
+        Ok(Planned { plan, report, inventory })
     }
 
     /// The facts of every instance that is declared or recorded in these environments.

@@ -131,17 +131,17 @@ impl Place {
     }
 
     /// Loads the configuration and opens its state.
-    pub(super) fn open(mut self, variables: &VariableArgs) -> Result<Session, (Self, Diagnostics)> {
+    pub(super) fn open(mut self, variables: &VariableArgs) -> Result<Session, Box<(Self, Diagnostics)>> {
         let loaded = match self.load(variables, false) {
             Ok(loaded) => loaded,
-            Err(problems) => return Err((self, problems)),
+            Err(problems) => return Err(Box::new((self, problems))),
         };
         let store: Arc<dyn Store> = match loaded.estate.backend.kind.as_str() {
             "local" => Arc::new(self.backend_local(&loaded.estate)),
             other => {
                 let unknown = Diagnostic::error("unknown backend").detail(format!("there is no backend `{other}`"));
                 let unknown = loaded.estate.backend.span.into_iter().fold(unknown, Diagnostic::at);
-                return Err((self, unknown.help("this Windlass keeps state with `backend \"local\" {}`").into()));
+                return Err(Box::new((self, unknown.help("this Windlass keeps state with `backend \"local\" {}`").into())));
             }
         };
         let machines = Machines::new(&loaded.estate.hosts);

@@ -1,5 +1,5 @@
 //! The way out: stdout for data, stderr for talk, and questions to a person.
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "the one door to the terminal")]
+#![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "the one door to the terminal")]
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -9,23 +9,23 @@ use crate::view::{Palette, problems_text};
 
 /// What is known of the terminal, decided once.
 #[derive(Debug, Clone, Copy)]
-pub struct Terminal {
+pub(super) struct Terminal {
     /// Colours on stdout.
-    pub out: Palette,
+    pub(super) out: Palette,
     /// Colours on stderr.
-    pub err: Palette,
+    pub(super) err: Palette,
     /// Whether stderr is a terminal that can move its cursor.
-    pub moves: bool,
+    pub(super) moves: bool,
     /// Whether somebody may be asked.
-    pub asks: bool,
+    pub(super) asks: bool,
     /// Columns.
-    pub width: usize,
+    pub(super) width: usize,
 }
 
 impl Terminal {
     /// Looks at the streams and at `NO_COLOR`, `CI` and `TERM`.
     #[must_use]
-    pub fn new(global: &Global) -> Self {
+    pub(super) fn new(global: &Global) -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colour = |terminal: bool| match global.color {
@@ -45,7 +45,7 @@ impl Terminal {
     }
 
     /// Data, as it is. A reader that has gone away is no error: `windlass plan | head` ends quietly.
-    pub fn data(&self, text: &str) {
+    pub(super) fn data(&self, text: &str) {
         let mut out = io::stdout().lock();
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             std::process::exit(0);
@@ -53,12 +53,12 @@ impl Terminal {
     }
 
     /// A line of talk.
-    pub fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         eprintln!("{line}");
     }
 
     /// Problems, each with its excerpt.
-    pub fn problems(&self, problems: &Diagnostics, sources: &SourceMap) {
+    pub(super) fn problems(&self, problems: &Diagnostics, sources: &SourceMap) {
         if !problems.is_empty() {
             eprint!("{}", problems_text(problems, sources, self.err, self.width));
         }
@@ -66,7 +66,7 @@ impl Terminal {
 
     /// Asks; only the whole word `yes` is a yes. `None`: there is nobody to ask.
     #[must_use]
-    pub fn confirm(&self, question: &str) -> Option<bool> {
+    pub(super) fn confirm(&self, question: &str) -> Option<bool> {
         if !self.asks {
             return None;
         }

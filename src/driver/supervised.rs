@@ -2,6 +2,7 @@
 //!
 //! Takes the folder that [`super::supervisor`] writes, gives the outcome. Whoever shows output goes through the redactor here; the
 //! raw logs are redacted in place once the command has ended.
+#![expect(clippy::disallowed_methods, reason = "a door to processes and their files")]
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};

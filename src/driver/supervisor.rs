@@ -4,6 +4,7 @@
 //! `lock` (locked while it lives), `begun.json` (before the command starts), `output.log` and `stderr.log` (what the command
 //! prints, readable by its owner only) and `exit.json` (how it ended, written in one go). It prints nothing, knows no driver, and
 //! begins a command at most once for a folder.
+#![expect(clippy::disallowed_methods, reason = "a door to processes, files and the clock")]
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};

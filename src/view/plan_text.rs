@@ -141,8 +141,13 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, palette:
     let mut table = Table::new();
     for index in &hop.actions {
         let Some(action) = plan.actions.get(*index as usize) else { continue };
-        let back =
-            if hop.point_of_no_return == Some(*index) { palette.bad("no way back but a restore") } else { back_text(action) };
+        let back = match &action.kind {
+            // Going back is itself the way back: a step of it that fails is held, and tried again.
+            ActionKind::Revert { restores_data: true, .. } => palette.warn("puts data back: what was written since is lost"),
+            ActionKind::Revert { .. } => String::new(),
+            _ if hop.point_of_no_return == Some(*index) => palette.bad("no way back but a restore"),
+            _ => palette.faint(&back_text(action)),
+        };
         let Some(name) = action.kind.step() else { continue };
         table.row([
             if action.downtime { palette.warn("▼") } else { " ".to_owned() },

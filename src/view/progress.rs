@@ -68,11 +68,11 @@ impl Progress {
             _ => {}
         }
         // A beginning is shown by its bar; everything else scrolls by as in a log.
-        if !matches!(event.kind, EventKind::ActionBegan { attempt: 1, .. } | EventKind::ActionOutput { .. }) {
-            if let Some(line) = self.lines.line(event) {
-                // Nothing is to be done about a terminal that has gone away: the run matters more.
-                let _ = self.bars.println(line);
-            }
+        if !matches!(event.kind, EventKind::ActionBegan { attempt: 1, .. } | EventKind::ActionOutput { .. })
+            && let Some(line) = self.lines.line(event)
+        {
+            // Nothing is to be done about a terminal that has gone away: the run matters more.
+            let _ = self.bars.println(line);
         }
     }
 

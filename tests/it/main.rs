@@ -1,4 +1,5 @@
 //! The integration tests: one binary.
+#![expect(clippy::disallowed_methods, reason = "tests look at what the program leaves on the disk")]
 
 mod console;
 mod docs;

@@ -138,7 +138,7 @@ fn imports(line: &str) -> Vec<String> {
 }
 
 /// `use` statements that go over several lines, joined; others as they are.
-fn statements<'a>(source: &'a Source) -> Vec<(usize, String)> {
+fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (number, line) in source.code() {

@@ -1,4 +1,5 @@
 //! One file of a journal, as its writer sees it.
+#![expect(clippy::disallowed_methods, reason = "a door to the journal's files")]
 
 use std::fs::{File, OpenOptions};
 use std::io;

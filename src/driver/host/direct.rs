@@ -2,6 +2,7 @@
 //!
 //! Takes a prepared command of the system, gives how it ended. Windlass killed by SIGKILL leaves it running: what matters is
 //! supervised instead.
+#![expect(clippy::disallowed_methods, reason = "a door to the clock: how long a command takes")]
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

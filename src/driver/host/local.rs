@@ -1,4 +1,5 @@
 //! This machine as a [`Host`]: commands as children or under the supervisor, files through the system's calls.
+#![expect(clippy::disallowed_methods, reason = "a door to the processes of this machine")]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,6 @@
 pub(crate) mod object;
 pub(crate) mod used;
 
-pub(crate) use self::object::version_object;
 pub(crate) use self::used::Used;
 
 use std::cell::{Cell, RefCell};
