@@ -28,7 +28,12 @@ fn deeds(page: &str) -> Vec<Deed> {
                 let number = line.strip_prefix("? ").and_then(|number| number.trim().parse().ok());
                 match (line.strip_prefix("$ "), number, deeds.last_mut()) {
                     (Some(command), _, _) => {
-                        deeds.push(Deed::Run { line: start + offset + 2, command: command.to_owned(), code: 0, output: String::new() });
+                        deeds.push(Deed::Run {
+                            line: start + offset + 2,
+                            command: command.to_owned(),
+                            code: 0,
+                            output: String::new(),
+                        });
                     }
                     (None, Some(number), Some(Deed::Run { code, .. })) => *code = number,
                     (None, _, Some(Deed::Run { output, .. })) => {
