@@ -181,7 +181,7 @@ impl Expr {
         }
     }
 
-    fn reference(&self, name: &Arc<str>, at: At, steps: &[Step], found: &mut Vec<Reference>) {
+    pub(super) fn reference(&self, name: &Arc<str>, at: At, steps: &[Step], found: &mut Vec<Reference>) {
         let named: Vec<_> = steps.iter().map_while(|step| step.name().map(|name| (name, step.at()))).collect();
         let end = named.last().map_or(at.end, |(_, last)| last.end.max(at.end));
         let path: Vec<Arc<str>> = named.into_iter().map(|(name, _)| Arc::clone(name)).collect();

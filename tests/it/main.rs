@@ -5,5 +5,6 @@ mod console;
 mod crash;
 mod docs;
 mod generated;
+mod provider_text;
 mod schema;
 mod walls;
