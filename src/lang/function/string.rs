@@ -80,7 +80,6 @@ pub(super) static LOWER: Function =
         limit::text(args::text(given, 0, "string")?.to_lowercase())
     });
 
-
 pub(super) static SPLIT: Function = string(
     "split",
     &[param("separator", Kind::String), param("string", Kind::String)],
