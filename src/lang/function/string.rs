@@ -80,25 +80,6 @@ pub(super) static LOWER: Function =
         limit::text(args::text(given, 0, "string")?.to_lowercase())
     });
 
-pub(super) static SHQUOTE: Function = string(
-    "shquote",
-    ONE,
-    "Quotes a text so that a POSIX shell takes it as one word, whatever is in it.",
-    (r#"shquote("it's here; rm *")"#, r#""'it'\\''s here; rm *'""#),
-    |_, given| {
-        let mut quoted = Text::default();
-        quoted.push("'")?;
-        for (index, part) in args::text(given, 0, "string")?.split('\'').enumerate() {
-            if index > 0 {
-                quoted.push(r"'\''")?;
-            }
-            quoted.push(part)?;
-        }
-        quoted.push("'")?;
-        quoted.answer()
-    },
-);
-
 pub(super) static SPLIT: Function = string(
     "split",
     &[param("separator", Kind::String), param("string", Kind::String)],
