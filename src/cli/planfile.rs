@@ -37,7 +37,8 @@ pub fn plan_schema() -> serde_json::Value {
         required.retain(printed_too);
     }
     schema["title"] = "Plan of Windlass".into();
-    schema["description"] = "A saved plan, or what `windlass plan --format json` prints (without `windlass_plan` and `seal`).".into();
+    schema["description"] =
+        "A saved plan, or what `windlass plan --format json` prints (without `windlass_plan` and `seal`).".into();
     schema
 }
 
