@@ -6,9 +6,9 @@ use super::graph::by_name;
 use super::journal::Word;
 use super::progress::{ActionState, Progress, Step};
 use super::run::{ResumeOptions, RunArgs};
-use crate::lock::Lock;
+use crate::lock::{Lock, Locked};
 use crate::model::name::{EnvironmentName, RunId};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::Outcome;
 
@@ -41,22 +41,47 @@ pub(super) fn check_base(plan: &Plan, args: &RunArgs) -> Result<(), Diagnostics>
     all(stale)
 }
 
-/// A resumed run may find what it recorded itself in the lockfile, or what was there before it, and nothing else.
+/// A resumed run may find what it recorded itself in the lockfile, or what was there before it, and nothing else: an entry that
+/// another run has written since would be lost.
 pub(super) fn check_moved(plan: &Plan, base: &BTreeMap<EnvironmentName, Lock>, args: &RunArgs) -> Result<(), Diagnostics> {
     let moved = plan.changes.iter().filter_map(|change| {
         let (old, now) = (base.get(&change.environment)?, args.locks.get(&change.environment)?);
-        let before = old.instances.get(&change.instance).map(|entry| &entry.version);
-        let version = now.instances.get(&change.instance).map(|entry| &entry.version);
-        let mut ours = change.hops.iter().map(|hop| hop.to.as_ref()).chain([change.to.as_ref(), before]);
-        if ours.any(|known| known == version) {
+        let (before, entry) = (old.instances.get(&change.instance), now.instances.get(&change.instance));
+        if is_ours(change, before, entry, &args.run) {
             return None;
         }
-        let version = version.map_or("not there any more", |version| version);
-        let detail = format!("`{}` is {version}, which is nothing that this run has recorded", change.instance);
+        let what = match entry {
+            None => "is not recorded any more".to_owned(),
+            Some(entry) => match entry.hops.last() {
+                Some(hop) => format!("has version {} by run {}", entry.version, hop.run),
+                None => format!("has version {}", entry.version),
+            },
+        };
+        let detail = format!("`{}` {what}, which is neither what was there before this run nor what it recorded", change.instance);
         let problem = Diagnostic::error("the state has moved").fault(Fault::Refused).detail(detail);
-        Some(problem.help("another run has changed it since: abandon this one and plan again"))
+        Some(
+            problem.help("somebody has changed it since: `windlass abandon --as failed --reason …` ends this run, then plan again"),
+        )
     });
     all(moved)
+}
+
+/// Whether an entry is the one from before the run, or one that the run has come to.
+fn is_ours(change: &Change, before: Option<&Locked>, entry: Option<&Locked>, run: &RunId) -> bool {
+    let Some(entry) = entry else { return before.is_none() || change.to.is_none() };
+    if entry.hops.last().is_some_and(|hop| hop.run == *run && hop.to == entry.version) {
+        return true;
+    }
+    let Some(before) = before else { return change.hops.is_empty() && change.to.as_ref() == Some(&entry.version) };
+    // Backups that the run has made are listed before its hop is.
+    let without_ours = |locked: &Locked| Locked {
+        backups: locked.backups.iter().filter(|backup| backup.run != *run).cloned().collect(),
+        ..locked.clone()
+    };
+    let goes_back = change.hops.iter().any(|hop| hop.reverts.is_some());
+    without_ours(entry) == *before
+        || (goes_back && entry.hops.len() < before.hops.len() && before.hops.starts_with(&entry.hops))
+        || (change.hops.is_empty() && change.to.as_ref() == Some(&entry.version))
 }
 
 /// A run that a person has ended stays ended.

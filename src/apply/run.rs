@@ -181,9 +181,16 @@ pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Fi
         let refusal = Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`");
         return Err(refusal.into());
     }
-    let (plan, graph, progress, mut opening) = reopen(&args, "abandon")?;
-    if how == AbandonedAs::Succeeded {
-        opening.words = given::all_done(&plan, &progress)?;
+    let Reopened { plan, graph, mut progress, mut opening, moved } = read(&args, "abandon")?;
+    match (how, moved) {
+        (AbandonedAs::Succeeded, Ok(())) => opening.words = given::all_done(&plan, &progress)?,
+        (AbandonedAs::Failed, Ok(())) => {}
+        (AbandonedAs::Succeeded, Err(problems)) => return Err(problems),
+        (AbandonedAs::Failed, Err(_)) => {
+            // What others have recorded since stays; nothing of this run is delivered any more.
+            progress = Progress::new(&plan);
+            opening.base.clone_from(&args.locks);
+        }
     }
     Dispatcher::open(plan, graph, progress, args, opening).await?.abandon(reason).await
 }
@@ -199,15 +206,32 @@ pub fn inspect(dir: &Path) -> Result<(Plan, Progress), Diagnostics> {
     Ok((folder.plan, progress))
 }
 
+/// A run as its folder has it.
+struct Reopened {
+    plan: Arc<Plan>,
+    graph: Graph,
+    progress: Progress,
+    opening: Opening,
+    /// Whether others have changed what it changes.
+    moved: Result<(), Diagnostics>,
+}
+
 fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
+    let Reopened { plan, graph, progress, opening, moved } = read(args, operation)?;
+    moved?;
+    Ok((plan, graph, progress, opening))
+}
+
+fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagnostics> {
     let folder::Folder { plan, digest, base, journal } = folder::load(&args.dir)?;
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, args)?;
-    given::check_moved(&plan, &base, args)?;
+    let moved = given::check_moved(&plan, &base, args);
     let last = journal.last;
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    Ok((Arc::new(plan), graph, progress, Opening { operation, last, digest, base, words: Vec::new(), medium: None }))
+    let opening = Opening { operation, last, digest, base, words: Vec::new(), medium: None };
+    Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
 }
 
 fn replay(plan: &Plan, graph: &Graph, entries: Vec<Entry>) -> Result<Progress, Diagnostic> {

@@ -208,8 +208,8 @@ async fn moved(ctx: &Context, args: &Args<'_>, from: &str, to: &str) -> Result<V
 /// Whether what is at a place has to be moved aside whole for what comes; or a refusal.
 async fn makes_way(args: &Args<'_>, ctx: &Context, coming: Kind, to: &str) -> Result<bool, Failure> {
     let there = ctx.host.stat(Path::new(to), false).await?;
-    let whole = there.is_some_and(|stat| stat.kind == Kind::Directory || coming == Kind::Directory);
-    if whole && args.truth("keep")? != Some(true) {
+    let whole = coming == Kind::Directory || there.as_ref().is_some_and(|stat| stat.kind == Kind::Directory);
+    if whole && there.is_some() && args.truth("keep")? != Some(true) {
         return Err(Failure::new(FailureKind::Failed, format!("`{to}` is there already"))
             .help("remove it in a step of its own, or write `keep = true` to have it moved aside"));
     }

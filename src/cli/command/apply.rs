@@ -6,16 +6,19 @@ use std::sync::Arc;
 use crate::apply::{self, Control};
 use crate::cli::args::{ApplyArgs, RunArgs};
 use crate::cli::command::plan::is_blocked;
+use crate::cli::command::run::is_unfinished;
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
+use crate::cli::problem::state_problem;
 use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
 use crate::lang::Value;
 use crate::model::name::EnvironmentName;
 use crate::plan::{Plan, Report};
 use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::state::{Move, Outcome};
 use crate::view::plan_text;
 
 /// Runs the command.
@@ -48,13 +51,17 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         return Ok(Exit::Done);
     }
     check_gates(&plan)?;
+    check_unfinished(&plan, session, false).await?;
     if !saved && !args.run.auto_approve {
         approve(session)?;
     }
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
-    let exit = execute(session, plan, &run, &hold, &environments, &args.run).await;
+    let exit = match check_unfinished(&plan, session, true).await {
+        Ok(()) => execute(session, plan, &run, &hold, &environments, &args.run).await,
+        Err(problems) => Err(problems),
+    };
     hold.give_back(session).await;
     exit
 }
@@ -108,6 +115,33 @@ fn check_gates(plan: &Plan) -> Result<(), Diagnostics> {
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// A run that is held or was killed must be ended first: planning over it would take its half-done work for somebody's own.
+///
+/// `held`: this process holds the state, so one that seems to run was killed.
+async fn check_unfinished(plan: &Plan, session: &Session, held: bool) -> Result<(), Diagnostics> {
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    let mut problems = Diagnostics::new();
+    for record in runs.iter().filter(|record| is_unfinished(record) && (held || record.outcome != Outcome::Running)) {
+        let touches = |step: &&Move| plan.bases.contains_key(&step.environment) && step.outcome != Outcome::Succeeded;
+        let Some(step) = record.moves.iter().find(touches) else { continue };
+        problems.push(
+            Diagnostic::error("run is not finished")
+                .fault(Fault::Refused)
+                .detail(format!("run {} in environment `{}` was begun at {} and is {}", record.id, step.environment, record.began, outcome_word(record.outcome)))
+                .help("end it first: `windlass resume` goes on, `windlass rollback` goes back, `windlass abandon` ends it by your word"),
+        );
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Held => "held",
+        Outcome::Stopped => "stopped half way",
+        _ => "neither finished nor rolled back",
+    }
 }
 
 fn approve(session: &Session) -> Result<(), Diagnostics> {

@@ -132,7 +132,7 @@ async fn confirm_follow_up(args: &ConfirmArgs, session: &mut Session) -> Result<
     Ok(Exit::Done)
 }
 
-fn is_unfinished(record: &RunRecord) -> bool {
+pub(in crate::cli) fn is_unfinished(record: &RunRecord) -> bool {
     matches!(record.outcome, Outcome::Running | Outcome::Held | Outcome::Stopped)
 }
 

@@ -28,7 +28,10 @@ struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Was {
-    Absent,
+    /// Nothing. `whole`: what came there is a directory that the step made, with all that is in it.
+    Absent {
+        whole: bool,
+    },
     /// Its content lies beside the record.
     File {
         mode: u32,
@@ -78,7 +81,7 @@ pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<Strin
     let at = Path::new(path);
     // What a link leads to is what `write` replaces; a link itself is what `symlink` and `remove` replace.
     let was = match ctx.host.stat(at, false).await? {
-        None => Was::Absent,
+        None => Was::Absent { whole },
         Some(stat) => match stat.kind {
             Kind::Directory | Kind::File if whole => Was::Aside { aside: aside(ctx, path, "kept") },
             Kind::Directory => Was::Directory { mode: stat.mode, uid: stat.uid, gid: stat.gid },
@@ -139,9 +142,9 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
     let at = Path::new(&path);
     let now = ctx.host.stat(at, false).await?;
     let did = match was {
-        Was::Absent => {
+        Was::Absent { whole } => {
             // Only what a step made: a directory that others have filled meanwhile is refused by `remove`.
-            ctx.host.remove(at, false).await?;
+            ctx.host.remove(at, whole).await?;
             now.is_some()
         }
         Was::File { mode, uid, gid, sha256: digest } => {
