@@ -8,6 +8,7 @@ mod machines;
 mod main;
 mod planfile;
 mod planning;
+mod preview;
 mod problem;
 mod running;
 mod session;

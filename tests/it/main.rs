@@ -3,4 +3,5 @@
 
 mod docs;
 mod generated;
+mod preview;
 mod walls;

@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
+use crate::cli::preview::previews;
 use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
 use crate::lang::Value;
@@ -30,7 +31,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         }
         None => {
             let planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
-            show(session, &planned.plan, &planned.report);
+            show(session, &planned.plan, &planned.report).await;
             if is_blocked(&planned.report) {
                 return Err(Diagnostic::error("plan is blocked")
                     .fault(Fault::Refused)
@@ -59,9 +60,10 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     exit
 }
 
-fn show(session: &Session, plan: &Plan, report: &Report) {
+async fn show(session: &Session, plan: &Plan, report: &Report) {
     let terminal = session.place.terminal;
-    terminal.data(&plan_text(plan, report, terminal.out));
+    let previews = previews(session, plan).await;
+    terminal.data(&plan_text(plan, report, &previews, terminal.out));
 }
 
 async fn execute(
