@@ -12,6 +12,7 @@ mod dispatch;
 pub mod event;
 mod finish;
 mod folder;
+mod foresee;
 mod given;
 mod graph;
 mod invoke;
@@ -33,6 +34,7 @@ mod voice;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
 pub use event::Event;
+pub use foresee::{Foreseen, arguments_now};
 pub use invoke::last_folder;
 pub use progress::{ActionState, Progress};
 pub use run::{

@@ -64,13 +64,19 @@ impl HopScope {
     fn new(plan: &Plan, graph: &Graph, number: usize, input: Option<&InstanceInput>) -> Self {
         let info = &graph.hops[number];
         let change = &plan.changes[info.change as usize];
-        let mut base = change.hops.get(info.index as usize).and_then(|hop| hop.scope.as_object()).cloned().unwrap_or_default();
-        if let Some(input) = input {
-            inject_root(&mut base, "self", &input.settings);
-            inject_root(&mut base, "local", &input.locals);
-        }
+        let base = filled(change.hops.get(info.index as usize).map_or(&Value::Null, |hop| &hop.scope), input);
         Self { base: Arc::new(base), steps: steps(plan, &info.actions) }
     }
+}
+
+/// A hop's planned scope with the content of what is sensitive put in.
+pub(super) fn filled(planned: &Value, input: Option<&InstanceInput>) -> Object {
+    let mut scope = planned.as_object().cloned().unwrap_or_default();
+    if let Some(input) = input {
+        inject_root(&mut scope, "self", &input.settings);
+        inject_root(&mut scope, "local", &input.locals);
+    }
+    scope
 }
 
 /// The actions of each step of a hop, in the plan's order. Undone steps of an earlier run keep their recorded results.

@@ -8,6 +8,7 @@ mod machines;
 mod main;
 mod planfile;
 mod planning;
+mod preview;
 mod problem;
 mod running;
 mod session;
@@ -15,4 +16,3 @@ mod terminal;
 
 pub use exit::Exit;
 pub use main::main;
-pub use planfile::plan_schema;

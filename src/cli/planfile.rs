@@ -28,20 +28,6 @@ pub(super) struct PlanFile {
     pub(super) report: Report,
 }
 
-/// The JSON schema of a plan: of a saved one, and of what `windlass plan --format json` prints, which has no kind and no seal.
-#[must_use]
-pub fn plan_schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(PlanFile).to_value();
-    let printed_too = |name: &serde_json::Value| !matches!(name.as_str(), Some("windlass_plan" | "seal"));
-    if let Some(required) = schema.get_mut("required").and_then(serde_json::Value::as_array_mut) {
-        required.retain(printed_too);
-    }
-    schema["title"] = "Plan of Windlass".into();
-    schema["description"] =
-        "A saved plan, or what `windlass plan --format json` prints (without `windlass_plan` and `seal`).".into();
-    schema
-}
-
 impl PlanFile {
     /// Seals a plan.
     ///

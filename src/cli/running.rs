@@ -110,7 +110,8 @@ impl Session {
     }
 }
 
-fn input(instance: &Instance) -> InstanceInput {
+/// What apply is given of an instance.
+pub(super) fn input(instance: &Instance) -> InstanceInput {
     InstanceInput { settings: (*instance.settings).clone(), depends_on: instance.depends_on.clone(), ..InstanceInput::default() }
 }
 

@@ -48,6 +48,8 @@ pub use supervisor::supervise_main;
 pub use template::Template;
 pub use wait::Wait;
 
+pub use crate::model::driver::Diff;
+
 /// Every built-in driver.
 #[must_use]
 pub fn standard() -> Drivers {
@@ -81,15 +83,6 @@ pub trait Driver: Send + Sync {
     async fn preview(&self, _args: &Object, _ctx: &Context) -> Option<Vec<Diff>> {
         None
     }
-}
-
-/// A document before and after.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Diff {
-    /// Which document.
-    pub path: String,
-    /// Unified diff.
-    pub text: String,
 }
 
 /// What surrounds one call.

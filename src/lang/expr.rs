@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -212,19 +213,23 @@ impl fmt::Display for Expr {
     }
 }
 
-impl schemars::JsonSchema for Expr {
+impl Serialize for Expr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+impl JsonSchema for Expr {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Expr".into()
     }
 
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "An expression, as written." })
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        concat!(module_path!(), "::Expr").into()
     }
-}
 
-impl Serialize for Expr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.text())
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "An expression of the language, as text.", "type": "string" })
     }
 }
 

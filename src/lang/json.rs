@@ -6,6 +6,7 @@
 use std::fmt;
 
 use rust_decimal::prelude::ToPrimitive;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,17 +15,6 @@ use super::{Number, Object, Value};
 
 const UNKNOWN: &str = "$unknown";
 const SENSITIVE: &str = "$sensitive";
-
-impl schemars::JsonSchema for Value {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Value".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let about = "Any JSON value. `{\"$sensitive\": true}` stands for a sensitive one, `{\"$unknown\": true}` for one that is known only while applying.";
-        schemars::json_schema!({ "description": about })
-    }
-}
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -76,6 +66,26 @@ fn serialize_number<S: Serializer>(number: &Number, serializer: S) -> Result<S::
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+impl JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        concat!(module_path!(), "::Value").into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Self>();
+        json_schema!({
+            "description": "A value of the language. What becomes known only while the plan is applied is `{\"$unknown\": true}`, what is sensitive is `{\"$sensitive\": true}`.",
+            "type": ["null", "boolean", "number", "string", "array", "object"],
+            "items": value,
+            "additionalProperties": value,
+        })
     }
 }
 

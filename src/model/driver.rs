@@ -1,4 +1,4 @@
-//! What a driver takes and gives, as a table: for checking providers, and for the reference.
+//! What a driver takes and gives, as a table: for checking providers, and for the reference; and what it would change.
 
 /// A driver's description.
 #[derive(Debug, Clone, Copy)]
@@ -37,4 +37,13 @@ pub struct ResultSchema {
     pub ty: &'static str,
     /// What it means.
     pub summary: &'static str,
+}
+
+/// A document before and after.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Diff {
+    /// Which document.
+    pub path: String,
+    /// Unified diff, in which secrets are hidden; or a sentence where there is none to show.
+    pub text: String,
 }

@@ -21,6 +21,7 @@ pub struct Inventory {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// When the last fact was taken.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// Facts by name.
     pub facts: BTreeMap<Arc<str>, Observed>,

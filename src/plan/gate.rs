@@ -36,6 +36,7 @@ pub struct Gate {
     pub message: String,
     /// From when it will be open, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub opens: Option<Timestamp>,
     /// A waiver's reason, where one holds it open.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -71,10 +71,12 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`FORMAT`].
+    #[schemars(description = "Version of the plan's format.")]
     pub format: u32,
     /// The Windlass that made it.
     pub tool_version: String,
     /// When, as given in the input.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub created: Timestamp,
     /// The state that it was made from, per environment: refused where it has moved.
     pub bases: BTreeMap<EnvironmentName, Base>,

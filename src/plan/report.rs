@@ -12,6 +12,7 @@ use super::gate::Gate;
 
 /// What the planner thought of everything. Goes with a [`Plan`](super::Plan); apply does not need it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "What the planner thought of everything. Goes with a plan; apply does not need it.")]
 pub struct Report {
     /// In address order.
     pub verdicts: Vec<Verdict>,

@@ -2,11 +2,13 @@
 //!
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
+mod diff;
 mod driver;
 mod graph;
 mod history;
 mod lines;
 mod locked;
+mod plan_json;
 mod plan_text;
 mod problem;
 mod progress;
@@ -23,6 +25,7 @@ pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
 pub use locked::locked_text;
+pub use plan_json::{Previews, plan_json, plan_schema};
 pub use plan_text::plan_text;
 pub use problem::problems_text;
 pub use progress::Progress;

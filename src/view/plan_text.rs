@@ -1,4 +1,5 @@
-//! A plan for a person at a terminal: what changes and why, the steps in order, the way back, what is waited for.
+//! A plan for a person at a terminal: what changes and why, the steps in order, the documents they change, the way back, what is
+//! waited for.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,18 +8,20 @@ use std::time::Duration;
 use crate::lang::Value;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind};
 
+use super::diff::diff_text;
+use super::plan_json::Previews;
 use super::{Palette, Table, duration};
 
 /// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
 const FULL_UP_TO: usize = 400;
 
-/// The whole plan as text.
+/// The whole plan as text. `previews`: what documents would change, where that is known.
 #[must_use]
-pub fn plan_text(plan: &Plan, report: &Report, palette: Palette) -> String {
+pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Palette) -> String {
     let mut text = String::new();
     blocked(&mut text, report, palette);
     for change in &plan.changes {
-        change_text(&mut text, plan, change, palette);
+        change_text(&mut text, plan, change, previews, palette);
     }
     gates(&mut text, plan, palette);
     summary(&mut text, plan, report, palette);
@@ -77,7 +80,7 @@ fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {
     }
 }
 
-fn change_text(text: &mut String, plan: &Plan, change: &Change, palette: Palette) {
+fn change_text(text: &mut String, plan: &Plan, change: &Change, previews: &Previews, palette: Palette) {
     let Change { instance, environment, host, decision, from, to, why, hops, settings, notes, preflights, .. } = change;
     let place = host.as_ref().map_or_else(|| environment.to_string(), |host| format!("{environment}, {host}"));
     let _ = writeln!(
@@ -119,12 +122,12 @@ fn change_text(text: &mut String, plan: &Plan, change: &Change, palette: Palette
         let _ = writeln!(text, "    {} {}{url}", palette.warn(&format!("{word}:")), note.text);
     }
     for hop in hops {
-        hop_text(text, plan, change, hop, palette);
+        hop_text(text, plan, change, hop, previews, palette);
     }
     text.push('\n');
 }
 
-fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, palette: Palette) {
+fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews: &Previews, palette: Palette) {
     let downtime = hop.downtime.map_or_else(
         || "downtime unknown".to_owned(),
         |downtime| {
@@ -156,6 +159,9 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, palette:
             action.estimate.map(duration).unwrap_or_default(),
             back,
         ]);
+        for diff in previews.get(&action.id).into_iter().flatten() {
+            table.below(&diff_text(diff, "          ", palette));
+        }
     }
     text.push_str(&table.render("      "));
 }

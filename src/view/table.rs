@@ -3,7 +3,14 @@
 /// Rows whose cells line up. Widths count characters, not bytes; the last column is not padded.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    cells: Vec<String>,
+    /// Text under the row, as it is.
+    below: String,
 }
 
 impl Table {
@@ -15,7 +22,14 @@ impl Table {
 
     /// Adds a row.
     pub fn row<I: IntoIterator<Item = S>, S: Into<String>>(&mut self, cells: I) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self.rows.push(Row { cells: cells.into_iter().map(Into::into).collect(), below: String::new() });
+    }
+
+    /// Adds text under the last row: whole lines, which have their own indent and take no part in the columns.
+    pub fn below(&mut self, text: &str) {
+        if let Some(row) = self.rows.last_mut() {
+            row.below.push_str(text);
+        }
     }
 
     /// Adds the rows of another.
@@ -32,21 +46,22 @@ impl Table {
     /// The text, each row on a line that begins with `indent`.
     #[must_use]
     pub fn render(&self, indent: &str) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
-            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0))
+            .map(|column| self.rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| width(cell)).max().unwrap_or(0))
             .collect();
         let mut text = String::new();
         for row in &self.rows {
             let mut line = indent.to_owned();
-            for (column, cell) in row.iter().enumerate() {
+            for (column, cell) in row.cells.iter().enumerate() {
                 line.push_str(cell);
-                if column + 1 < row.len() {
+                if column + 1 < row.cells.len() {
                     line.push_str(&" ".repeat(widths[column] - width(cell) + 2));
                 }
             }
             text.push_str(line.trim_end());
             text.push('\n');
+            text.push_str(&row.below);
         }
         text
     }
@@ -75,7 +90,8 @@ mod tests {
     fn columns_line_up_and_lines_have_no_trailing_blanks() {
         let mut table = Table::new();
         table.row(["a", "long one", ""]);
+        table.below("under\n");
         table.row(["bbb", "\u{1b}[31mred\u{1b}[0m", "end"]);
-        assert_eq!(table.render("  "), "  a    long one\n  bbb  \u{1b}[31mred\u{1b}[0m       end\n");
+        assert_eq!(table.render("  "), "  a    long one\nunder\n  bbb  \u{1b}[31mred\u{1b}[0m       end\n");
     }
 }

@@ -45,6 +45,5 @@ fn the_page_of_commands_is_that_of_their_help() {
 
 #[test]
 fn the_schema_of_plans_is_that_of_their_types() {
-    let schema = serde_json::to_string_pretty(&windlass::cli::plan_schema()).expect("it is JSON") + "\n";
-    page("plan.schema.json", &schema);
+    page("plan.schema.json", &windlass::view::plan_schema().expect("a schema is JSON"));
 }

@@ -10,6 +10,7 @@ mod crash;
 mod docs;
 mod examples;
 mod generated;
+mod preview;
 mod provider_text;
 mod schema;
 mod walls;

@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
+use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
 use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
@@ -33,7 +34,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         }
         None => {
             let planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
-            show(session, &planned.plan, &planned.report);
+            show(session, &planned.plan, &planned.report).await;
             if is_blocked(&planned.report) {
                 return Err(Diagnostic::error("plan is blocked")
                     .fault(Fault::Refused)
@@ -66,9 +67,10 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     exit
 }
 
-fn show(session: &Session, plan: &Plan, report: &Report) {
+async fn show(session: &Session, plan: &Plan, report: &Report) {
     let terminal = session.place.terminal;
-    terminal.data(&plan_text(plan, report, terminal.out));
+    let previews = previews(session, plan).await;
+    terminal.data(&plan_text(plan, report, &previews, terminal.out));
 }
 
 async fn execute(

@@ -4,19 +4,22 @@ use crate::cli::args::{PlanArgs, PlanFormat};
 use crate::cli::exit::Exit;
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::{How, Planned};
+use crate::cli::preview::previews;
 use crate::cli::session::Session;
 use crate::plan::{Plan, Report, VerdictKind};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::plan_text;
+use crate::view::{Previews, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let how = How { refresh: args.refresh, upgrade: args.upgrade };
     let Planned { plan, report, .. } = session.plan(&args.scope, how).await?;
     let terminal = session.place.terminal;
+    // Who does not want the machines looked at gets no differences either.
+    let previews = if args.refresh { previews(session, &plan).await } else { Previews::new() };
     match args.format {
-        PlanFormat::Human => terminal.data(&plan_text(&plan, &report, terminal.out)),
-        PlanFormat::Json => terminal.data(&plan_json(&plan, &report)?),
+        PlanFormat::Human => terminal.data(&plan_text(&plan, &report, &previews, terminal.out)),
+        PlanFormat::Json => terminal.data(&plan_json(&plan, &report, &previews)?),
     }
     let blocked = is_blocked(&report);
     let changes = !plan.changes.is_empty();
@@ -43,13 +46,8 @@ pub(in crate::cli) fn is_blocked(report: &Report) -> bool {
     report.verdicts.iter().any(|verdict| matches!(verdict.kind, VerdictKind::Blocked | VerdictKind::Unobserved))
 }
 
-/// The plan and the report as one JSON document; `docs/reference/plan.schema.json` describes it.
-pub(in crate::cli) fn plan_json(plan: &Plan, report: &Report) -> Result<String, Diagnostic> {
-    #[derive(serde::Serialize)]
-    struct Document<'a> {
-        plan: &'a Plan,
-        report: &'a Report,
-    }
+/// The plan, the report and what documents would change as one JSON document; `docs/reference/plan.schema.json` describes it.
+pub(in crate::cli) fn plan_json(plan: &Plan, report: &Report, previews: &Previews) -> Result<String, Diagnostic> {
     let bug = |error: serde_json::Error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(error.to_string());
-    serde_json::to_string(&Document { plan, report }).map(|text| text + "\n").map_err(bug)
+    crate::view::plan_json(plan, report, previews).map_err(bug)
 }

@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::planfile::PlanFile;
 use crate::cli::session::Place;
 use crate::source::Diagnostics;
-use crate::view::plan_text;
+use crate::view::{Previews, plan_text};
 
 /// Runs the command. What names a file is a plan, anything else an address.
 pub(in crate::cli) async fn run(args: &ShowArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
@@ -18,8 +18,8 @@ pub(in crate::cli) async fn run(args: &ShowArgs, place: &mut Place) -> Result<Ex
         let file = PlanFile::load(&path)?;
         let terminal = place.terminal;
         match args.format {
-            TextOrJson::Human => terminal.data(&plan_text(&file.plan, &file.report, terminal.out)),
-            TextOrJson::Json => terminal.data(&plan_json(&file.plan, &file.report)?),
+            TextOrJson::Human => terminal.data(&plan_text(&file.plan, &file.report, &Previews::new(), terminal.out)),
+            TextOrJson::Json => terminal.data(&plan_json(&file.plan, &file.report, &Previews::new())?),
         }
         return Ok(Exit::Done);
     }
