@@ -37,7 +37,7 @@ impl Lines {
     fn text(&self, kind: &EventKind) -> Option<String> {
         let palette = self.palette;
         Some(match kind {
-            EventKind::RunBegan { run, actions, done: 0 } => format!("run {run}: {actions} actions"),
+            EventKind::RunBegan { run, actions, done: 0 } => format!("run {run}: {}", super::count(*actions, "action")),
             EventKind::RunBegan { run, actions, done } => format!("run {run} goes on: {done} of {actions} actions had ended"),
             EventKind::ActionBegan { action, direction, attempt: 1 } => match direction {
                 Direction::Forward => format!("{} {action}", palette.mark("begin  ")),
@@ -60,7 +60,7 @@ impl Lines {
             }
             EventKind::UndoBegan { because, actions } => {
                 let why = because.as_ref().map_or_else(|| "on request".to_owned(), |action| format!("{action} failed"));
-                format!("{} {why}; {actions} actions are undone in reverse order", palette.warn("undoing"))
+                format!("{} {why}; {} to undo, in reverse order", palette.warn("undoing"), super::count(*actions, "action"))
             }
             EventKind::Stopping => {
                 format!("{} what runs is finished, nothing new begins; interrupt again to terminate", palette.warn("stopping"))

@@ -32,5 +32,5 @@ pub use progress::Progress;
 pub use provider::{provider_text, providers_text};
 pub use provider_json::provider_json;
 pub use status::{drift_text, status_text};
-pub use style::{Palette, bytes, duration};
+pub use style::{Palette, bytes, count, duration};
 pub use table::Table;

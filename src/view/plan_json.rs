@@ -24,6 +24,7 @@ struct Document<'a> {
     report: &'a Report,
     /// What documents would change, by the id of the action that changes them, as far as it could be seen. Not part of the plan: a
     /// saved plan has none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     previews: &'a Previews,
 }
 

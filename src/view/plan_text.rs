@@ -201,9 +201,9 @@ fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
     if plan.changes.is_empty() && blocked == 0 {
         let _ = writeln!(
             text,
-            "{} Everything is as declared: {} instances checked.",
+            "{} Everything is as declared: {} checked.",
             palette.good("No changes."),
-            report.verdicts.len()
+            super::count(report.verdicts.len(), "instance")
         );
         return;
     }
@@ -236,5 +236,6 @@ fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
         || "unknown".to_owned(),
         |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
     );
-    let _ = writeln!(text, "{} {}; {steps} actions; downtime {downtime}.", palette.strong("Plan:"), parts.join(", "));
+    let _ =
+        writeln!(text, "{} {}; {}; downtime {downtime}.", palette.strong("Plan:"), parts.join(", "), super::count(steps, "action"));
 }

@@ -42,7 +42,7 @@ pub fn drift_text(states: &[InstanceState], palette: Palette) -> String {
     let drifted = states.iter().filter(|state| !state.drift.is_empty()).count();
     let pending = states.iter().filter(|state| state.pending).count();
     let head = if drifted == 0 { palette.good("No drift.") } else { palette.bad(&format!("{drifted} drifted.")) };
-    let _ = write!(text, "{head} {} instances compared with what was recorded", states.len());
+    let _ = write!(text, "{head} {} compared with what was recorded", super::count(states.len(), "instance"));
     if pending > 0 {
         let _ = write!(text, "; {pending} differ from the declaration, see `windlass plan`");
     }
@@ -67,7 +67,7 @@ fn words(state: &InstanceState, palette: Palette) -> String {
         words.push(palette.warn("pending"));
     }
     if !state.follow_ups.is_empty() {
-        words.push(palette.warn(&format!("{} follow-ups", state.follow_ups.len())));
+        words.push(palette.warn(&super::count(state.follow_ups.len(), "follow-up")));
     }
     if words.is_empty() { palette.good("as declared") } else { words.join(", ") }
 }

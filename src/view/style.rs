@@ -70,6 +70,12 @@ fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
     if small == 0 { format!("{large} {large_unit}") } else { format!("{large} {large_unit} {small} {small_unit}") }
 }
 
+/// A number of things: `1 action`, `2 actions`. Only for words whose plural ends in an s.
+#[must_use]
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// An amount of bytes for people, in powers of 1024: `17 B`, `3.4 KiB`, `1.2 GiB`.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]

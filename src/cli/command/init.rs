@@ -8,6 +8,7 @@ use crate::cli::problem::file_problem;
 use crate::cli::session::Place;
 use crate::source::Diagnostics;
 use crate::state::durable;
+use crate::view::count;
 
 /// Runs the command: fetches modules, checks everything that can be checked without looking, keeps `.windlass` out of git.
 pub(in crate::cli) fn run(args: &InitArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
@@ -24,9 +25,9 @@ pub(in crate::cli) fn run(args: &InitArgs, place: &mut Place) -> Result<Exit, Di
         terminal.say(&format!("provider {} {} ({})", provider.name, provider.version, provider.digest.short()));
     }
     terminal.say(&format!(
-        "Ready: {} instances in {} environments. Next: windlass plan",
-        loaded.estate.instances.len(),
-        loaded.estate.environments.len()
+        "Ready: {} in {}. Next: windlass plan",
+        count(loaded.estate.instances.len(), "instance"),
+        count(loaded.estate.environments.len(), "environment")
     ));
     Ok(Exit::Done)
 }

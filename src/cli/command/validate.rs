@@ -4,6 +4,7 @@ use crate::cli::args::{TextOrJson, ValidateArgs};
 use crate::cli::exit::Exit;
 use crate::cli::session::Place;
 use crate::source::{Diagnostics, Severity, SourceMap};
+use crate::view::count;
 
 /// Runs the command.
 pub(in crate::cli) fn run(args: &ValidateArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
@@ -21,10 +22,10 @@ pub(in crate::cli) fn run(args: &ValidateArgs, place: &mut Place) -> Result<Exit
     let loaded = loaded?;
     let estate = &loaded.estate;
     place.terminal.data(&format!(
-        "The configuration is valid: {} instances of {} products in {} environments.\n",
-        estate.instances.len(),
-        loaded.providers.len(),
-        estate.environments.len()
+        "The configuration is valid: {} of {} in {}.\n",
+        count(estate.instances.len(), "instance"),
+        count(loaded.providers.len(), "product"),
+        count(estate.environments.len(), "environment")
     ));
     Ok(Exit::Done)
 }
