@@ -258,10 +258,8 @@ impl Job {
             .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
         let args = self.arguments(call)?;
         let host = hosts.host(change.host.as_ref())?;
-        let dir = match number {
-            Some(number) => Some(self.make_folder(action, number)?),
-            None => None,
-        };
+        // The driver makes it when it has something to keep: most actions need none.
+        let dir = number.map(|number| self.folder(action, number));
         let suffix = match (self.direction, number) {
             (_, None) => "-check",
             (Direction::Forward, _) => "",
@@ -386,36 +384,36 @@ impl Job {
         attempt_folder(&self.around.dir, &action.id, self.direction, number)
     }
 
-    fn make_folder(&self, action: &Action, number: u32) -> Result<PathBuf, Failure> {
-        let folder = self.folder(action, number);
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            Failure::new(FailureKind::Failed, format!("the folder {} cannot be made: {error}", folder.display()))
-        })?;
-        Ok(folder)
-    }
-
-    /// The number of the last try that was begun, by any process; 0: none.
+    /// The number of the last try that has left a folder, by any process; 0: none.
     fn last_attempt(&self, action: &Action) -> u32 {
-        if self.mode == Mode::Fresh && !self.around.dir.join("actions").join(action.id.file_name()).exists() {
-            return 0;
-        }
-        (1u32..).take_while(|number| self.folder(action, *number).exists()).last().unwrap_or(0)
+        last_attempt(&self.around.dir, &action.id, self.direction).unwrap_or(0)
     }
+}
+
+/// What the folders of an action's tries are called, before the number.
+fn prefix(direction: Direction) -> &'static str {
+    if direction == Direction::Undo { "undo-" } else { "" }
 }
 
 /// The folder of the files of one try.
 fn attempt_folder(dir: &Path, action: &ActionId, direction: Direction, number: u32) -> PathBuf {
-    let prefix = if direction == Direction::Undo { "undo-" } else { "" };
-    dir.join("actions").join(action.file_name()).join(format!("{prefix}{number}"))
+    dir.join("actions").join(action.file_name()).join(format!("{}{number}", prefix(direction)))
+}
+
+/// The number of the last try that has left a folder. Tries before it may have left none.
+fn last_attempt(dir: &Path, action: &ActionId, direction: Direction) -> Option<u32> {
+    let entries = std::fs::read_dir(dir.join("actions").join(action.file_name())).ok()?;
+    let number = |name: &str| name.strip_prefix(prefix(direction))?.parse().ok();
+    entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).max()
 }
 
 /// The folder of the last try of an action of the run in `dir`, its undo's where that was begun; where a confirmation belongs.
-/// `None`: it was never begun.
+/// `None`: it was never begun, or has left none.
 #[must_use]
 pub fn last_folder(dir: &Path, action: &ActionId) -> Option<PathBuf> {
-    [Direction::Undo, Direction::Forward].into_iter().find_map(|direction| {
-        (1u32..).map(|number| attempt_folder(dir, action, direction, number)).take_while(|folder| folder.exists()).last()
-    })
+    [Direction::Undo, Direction::Forward]
+        .into_iter()
+        .find_map(|direction| Some(attempt_folder(dir, action, direction, last_attempt(dir, action, direction)?)))
 }
 
 struct Work<'a> {
@@ -466,6 +464,20 @@ fn pause_after(retry: Retry, attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tries_that_left_no_folder_do_not_hide_later_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let action = ActionId::new(&crate::model::name::InstanceAddr::from_text("p.a"), "1", "s", None);
+        assert_eq!(last_folder(dir.path(), &action), None);
+        for (direction, number) in [(Direction::Forward, 2), (Direction::Forward, 10)] {
+            std::fs::create_dir_all(attempt_folder(dir.path(), &action, direction, number)).unwrap();
+        }
+        assert_eq!(last_attempt(dir.path(), &action, Direction::Forward), Some(10));
+        assert_eq!(last_attempt(dir.path(), &action, Direction::Undo), None);
+        std::fs::create_dir(attempt_folder(dir.path(), &action, Direction::Undo, 1)).unwrap();
+        assert!(last_folder(dir.path(), &action).unwrap().ends_with("undo-1"));
+    }
 
     #[test]
     fn the_pause_doubles_and_has_an_end() {

@@ -97,6 +97,8 @@ impl Driver for Manual {
                 Ok(Value::object([("confirmed_by", by.into()), ("confirmed_at", at.to_string().into()), ("note", note.into())]))
             }
             None => {
+                // Where the answer will be put must be there when it is asked for.
+                private_dir(dir)?;
                 let detail = Value::object([("instructions", Value::string(&instructions)), ("url", url.clone().into())]);
                 let failure = Failure::new(FailureKind::Waiting, instructions).detail(detail);
                 let help = "do this, then run `windlass confirm`, then `windlass resume`";
@@ -115,12 +117,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_person_is_waited_for_and_remembered() {
-        let dir = tempfile::tempdir().unwrap();
-        let (ctx, object) = (applying(dir.path()), args(json!({"instructions": "Turn the key.\n"})));
+        let run = tempfile::tempdir().unwrap();
+        let dir = run.path().join("1");
+        let (ctx, object) = (applying(&dir), args(json!({"instructions": "Turn the key.\n"})));
         let error = Manual.run(&object, &ctx).await.unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (FailureKind::Waiting, "Turn the key."));
+        assert!(dir.is_dir(), "there is no place for the answer");
         let at = "2026-01-02T03:04:05Z".parse().unwrap();
-        Confirmation { by: "ann".to_owned(), at, note: None }.write(dir.path()).unwrap();
+        Confirmation { by: "ann".to_owned(), at, note: None }.write(&dir).unwrap();
         let result = Manual.run(&object, &ctx).await.unwrap();
         assert_eq!(result.get("confirmed_by").unwrap().as_str(), Some("ann"));
         assert_eq!(result.get("confirmed_at").unwrap().as_str(), Some("2026-01-02T03:04:05Z"));

@@ -94,7 +94,8 @@ pub struct Context {
     /// The machine where the instance lives.
     pub host: Arc<dyn Host>,
     /// Folder for this call's own durable files (log, exit status, previous content), one for each attempt: a command that was
-    /// begun there is waited for, never begun again. `None` while observing: then nothing is kept.
+    /// begun there is waited for, never begun again. It need not be there yet: who keeps something in it makes it. `None` while
+    /// observing: then nothing is kept.
     pub dir: Option<PathBuf>,
     /// The provider's documents, for `template` and scripts.
     pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,

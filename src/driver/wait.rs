@@ -205,11 +205,14 @@ struct Since {
     since: Timestamp,
 }
 
-/// Lets time pass; an attempt that goes on after a crash waits only for the rest.
+/// A shorter wait is done again after a crash: noting when it began would cost two writes to the disk.
+const NOTED: Duration = Duration::from_secs(2);
+
+/// Lets time pass; an attempt that goes on after a crash waits only for the rest, where that is long.
 async fn pass(duration: Duration, ctx: &Context) -> Result<Value, Failure> {
     let start = tokio::time::Instant::now();
     let mut passed = Duration::ZERO;
-    if let Some(dir) = &ctx.dir {
+    if let Some(dir) = ctx.dir.as_ref().filter(|_| duration > NOTED) {
         let path = private_dir(dir)?.join("since.json");
         let since: Option<Since> = local_file::read(&path, 4096)?.and_then(|content| serde_json::from_slice(&content.bytes).ok());
         match since {
@@ -289,6 +292,18 @@ mod tests {
         let object = args(json!({"duration": "1h"}));
         let (result, ()) = tokio::join!(Wait.run(&object, &ctx), async { ctx.cancel.cancel() });
         assert_eq!(result.unwrap_err().kind, FailureKind::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn only_a_long_wait_writes_down_when_it_began() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("1");
+        let ctx = applying(&folder);
+        Wait.run(&args(json!({"duration": "1ms"})), &ctx).await.unwrap();
+        assert!(!folder.exists());
+        let object = args(json!({"duration": "1h"}));
+        let (_, ()) = tokio::join!(Wait.run(&object, &ctx), async { ctx.cancel.cancel() });
+        assert!(folder.join("since.json").exists());
     }
 
     #[tokio::test]
