@@ -5,9 +5,11 @@
     reason = "tests look at what the program leaves on the disk, and say what they skip"
 )]
 
+mod bad_input;
 mod console;
 mod crash;
 mod docs;
+mod estate;
 mod examples;
 mod generated;
 mod preview;
