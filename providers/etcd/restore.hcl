@@ -133,7 +133,7 @@ strategy "restore" {
     exec {
       command = [
         "${local.new_bin}/etcdctl", "snapshot", "restore", self.restore_snapshot, "--data-dir", self.data_dir, "--name", self.name,
-        "--initial-cluster", local.initial_cluster, "--initial-cluster-token", self.token, "--initial-advertise-peer-urls", self.peer_url,
+        "--initial-cluster", local.initial_cluster, "--initial-cluster-token", local.restored_token, "--initial-advertise-peer-urls", self.peer_url,
       ]
       environment = local.environment
       user        = self.run_as
@@ -244,4 +244,9 @@ strategy "restore" {
     downtime   = true
     timeout    = "5m"
   }
+}
+
+locals {
+  # A token of its own: otherwise the restored members have the old cluster's ids, and take messages of members not stopped yet for theirs.
+  restored_token = "${self.token}-${formatdate("YYYYMMDDhhmmss", plantimestamp())}"
 }

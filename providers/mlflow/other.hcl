@@ -184,6 +184,7 @@ strategy "reconfigure" {
         secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
         log_file    = local.log_file
         directory   = self.data_dir
+        ready       = { tcp = local.address_now, timeout = "120s" }
       }
       timeout  = "3m"
       downtime = true

@@ -146,12 +146,12 @@ strategy "pg_upgrade" {
   step "prove_served" {
     title = "Check that the server answers before it is stopped"
     exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = from.text })
     }
     undo {
       exec {
-        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
         environment = merge(local.environment, { WANTED = from.text })
       }
       retry {
@@ -318,6 +318,18 @@ strategy "pg_upgrade" {
     }
   }
 
+  step "create_databases" {
+    title    = "Create the databases"
+    for_each = toset(self.databases)
+    exec {
+      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
+      environment = local.environment
+    }
+    harmless   = true
+    repeatable = true
+    tolerate   = [strcontains(error.stderr, "already exists")]
+  }
+
   step "analyze" {
     title = "Gather statistics anew"
     exec {
@@ -481,12 +493,12 @@ strategy "pg_upgrade_link" {
   step "prove_served" {
     title = "Check that the server answers before it is stopped"
     exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = from.text })
     }
     undo {
       exec {
-        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
         environment = merge(local.environment, { WANTED = from.text })
       }
       retry {
@@ -642,6 +654,18 @@ strategy "pg_upgrade_link" {
       attempts = 5
       backoff  = "500ms"
     }
+  }
+
+  step "create_databases" {
+    title    = "Create the databases"
+    for_each = toset(self.databases)
+    exec {
+      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
+      environment = local.environment
+    }
+    harmless   = true
+    repeatable = true
+    tolerate   = [strcontains(error.stderr, "already exists")]
   }
 
   step "analyze" {

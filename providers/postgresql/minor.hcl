@@ -73,12 +73,12 @@ strategy "minor" {
   step "prove_served" {
     title = "Check that the server answers before it is stopped"
     exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = from.text })
     }
     undo {
       exec {
-        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
         environment = merge(local.environment, { WANTED = from.text })
       }
       retry {
@@ -111,6 +111,48 @@ strategy "minor" {
     privileged = true
     timeout    = "6m"
     estimate   = "1s"
+  }
+
+  step "configure" {
+    title = "Write postgresql.conf"
+    template {
+      source = "postgresql.conf.j2"
+      path   = "${local.new_cluster}/postgresql.conf"
+      mode   = "0600"
+      owner  = self.run_as
+      values = local.configuration
+    }
+    undo {
+      file {
+        action = "restore"
+        saved  = step.configure.result.saved
+      }
+      downtime = true
+    }
+    repeatable = true
+    downtime   = true
+    privileged = true
+  }
+
+  step "configure_access" {
+    title = "Write pg_hba.conf"
+    template {
+      source = "pg_hba.conf.j2"
+      path   = "${local.new_cluster}/pg_hba.conf"
+      mode   = "0600"
+      owner  = self.run_as
+      values = local.configuration
+    }
+    undo {
+      file {
+        action = "restore"
+        saved  = step.configure_access.result.saved
+      }
+      downtime = true
+    }
+    repeatable = true
+    downtime   = true
+    privileged = true
   }
 
   step "switch_programs" {
@@ -169,5 +211,17 @@ strategy "minor" {
       attempts = 5
       backoff  = "500ms"
     }
+  }
+
+  step "create_databases" {
+    title    = "Create the databases"
+    for_each = toset(self.databases)
+    exec {
+      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
+      environment = local.environment
+    }
+    harmless   = true
+    repeatable = true
+    tolerate   = [strcontains(error.stderr, "already exists")]
   }
 }

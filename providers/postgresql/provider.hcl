@@ -170,8 +170,12 @@ locals {
   program = local.package == null ? try(self.bin_dirs[to.text], release.bin_dir) : "wheel/${release.bin}"
 
   environment = { LC_ALL = "C.UTF-8", PGCONNECT_TIMEOUT = "10" }
-  connect     = ["--host", self.socket_dir, "--port", tostring(self.port), "--username", self.superuser, "--no-password"]
-  ask         = concat(local.connect, ["--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
+  options     = ["--username", self.superuser, "--no-password"]
+  query       = ["--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]
+  connect     = concat(["--host", self.socket_dir, "--port", tostring(self.port)], local.options)
+  ask         = concat(local.connect, local.query)
+  # The server as it runs now, whose port a change may be about to change.
+  ask_old = concat(["--host", self.socket_dir, "--port", tostring(fact.port)], local.options, local.query)
 
   # PostgreSQL 18 made data checksums the default, and pg_upgrade wants both clusters alike.
   checksums = fact.data_checksums ? "--data-checksums" : "--no-data-checksums"
@@ -186,8 +190,14 @@ locals {
   ]
 
   # pg_ctl and not a plain process: signals go to the postmaster alone, as PostgreSQL wants it.
-  start = "\"$BIN/pg_ctl\" --pgdata \"$DATA\" status >/dev/null && exit 0\nexec \"$BIN/pg_ctl\" --pgdata \"$DATA\" --log \"$LOG\" --wait --timeout 120 start"
-  stop  = "\"$BIN/pg_ctl\" --pgdata \"$DATA\" status >/dev/null || exit 0\nexec \"$BIN/pg_ctl\" --pgdata \"$DATA\" --mode fast --wait --timeout 300 stop"
+  start = <<-END
+    "$BIN/pg_ctl" --pgdata "$DATA" status >/dev/null && exit 0
+    "$BIN/pg_ctl" --pgdata "$DATA" --log "$LOG" --wait --timeout 120 start || { tail -n 20 "$LOG" >&2; exit 1; }
+  END
+  stop  = <<-END
+    "$BIN/pg_ctl" --pgdata "$DATA" status >/dev/null || exit 0
+    exec "$BIN/pg_ctl" --pgdata "$DATA" --mode fast --wait --timeout 300 stop
+  END
   old   = merge(local.environment, { BIN = local.old_bin, DATA = local.old_cluster, LOG = local.log_file })
   new   = merge(local.environment, { BIN = local.new_bin, DATA = local.new_cluster, LOG = local.log_file })
 
