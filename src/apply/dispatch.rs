@@ -174,7 +174,9 @@ impl Dispatcher {
         let change = &self.plan.changes[content.change as usize];
         let input = self.args.instances.get(&change.instance);
         let scope = self.scopes.of(&self.plan, &self.graph, &self.progress, input, content);
-        let files = match change.hops.get(content.hop as usize) {
+        let hop = change.hops.get(content.hop as usize);
+        let provider = hop.and_then(|hop| self.args.providers.get(&hop.provider_digest)).cloned();
+        let files = match hop {
             Some(hop) => {
                 let providers = &self.args.providers;
                 let files = self.files.entry(hop.provider_digest.clone());
@@ -185,7 +187,7 @@ impl Dispatcher {
             None => Files::default(),
         };
         let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
-        let job = Job { around, index: action, direction, mode, scope, files, redact };
+        let job = Job { around, index: action, direction, mode, scope, provider, files, redact };
         let handle = self.tasks.spawn(carry_out(job));
         self.running.insert(handle.id(), (action, direction));
     }

@@ -16,11 +16,13 @@ use super::event::{Direction, Ending, EventKind};
 use super::run::{Hosts, Observer};
 use super::voice::{ActionVoice, Voice};
 use crate::driver::{Context, Drivers, Failure, FailureKind, Redactor};
-use crate::lang::{Env, Object, Value, Vars};
+use crate::lang::{Env, Expr, Object, Value, Vars};
 use crate::model::call::{Arg, Call};
 use crate::model::name::ActionId;
-use crate::model::provider::Retry;
+use crate::model::provider::{Provider, Retry};
+use crate::model::scope::RecordedScope;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Plan};
+use crate::source::Diagnostics;
 
 /// How long a driver has to end after it was cancelled or its time is over; then it is dropped.
 const GRACE: Duration = Duration::from_secs(15);
@@ -47,6 +49,8 @@ pub(super) struct Job {
     pub direction: Direction,
     pub mode: Mode,
     pub scope: Vars,
+    /// Whose locals and files expressions use.
+    pub provider: Option<Arc<Provider>>,
     pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,
     pub redact: Redactor,
 }
@@ -229,16 +233,12 @@ impl Job {
             (Ok(_), None) => Answer::Done,
             (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
             (Err(failure), _) => Answer::Unclear(self.redact.apply(&failure.message).into_owned()),
-            (Ok(result), Some(done)) => {
-                let mut scope = self.scope.clone();
-                scope.set("result", result);
-                match done.eval(&scope, &self.env()).map(|value| value.unmark().0.as_bool()) {
-                    Ok(Some(true)) => Answer::Done,
-                    Ok(Some(false)) => Answer::NotDone,
-                    Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
-                    Err(problems) => Answer::Unclear(self.sentence(&problems)),
-                }
-            }
+            (Ok(result), Some(done)) => match self.eval(done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
+                Ok(Some(true)) => Answer::Done,
+                Ok(Some(false)) => Answer::NotDone,
+                Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
+                Err(problems) => Answer::Unclear(self.sentence(&problems)),
+            },
         }
     }
 
@@ -304,7 +304,7 @@ impl Job {
         for (name, arg) in &call.args {
             let value = match arg {
                 Arg::Known(value) => value.clone(),
-                Arg::Deferred(expr) => expr.eval(&self.scope, &self.env()).map_err(|problems| {
+                Arg::Deferred(expr) => self.eval(expr, None).map_err(|problems| {
                     let why = self.sentence(&problems);
                     Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
                 })?,
@@ -328,11 +328,11 @@ impl Job {
         error.insert("message".into(), Value::string(&failure.message));
         let kind = serde_json::to_value(failure.kind).ok().and_then(|kind| kind.as_str().map(Value::string)).unwrap_or_default();
         error.insert("kind".into(), kind);
-        let mut scope = self.scope.clone();
-        scope.set("error", Value::Object(error.into()));
+        let error = Value::Object(error.into());
         // An expression that cannot be evaluated (this failure has no exit code) does not tolerate.
-        let tolerates =
-            |expr: &crate::lang::Expr| expr.eval(&scope, &self.env()).is_ok_and(|value| value.unmark().0.as_bool() == Some(true));
+        let tolerates = |expr: &Expr| {
+            self.eval(expr, Some(("error", error.clone()))).is_ok_and(|value| value.unmark().0.as_bool() == Some(true))
+        };
         action.tolerate.iter().any(tolerates).then(|| Told::Ended {
             ending: Ending::Tolerated { message: self.redact.apply(&failure.message).into_owned() },
             kind: None,
@@ -363,11 +363,20 @@ impl Job {
         self.around.voice.say(EventKind::ActionBegan { action, direction, attempt });
     }
 
-    fn env(&self) -> Env<'static> {
-        Env::pure(self.around.plan.created)
+    /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
+    fn eval(&self, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
+        let mut names = self.scope.clone();
+        if let Some((name, value)) = more {
+            names.set(name, value);
+        }
+        let env = Env::pure(self.around.plan.created);
+        let Some(provider) = &self.provider else { return expr.eval(&names, &env) };
+        let env = Env { files: &**provider, ..env };
+        let names = Value::Object(names.0.into());
+        expr.eval(&RecordedScope::new(&names, provider, &env), &env)
     }
 
-    fn sentence(&self, problems: &crate::source::Diagnostics) -> String {
+    fn sentence(&self, problems: &Diagnostics) -> String {
         let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         self.redact.apply(&text).into_owned()
     }

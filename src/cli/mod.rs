@@ -15,3 +15,4 @@ mod terminal;
 
 pub use exit::Exit;
 pub use main::main;
+pub use planfile::plan_schema;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::file_problem;
@@ -14,7 +15,7 @@ use crate::state::durable;
 const LARGEST: u64 = 2 << 30;
 
 /// What stands in the file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct PlanFile {
     /// Says what kind of file it is.
     windlass_plan: u32,
@@ -25,6 +26,20 @@ pub(super) struct PlanFile {
     /// Why things are as they are.
     #[serde(default)]
     pub(super) report: Report,
+}
+
+/// The JSON schema of a plan: of a saved one, and of what `windlass plan --format json` prints, which has no kind and no seal.
+#[must_use]
+pub fn plan_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(PlanFile).to_value();
+    let printed_too = |name: &serde_json::Value| !matches!(name.as_str(), Some("windlass_plan" | "seal"));
+    if let Some(required) = schema.get_mut("required").and_then(serde_json::Value::as_array_mut) {
+        required.retain(printed_too);
+    }
+    schema["title"] = "Plan of Windlass".into();
+    schema["description"] =
+        "A saved plan, or what `windlass plan --format json` prints (without `windlass_plan` and `seal`).".into();
+    schema
 }
 
 impl PlanFile {

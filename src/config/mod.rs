@@ -37,7 +37,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use module::Pin;
-pub use provider::{ProviderFiles, embedded, provider_from_files};
+pub use provider::{ProviderFiles, embedded, lint, provider_from_files};
 
 use crate::lang::Env;
 use crate::model::driver::DriverSchema;

@@ -285,7 +285,8 @@ mod tests {
     fn every_driver_describes_itself_fully() {
         let drivers = standard();
         let names: Vec<_> = drivers.schemas().map(|schema| schema.name).collect();
-        assert_eq!(names, ["disk_space", "exec", "file", "manual", "process", "template", "wait"]);
+        let all = ["archive", "backup", "disk_space", "exec", "file", "http", "manual", "postgres", "process", "template", "wait"];
+        assert_eq!(names, all);
         for schema in drivers.schemas() {
             let mut seen = std::collections::BTreeSet::new();
             for (name, ty, summary) in schema.args.iter().map(|arg| (arg.name, arg.ty, arg.summary)) {

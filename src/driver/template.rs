@@ -12,6 +12,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 
 use super::host::Attributes;
 use super::{Args, Context, Diff, Driver, Failure, FailureKind, file};
+use crate::lang::function::shell_quoted;
 use crate::lang::{Object, Value};
 use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
 
@@ -214,11 +215,6 @@ fn long_tag(text: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// One word for a POSIX shell.
-fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Takes no more than [`OUTPUT`].

@@ -181,7 +181,7 @@ impl Expr {
         }
     }
 
-    fn reference(&self, name: &Arc<str>, at: At, steps: &[Step], found: &mut Vec<Reference>) {
+    pub(super) fn reference(&self, name: &Arc<str>, at: At, steps: &[Step], found: &mut Vec<Reference>) {
         let named: Vec<_> = steps.iter().map_while(|step| step.name().map(|name| (name, step.at()))).collect();
         let end = named.last().map_or(at.end, |(_, last)| last.end.max(at.end));
         let path: Vec<Arc<str>> = named.into_iter().map(|(name, _)| Arc::clone(name)).collect();
@@ -209,6 +209,16 @@ impl fmt::Debug for Expr {
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())
+    }
+}
+
+impl schemars::JsonSchema for Expr {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Expr".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "An expression, as written." })
     }
 }
 

@@ -15,6 +15,17 @@ use super::{Number, Object, Value};
 const UNKNOWN: &str = "$unknown";
 const SENSITIVE: &str = "$sensitive";
 
+impl schemars::JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let about = "Any JSON value. `{\"$sensitive\": true}` stands for a sensitive one, `{\"$unknown\": true}` for one that is known only while applying.";
+        schemars::json_schema!({ "description": about })
+    }
+}
+
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -13,6 +13,7 @@ pub(crate) mod convert;
 mod env;
 mod eval;
 mod expr;
+mod flow;
 pub mod fmt;
 pub mod function;
 mod guard;

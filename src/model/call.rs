@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::DriverName;
 use crate::lang::{Expr, Value};
 
 /// A driver and its arguments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
     /// Which driver.
     pub driver: DriverName,
@@ -18,7 +19,7 @@ pub struct Call {
 }
 
 /// One argument.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arg {
     /// Known while planning, and holds nothing sensitive.

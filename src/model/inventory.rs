@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::InstanceAddr;
 use crate::lang::Value;
 
 /// Every instance's facts. Written into saved plans; sensitive facts are marked values and lose their content there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
     /// By address. An instance that is not here was not looked at.
     pub instances: BTreeMap<InstanceAddr, Observation>,
 }
 
 /// What was seen of one instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// When the last fact was taken.
     pub at: Timestamp,
@@ -26,7 +27,7 @@ pub struct Observation {
 }
 
 /// A fact, or why there is none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Observed {
     /// Seen. Null is a value: `version` null means that nothing is installed.

@@ -10,4 +10,5 @@ pub mod name;
 pub mod provider;
 pub mod release;
 pub(crate) mod scope;
+mod strategy;
 pub mod version;

@@ -365,7 +365,7 @@ pub enum Undo {
 }
 
 /// How often a failed call is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Retry {
     /// Tries in all, at least one.
     pub attempts: u32,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lang::{Expr, Value};
@@ -11,7 +12,7 @@ use crate::model::name::{ActionId, StepName};
 use crate::model::provider::Retry;
 
 /// A step of a strategy, for one instance on one hop; or a landmark between them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     /// Its name, unique in the plan.
     pub id: ActionId,
@@ -57,7 +58,7 @@ pub struct Action {
 }
 
 /// What an action is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
     /// Runs a step of the hop's strategy.
@@ -103,7 +104,7 @@ impl ActionKind {
 }
 
 /// Asks whether an action is already done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionCheck {
     /// The call that asks.
     pub call: Call,
@@ -112,7 +113,7 @@ pub struct ActionCheck {
 }
 
 /// The way back from an action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionUndo {
     /// Runs this call.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lang::Value;
 use crate::model::name::{Digest, EnvironmentName, HostName, InstanceAddr, ProviderName, RunId, StrategyName};
 
 /// What happens to one instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Which instance.
     pub instance: InstanceAddr,
@@ -46,7 +47,7 @@ pub struct Change {
 }
 
 /// Kinds of change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Nothing is there yet.
@@ -66,7 +67,7 @@ pub enum Decision {
 }
 
 /// One stretch of a route.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
     /// The version before; `None`: nothing.
     pub from: Option<Arc<str>>,
@@ -97,7 +98,7 @@ pub struct Hop {
 }
 
 /// A setting before and after.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingDiff {
     /// Which.
     pub name: Arc<str>,
@@ -108,7 +109,7 @@ pub struct SettingDiff {
 }
 
 /// A note of the provider, rendered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoteText {
     /// Its name in the provider.
     pub name: Arc<str>,
@@ -122,7 +123,7 @@ pub struct NoteText {
 }
 
 /// A check before anything is touched.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PreflightResult {
     /// Its name in the provider.
     pub name: Arc<str>,
@@ -138,7 +139,7 @@ pub struct PreflightResult {
 }
 
 /// How a preflight check went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PreflightOutcome {
     /// It holds.

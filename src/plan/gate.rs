@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Decision};
@@ -20,7 +21,7 @@ use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
 use crate::model::version::{Version, VersionScheme};
 
 /// A condition of an environment. Evaluated by plan, and again by apply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
     /// Whose.
     pub environment: EnvironmentName,
@@ -42,7 +43,7 @@ pub struct Gate {
 }
 
 /// Kinds of gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateKind {
     /// The version must have been applied and verified in another environment.

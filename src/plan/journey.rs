@@ -19,10 +19,11 @@ use super::decide::Desk;
 use super::input::PlanInput;
 use super::instantiate::{HopDraft, Obstacle, Site, index, instantiate};
 use super::redact::redacted;
-use super::revert::{RecordedScope, losses, revert};
+use super::revert::{losses, revert};
 use super::route::{Leg, RouteQuery, search};
 use super::scope::Subject;
 use super::{note, preflight};
+use crate::model::scope::RecordedScope;
 
 /// A way that can be gone.
 #[derive(Default)]

@@ -52,6 +52,7 @@ pub use report::{Report, Verdict, VerdictKind};
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use assemble::Slot;
@@ -67,7 +68,7 @@ use crate::model::scope::{self, object, used};
 pub const FORMAT: u32 = 1;
 
 /// What to do, in full: nothing is left for apply to choose. Holds no secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`FORMAT`].
     pub format: u32,
@@ -92,7 +93,7 @@ pub struct Plan {
 }
 
 /// The lockfile that a plan was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Base {
     /// Its lineage.
     pub lineage: Lineage,

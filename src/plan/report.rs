@@ -1,5 +1,6 @@
 //! Why things are as they are: one verdict for every instance, changed or not.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::{EnvironmentName, InstanceAddr};
@@ -10,14 +11,14 @@ use super::change::Decision;
 use super::gate::Gate;
 
 /// What the planner thought of everything. Goes with a [`Plan`](super::Plan); apply does not need it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// In address order.
     pub verdicts: Vec<Verdict>,
 }
 
 /// What the planner thought of one instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Which instance.
     pub instance: InstanceAddr,
@@ -33,7 +34,7 @@ pub struct Verdict {
 }
 
 /// What a verdict came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictKind {
     /// It is as declared.

@@ -3,14 +3,12 @@
 //! Takes the hop as the lockfile has it and the provider as it was then, gives a [`HopDraft`] of reverts in the reverse order of the
 //! strategy's graph, over the scope that was recorded. Never uses the provider as it is now, and never what is observed now.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::lang::{Env, Scope, Value};
+use crate::lang::{Scope, Value};
 use crate::lock::AppliedHop;
 use crate::model::name::ActionId;
-use crate::model::provider::{Provider, Undo};
+use crate::model::provider::Undo;
 
 use super::action::{Action, ActionKind, ActionUndo};
 use super::blueprint::Blueprint;
@@ -166,56 +164,6 @@ pub(super) fn losses(draft: &HopDraft, applied: &AppliedHop) -> Vec<String> {
         applied.to,
         applied.at
     )]
-}
-
-/// The recorded scope of an applied hop. Locals that were not recorded are computed from what was.
-pub(super) struct RecordedScope<'a> {
-    names: &'a Value,
-    provider: &'a Provider,
-    env: &'a Env<'a>,
-    computing: RefCell<BTreeSet<Arc<str>>>,
-}
-
-impl<'a> RecordedScope<'a> {
-    /// The scope of a hop, with the provider that applied it.
-    pub(super) fn new(names: &'a Value, provider: &'a Provider, env: &'a Env<'a>) -> Self {
-        Self { names, provider, env, computing: RefCell::default() }
-    }
-
-    fn local(&self, name: &str) -> Option<Result<(Value, usize), String>> {
-        if let Some(value) = self.names.get("local").and_then(|locals| locals.get(name)) {
-            return Some(Ok((value.clone(), 1)));
-        }
-        let (name, expr) = self.provider.locals.get_key_value(name)?;
-        if !self.computing.borrow_mut().insert(name.clone()) {
-            return Some(Err(format!("`local.{name}` refers to itself")));
-        }
-        let value = expr.eval(self, self.env);
-        self.computing.borrow_mut().remove(name);
-        Some(
-            value
-                .map(|value| (value, 1))
-                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
-        )
-    }
-}
-
-impl Scope for RecordedScope<'_> {
-    fn resolve(&self, root: &str, path: &[&str]) -> Option<Result<(Value, usize), String>> {
-        if let ("local", Some(name)) = (root, path.first())
-            && let Some(found) = self.local(name)
-        {
-            return Some(found);
-        }
-        self.names.get(root).map(|value| Ok((value.clone(), 0)))
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.names.as_object().into_iter().flat_map(|names| names.keys().map(ToString::to_string)).collect();
-        names.push("local".to_owned());
-        names
-    }
 }
 
 /// What the undo of one recorded step sees.

@@ -2,6 +2,7 @@
 //!
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
+mod driver;
 mod graph;
 mod history;
 mod lines;
@@ -9,11 +10,15 @@ mod locked;
 mod plan_text;
 mod problem;
 mod progress;
+mod provider;
+mod provider_json;
 pub mod reference;
 mod status;
+mod strategy;
 mod style;
 mod table;
 
+pub use driver::{driver_text, drivers_json, drivers_text};
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
@@ -21,6 +26,8 @@ pub use locked::locked_text;
 pub use plan_text::plan_text;
 pub use problem::problems_text;
 pub use progress::Progress;
+pub use provider::{provider_text, providers_text};
+pub use provider_json::provider_json;
 pub use status::{drift_text, status_text};
 pub use style::{Palette, bytes, duration};
 pub use table::Table;

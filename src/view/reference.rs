@@ -125,7 +125,7 @@ fn kind(kind: Kind) -> &'static str {
 pub fn drivers_markdown<'a>(drivers: impl IntoIterator<Item = &'a DriverSchema>) -> String {
     let mut text = String::from(
         "# Drivers\n\n\
-         Generated from the tables that providers are checked against; `windlass provider drivers` prints the same.\n\n\
+         Generated from the tables that providers are checked against; `windlass provider drivers NAME` says the same of one.\n\n\
          A driver is what a step, a check, an undo or a fact calls. Its block's name is the driver, the block's attributes are the \
          arguments. What it gives is `result` in `fact.value` and `check.done`, and `step.NAME.result` for later steps. A driver \
          that only looks may be used by facts.\n",

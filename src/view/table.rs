@@ -18,6 +18,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// Adds the rows of another.
+    pub fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+    }
+
     /// Whether no row was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {

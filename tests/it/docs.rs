@@ -83,6 +83,28 @@ fn every_page_is_in_the_table_of_contents() {
 }
 
 #[test]
+fn examples_in_hcl_are_in_the_canonical_layout() {
+    let mut wrong = Vec::new();
+    for (path, text) in pages().into_iter().filter(|(path, _)| !path.ends_with("functions.md")) {
+        let mut lines = text.lines().enumerate();
+        while let Some((start, line)) = lines.next() {
+            let Some(info) = line.strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
+            let block: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            if info != "hcl" && !info.starts_with("hcl ") {
+                continue;
+            }
+            let block = block.join("\n") + "\n";
+            match windlass::lang::fmt::format(&block) {
+                Ok(formatted) if formatted == block => {}
+                Ok(formatted) => wrong.push(format!("{}:{}: should be\n{formatted}", path.display(), start + 1)),
+                Err(problems) => wrong.push(format!("{}:{}: {problems:?}", path.display(), start + 1)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn every_dependency_has_its_line() {
     let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("there is a manifest");
     let page = std::fs::read_to_string(docs().join("dependencies.md")).expect("there is a page");
@@ -102,4 +124,14 @@ fn every_dependency_has_its_line() {
     let named = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let gone: Vec<&str> = named.filter(|name| !manifest.lines().any(|line| line.starts_with(&format!("{name} = ")))).collect();
     assert!(gone.is_empty(), "dependencies.md names what Cargo.toml does not: {gone:?}");
+}
+
+#[test]
+fn the_first_steps_are_as_the_tutorial_shows_them() {
+    crate::console::run(&docs().join("tutorial/first-steps.md"));
+}
+
+#[test]
+fn the_first_provider_is_as_the_tutorial_shows_it() {
+    crate::console::run(&docs().join("tutorial/first-provider.md"));
 }

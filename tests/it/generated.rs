@@ -42,3 +42,9 @@ fn the_page_of_drivers_is_that_of_their_schemas() {
 fn the_page_of_commands_is_that_of_their_help() {
     page("commands.md", &reference::commands_markdown(&Cli::command()));
 }
+
+#[test]
+fn the_schema_of_plans_is_that_of_their_types() {
+    let schema = serde_json::to_string_pretty(&windlass::cli::plan_schema()).expect("it is JSON") + "\n";
+    page("plan.schema.json", &schema);
+}

@@ -55,10 +55,14 @@ struct Source {
 }
 
 impl Source {
-    /// Lines of code with their numbers: no comments, nothing behind `#[cfg(test)] mod tests {`.
+    /// Lines of code with their numbers: no comments, nothing from `#[cfg(test)] mod tests {` on.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines: Vec<&str> = self.text.lines().collect();
-        let end = lines.windows(2).position(|two| two[0] == "#[cfg(test)]" && two[1].ends_with('{')).unwrap_or(lines.len());
+        let opens = |from: usize| {
+            let declared = lines.iter().skip(from + 1).find(|line| !line.starts_with('#'));
+            lines[from] == "#[cfg(test)]" && declared.is_some_and(|line| line.contains("mod ") && line.ends_with('{'))
+        };
+        let end = (0..lines.len()).find(|from| opens(*from)).unwrap_or(lines.len());
         lines
             .into_iter()
             .take(end)

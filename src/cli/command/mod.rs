@@ -9,6 +9,7 @@ pub(super) mod history;
 pub(super) mod init;
 pub(super) mod plan;
 pub(super) mod provider;
+mod provider_new;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod state;

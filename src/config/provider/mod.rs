@@ -10,6 +10,7 @@ mod embedded;
 mod fact;
 mod find;
 mod guard;
+mod lint;
 mod parse;
 mod setting;
 mod step;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use embedded::embedded;
 pub(super) use find::{Declared, Finder, load_all};
+pub use lint::lint;
 pub(super) use parse::{Parsed, parse};
 
 use super::declare::duplicate;

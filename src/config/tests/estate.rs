@@ -101,7 +101,7 @@ fn the_design_page_in_one_configuration_loads() {
     assert!(loaded.warnings.is_empty());
     let sample = &loaded.providers["sample"];
     assert_eq!(sample.strategies["in_place"].steps[2].after.len(), 2);
-    assert_eq!(sample.strategies["install"].steps[1].after[0].as_str(), "unpack");
+    assert_eq!(sample.strategies["install"].steps[2].after[0].as_str(), "unpack");
     assert!(sample.files.contains_key("sample.conf.j2"));
 }
 

@@ -51,13 +51,13 @@ fn the_sample_provider_loads_without_a_warning() {
     assert_eq!(provider.releases.len(), 4);
     assert!(provider.settings["token"].sensitive);
     let install = &provider.strategies["install"];
-    assert_eq!(install.steps[3].retry.attempts, 3);
-    assert!(matches!(install.steps[3].undo, Undo::Harmless));
+    assert_eq!(install.steps[4].retry.attempts, 3);
+    assert!(matches!(install.steps[4].undo, Undo::Harmless));
     assert_eq!(
-        &*install.steps[1].call.args["values"].text().replace(' ', "").replace('\n', ";"),
+        &*install.steps[2].call.args["values"].text().replace(' ', "").replace('\n', ";"),
         "{;greeting=self.greeting;port=self.port;token=self.token;version=to.text;}"
     );
-    assert_eq!(install.steps[0].title, "Copy the release");
+    assert_eq!(install.steps[1].title, "Copy the release");
     // Loaded again from the same bytes, it is the same provider.
     let again = provider_from_files(&"sample".into(), files, &BTreeMap::new(), DRIVERS, &mut sources).unwrap().0;
     assert_eq!(again.digest, provider.digest);

@@ -23,7 +23,8 @@ mod file;
 mod script;
 mod supervise;
 
-use script::{Ran, envelope, quote};
+use crate::lang::function::shell_quoted;
+use script::{Ran, envelope};
 
 /// Sessions at once over one connection: servers allow ten where not told otherwise.
 const SESSIONS: usize = 8;
@@ -141,7 +142,7 @@ impl Ssh {
         let Ran { pid, stderr, .. } = script::unmark(stderr.as_bytes(), mark);
         if let Some(pid) = pid {
             let mut client = self.client();
-            client.args(["--", &self.address, &format!("exec /bin/sh -c {} sh {pid}", quote(script::END_GROUP))]);
+            client.args(["--", &self.address, &format!("exec /bin/sh -c {} sh {pid}", shell_quoted(script::END_GROUP))]);
             client.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
             client.kill_on_drop(true);
             if let Ok(mut child) = client.spawn() {

@@ -33,6 +33,7 @@ mod types;
 mod version;
 mod withheld;
 
+pub(crate) use string::shell_quoted;
 pub use table::FUNCTIONS;
 pub use template::render;
 pub use withheld::withheld;

@@ -197,6 +197,19 @@ pub(super) static TRIMSUFFIX: Function = string(
     },
 );
 
+pub(super) static SHQUOTE: Function = string(
+    "shquote",
+    ONE,
+    "Quotes a text so that a POSIX shell takes it as one word, whatever is in it.",
+    (r#"shquote("it's")"#, r#""'it'\\''s'""#),
+    |_, given| limit::text(shell_quoted(args::text(given, 0, "string")?)),
+);
+
+/// A text as one word of a POSIX shell.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 pub(super) static UPPER: Function =
     string("upper", ONE, "Turns letters to upper case.", (r#"upper("etcd")"#, r#""ETCD""#), |_, given| {
         limit::text(args::text(given, 0, "string")?.to_uppercase())

@@ -76,6 +76,7 @@ pub static FUNCTIONS: &[&Function] = &[
     &digest::SHA1,
     &digest::SHA256,
     &digest::SHA512,
+    &string::SHQUOTE,
     &numeric::SIGNUM,
     &sequence::SLICE,
     &sequence::SORT,

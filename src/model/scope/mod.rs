@@ -5,8 +5,10 @@
 //! (`step`, `result`, `error`) is unknown.
 
 pub(crate) mod object;
+mod recorded;
 pub(crate) mod used;
 
+pub(crate) use self::recorded::RecordedScope;
 pub(crate) use self::used::Used;
 
 use std::cell::{Cell, RefCell};

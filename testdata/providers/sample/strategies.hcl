@@ -33,7 +33,6 @@ strategy "install" {
         recursive = true
       }
     }
-    repeatable = true
   }
 
   step "configure" {
@@ -100,6 +99,14 @@ strategy "in_place" {
       source = "${self.store}/${to.text}"
       path   = local.target
     }
+    check {
+      file {
+        action   = "stat"
+        path     = "${local.target}/VERSION"
+        required = false
+      }
+      done = result.exists
+    }
     undo {
       file {
         action    = "remove"
@@ -107,7 +114,6 @@ strategy "in_place" {
         recursive = true
       }
     }
-    repeatable = true
   }
 
   step "configure" {

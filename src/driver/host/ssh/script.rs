@@ -5,6 +5,7 @@
 
 use crate::driver::host::Command;
 use crate::driver::{Failure, FailureKind};
+use crate::lang::function::shell_quoted;
 
 /// What ssh is told to run, the same for every call. The shell's `read` takes no byte beyond its line, so the rest of the input stays
 /// for the command. A script cut short is not begun.
@@ -35,11 +36,6 @@ exec timeout "$3" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
 elif command -v nc >/dev/null; then exec nc -z -w "$3" "$1" "$2"
 else exit 45; fi"#;
 
-/// One word for a POSIX shell.
-pub(super) fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// A script as it travels.
 pub(super) fn envelope(mark: &str, script: &str) -> String {
     format!("{mark}\n{script}\n{mark}\n")
@@ -57,10 +53,10 @@ pub(super) fn command(command: &Command) -> Result<String, Failure> {
                 format!("the environment variable `{}` cannot be set over SSH: its name is no shell name", name.escape_debug());
             return Err(Failure::new(FailureKind::Invalid, message));
         }
-        script.push_str(&format!("export {name}={}\n", quote(value)));
+        script.push_str(&format!("export {name}={}\n", shell_quoted(value)));
     }
     if let Some(dir) = &command.dir {
-        script.push_str(&format!("cd -- {} || exit 126\n", quote(dir)));
+        script.push_str(&format!("cd -- {} || exit 126\n", shell_quoted(dir)));
     }
     if command.argv.is_empty() {
         return Err(Failure::new(FailureKind::Invalid, "there is no command to run"));
@@ -68,7 +64,7 @@ pub(super) fn command(command: &Command) -> Result<String, Failure> {
     script.push_str("exec");
     for arg in &command.argv {
         script.push(' ');
-        script.push_str(&quote(arg));
+        script.push_str(&shell_quoted(arg));
     }
     Ok(script)
 }
@@ -128,6 +124,6 @@ mod tests {
 
     #[test]
     fn words_are_quoted() {
-        assert_eq!(quote("it's $x\n"), "'it'\\''s $x\n'");
+        assert_eq!(shell_quoted("it's $x\n"), "'it'\\''s $x\n'");
     }
 }

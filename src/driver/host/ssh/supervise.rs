@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Ssh;
-use super::script::{self, quote};
+use super::script;
 use crate::driver::host::local::private_dir;
 use crate::driver::host::{Attributes, Cause, Command, Ended, Finished, Lines, Output, Recovered, Tail, local_file, privilege};
 use crate::driver::supervised::{EXIT, OUTPUT, STDERR, outcome};
 use crate::driver::{Context, Failure, FailureKind};
+use crate::lang::function::shell_quoted;
 
 const REMOTE: &str = "remote.json";
 /// How long an unreachable machine is asked again before the outcome counts as unknown.
@@ -177,10 +178,10 @@ async fn begin(ssh: &Ssh, command: &Command, remote: &Remote, ctx: &Context) -> 
     let grace = (command.grace.as_millis() / 100).max(1);
     let body = format!(
         "set -- {} {} {timeout} {grace}\n{FOLDER}\nscript={}\nsupervisor={}\n{BEGIN}",
-        quote(&remote.run),
+        shell_quoted(&remote.run),
         command.stdin.len(),
-        quote(&inner),
-        quote(SUPERVISOR)
+        shell_quoted(&inner),
+        shell_quoted(SUPERVISOR)
     );
     let sending = Command { stream: false, timeout: Some(Duration::from_secs(120)), ..command };
     // Its beginning is not to be interrupted half-way.

