@@ -88,6 +88,7 @@ strategy "in_place" {
       }
     }
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -239,6 +240,7 @@ strategy "in_place" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "1s"
   }
 
   step "verify_api" {
@@ -254,6 +256,7 @@ strategy "in_place" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "1s"
   }
 }
 

@@ -253,6 +253,7 @@ strategy "reconfigure" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "1s"
   }
 }
 
@@ -287,6 +288,7 @@ strategy "remove" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "3s"
   }
 
   step "unlink" {

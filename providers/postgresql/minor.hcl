@@ -59,7 +59,7 @@ strategy "minor" {
   step "prove_programs" {
     title = "Check that the programs are of the new version and can be run"
     exec {
-      command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
+      command     = ["/bin/sh", "-euc", "test \"$(\"$1/postgres\" -V | awk '{print $3}')\" = \"$2\"", "sh", local.new_bin, to.text]
       environment = local.environment
       user        = self.run_as
     }
@@ -67,6 +67,7 @@ strategy "minor" {
     repeatable = true
     privileged = true
     note       = "run as the server's user, who must be able to read them"
+    timeout    = "2m"
   }
 
   # Its undo is the last thing of a rollback: the old server must answer again.
@@ -88,6 +89,7 @@ strategy "minor" {
       timeout = "1m"
     }
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -211,6 +213,7 @@ strategy "minor" {
       attempts = 5
       backoff  = "500ms"
     }
+    estimate = "1s"
   }
 
   step "create_databases" {
@@ -223,5 +226,6 @@ strategy "minor" {
     harmless   = true
     repeatable = true
     tolerate   = [strcontains(error.stderr, "already exists")]
+    timeout    = "5m"
   }
 }

@@ -180,10 +180,29 @@ locals {
   # PostgreSQL 18 made data checksums the default, and pg_upgrade wants both clusters alike.
   checksums = fact.data_checksums ? "--data-checksums" : "--no-data-checksums"
   initdb = [
-    "${local.new_bin}/initdb", "--pgdata", local.new_cluster, "--username", self.superuser, "--encoding", "UTF8", "--locale", self.locale,
+    "${local.new_bin}/initdb", "--username", self.superuser, "--encoding", "UTF8", "--locale", self.locale,
     "--auth-local", "trust", "--auth-host", "scram-sha-256", "--no-instructions",
   ]
   initdb_like_old = concat(local.initdb, !fact.data_checksums && to.major < 18 ? [] : [local.checksums])
+  # Made beside and renamed: a cluster that is there is whole. One that was there before is never touched.
+  make_cluster = <<-END
+    cluster=$1
+    shift
+    if [ -e "$cluster" ]; then echo "$cluster is there already: move it away" >&2; exit 1; fi
+    rm -rf -- "$cluster.new"
+    "$@" --pgdata "$cluster.new"
+    mv -- "$cluster.new" "$cluster"
+  END
+
+  # The mark in the new cluster says, after a crash, that pg_upgrade came to its end.
+  upgraded = "${local.new_cluster}/windlass-upgraded"
+  upgrade  = <<-END
+    mark=$1
+    shift
+    rm -f -- "$mark"
+    "$@"
+    : > "$mark"
+  END
   pg_upgrade = [
     "${local.new_bin}/pg_upgrade", "--old-bindir", local.old_bin, "--new-bindir", local.new_bin, "--old-datadir", local.old_cluster,
     "--new-datadir", local.new_cluster, "--username", self.superuser, "--socketdir", self.socket_dir,
