@@ -14,6 +14,13 @@ variable "nodes" {
   description = "Members by name."
 }
 
+variable "restore_snapshot" {
+  type        = string
+  default     = null
+  nullable    = true
+  description = "Snapshot that the cluster goes back to; see the README."
+}
+
 variable "bin_dirs" {
   type        = map(string)
   default     = {}
@@ -28,12 +35,13 @@ environment "laboratory" {
 }
 
 module "store" {
-  source      = "../../modules/etcd-cluster"
-  environment = environment.laboratory
-  home        = var.home
-  release     = "3.4.23"
-  nodes       = var.nodes
-  bin_dirs    = var.bin_dirs
+  source           = "../../modules/etcd-cluster"
+  environment      = environment.laboratory
+  home             = var.home
+  release          = "3.4.23"
+  nodes            = var.nodes
+  bin_dirs         = var.bin_dirs
+  restore_snapshot = var.restore_snapshot
 }
 
 output "endpoints" {

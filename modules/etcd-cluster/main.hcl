@@ -42,6 +42,13 @@ variable "run_as" {
   description = "User that etcd runs as."
 }
 
+variable "restore_snapshot" {
+  type        = string
+  default     = null
+  nullable    = true
+  description = "Snapshot to start from where a lower `release` cannot be reached otherwise; on every host."
+}
+
 variable "bin_dirs" {
   type        = map(string)
   default     = {}
@@ -49,19 +56,20 @@ variable "bin_dirs" {
 }
 
 instance "etcd" "member" {
-  for_each        = var.nodes
-  environment     = var.environment
-  host            = each.value.host
-  version         = var.release
-  name            = each.key
-  home            = "${var.home}/${each.key}"
-  client_url      = each.value.client_url
-  peer_url        = each.value.peer_url
-  initial_cluster = { for name, node in var.nodes : name => node.peer_url }
-  token           = var.token
-  arguments       = each.value.arguments
-  run_as          = var.run_as
-  bin_dirs        = var.bin_dirs
+  for_each         = var.nodes
+  environment      = var.environment
+  host             = each.value.host
+  version          = var.release
+  name             = each.key
+  home             = "${var.home}/${each.key}"
+  client_url       = each.value.client_url
+  peer_url         = each.value.peer_url
+  initial_cluster  = { for name, node in var.nodes : name => node.peer_url }
+  token            = var.token
+  arguments        = each.value.arguments
+  run_as           = var.run_as
+  bin_dirs         = var.bin_dirs
+  restore_snapshot = var.restore_snapshot
 }
 
 output "endpoints" {

@@ -78,6 +78,7 @@ strategy "install" {
     harmless   = true
     repeatable = true
     privileged = true
+    timeout    = "2m"
   }
 
   step "configure" {
@@ -276,6 +277,7 @@ strategy "reconfigure" {
     repeatable = true
     downtime   = true
     timeout    = "5m"
+    estimate   = "1s"
   }
 
   step "verify_health" {
@@ -289,6 +291,7 @@ strategy "reconfigure" {
     repeatable = true
     downtime   = true
     timeout    = "5m"
+    estimate   = "1s"
   }
 }
 

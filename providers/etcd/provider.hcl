@@ -46,6 +46,7 @@ setting "backup_dir" {
 setting "client_url" {
   type        = string
   required    = true
+  on_change   = "refuse"
   description = "Where clients reach the member: `http://10.0.0.1:2379`. It listens there too."
   validation {
     condition = length(regexall("^http://[^/]+:[0-9]+$", self.client_url)) == 1

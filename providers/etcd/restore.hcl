@@ -70,6 +70,7 @@ strategy "restore" {
     harmless   = true
     repeatable = true
     privileged = true
+    timeout    = "2m"
   }
 
   step "prove_snapshot" {
@@ -80,6 +81,7 @@ strategy "restore" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -117,6 +119,13 @@ strategy "restore" {
       source = self.data_dir
       path   = "${self.data_dir}.of-${from.text}"
     }
+    check {
+      file {
+        action = "stat"
+        path   = "${self.data_dir}.of-${from.text}"
+      }
+      done = result.exists
+    }
     undo {
       file {
         action = "move"
@@ -132,11 +141,18 @@ strategy "restore" {
     title = "Restore the snapshot"
     exec {
       command = [
-        "${local.new_bin}/etcdctl", "snapshot", "restore", self.restore_snapshot, "--data-dir", self.data_dir, "--name", self.name,
-        "--initial-cluster", local.initial_cluster, "--initial-cluster-token", self.token, "--initial-advertise-peer-urls", self.peer_url,
+        "/bin/sh", "-euc", local.restore, "sh", self.data_dir, "${local.new_bin}/etcdctl", "snapshot", "restore", self.restore_snapshot, "--name", self.name,
+        "--initial-cluster", local.initial_cluster, "--initial-cluster-token", local.restored_token, "--initial-advertise-peer-urls", self.peer_url,
       ]
       environment = local.environment
       user        = self.run_as
+    }
+    check {
+      file {
+        action = "stat"
+        path   = self.data_dir
+      }
+      done = result.exists
     }
     undo {
       file {
@@ -151,6 +167,7 @@ strategy "restore" {
     downtime   = true
     privileged = true
     timeout    = "30m"
+    estimate   = "2s"
   }
 
   step "configure" {
@@ -230,6 +247,7 @@ strategy "restore" {
     repeatable = true
     downtime   = true
     timeout    = "5m"
+    estimate   = "1s"
   }
 
   step "verify_health" {
@@ -243,5 +261,20 @@ strategy "restore" {
     repeatable = true
     downtime   = true
     timeout    = "5m"
+    estimate   = "1s"
   }
+}
+
+locals {
+  # Made beside and renamed: a data directory that is there is whole.
+  restore = <<-END
+    data=$1
+    shift
+    rm -rf -- "$data.restoring"
+    "$@" --data-dir "$data.restoring"
+    mv -- "$data.restoring" "$data"
+  END
+
+  # A token of its own: otherwise the restored members have the old cluster's ids, and take messages of members not stopped yet for theirs.
+  restored_token = "${self.token}-${formatdate("YYYYMMDDhhmmss", plantimestamp())}"
 }

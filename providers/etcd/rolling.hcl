@@ -68,6 +68,7 @@ strategy "rolling" {
     harmless   = true
     repeatable = true
     privileged = true
+    timeout    = "2m"
   }
 
   step "prove_cluster" {
@@ -226,6 +227,7 @@ strategy "rolling" {
     repeatable = true
     downtime   = true
     timeout    = "5m"
+    estimate   = "1s"
   }
 
   step "verify_health" {
@@ -239,6 +241,7 @@ strategy "rolling" {
     repeatable = true
     downtime   = true
     timeout    = "5m"
+    estimate   = "1s"
   }
 
   step "verify_cluster" {

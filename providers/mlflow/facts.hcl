@@ -20,12 +20,20 @@ fact "running" {
   value = result.running
 }
 
+fact "address" {
+  description = "Address that the start script makes the server listen on; null where there is none. A change of the settings may be about to change it."
+  file {
+    path = local.launcher
+  }
+  value = result.exists ? join(":", regex("--host '?([^' ]+)'? --port ([0-9]+)", result.content)) : null
+}
+
 fact "served" {
   description = "Version that the running server reports."
   when        = fact.running
   timeout     = "10s"
   http {
-    url     = "${local.url}/version"
+    url     = "http://${local.address_now}/version"
     timeout = "5s"
   }
   value = trimspace(result.body)
@@ -42,7 +50,7 @@ fact "api_status" {
   timeout     = "20s"
   http {
     method  = "POST"
-    url     = "${local.url}/api/2.0/mlflow/experiments/search"
+    url     = "http://${local.address_now}/api/2.0/mlflow/experiments/search"
     json    = { max_results = 1 }
     expect  = "any"
     timeout = "15s"

@@ -73,7 +73,7 @@ strategy "in_place" {
     when  = fact.running
     http {
       method  = "POST"
-      url     = "${local.url}/api/2.0/mlflow/experiments/search"
+      url     = "http://${local.address_now}/api/2.0/mlflow/experiments/search"
       json    = { max_results = 1 }
       until   = { status = 200 }
       timeout = "30s"
@@ -81,13 +81,14 @@ strategy "in_place" {
     undo {
       http {
         method  = "POST"
-        url     = "${local.url}/api/2.0/mlflow/experiments/search"
+        url     = "http://${local.address_now}/api/2.0/mlflow/experiments/search"
         json    = { max_results = 1 }
         until   = { status = 200 }
         timeout = "60s"
       }
     }
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -105,7 +106,7 @@ strategy "in_place" {
         secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
         log_file    = local.log_file
         directory   = self.data_dir
-        ready       = { tcp = local.address, timeout = "120s" }
+        ready       = { tcp = local.address_now, timeout = "120s" }
       }
       timeout  = "3m"
       downtime = true
@@ -239,6 +240,7 @@ strategy "in_place" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "1s"
   }
 
   step "verify_api" {
@@ -254,6 +256,7 @@ strategy "in_place" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "1s"
   }
 }
 

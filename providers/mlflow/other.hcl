@@ -184,6 +184,7 @@ strategy "reconfigure" {
         secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
         log_file    = local.log_file
         directory   = self.data_dir
+        ready       = { tcp = local.address_now, timeout = "120s" }
       }
       timeout  = "3m"
       downtime = true
@@ -252,6 +253,7 @@ strategy "reconfigure" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "1s"
   }
 }
 
@@ -286,6 +288,7 @@ strategy "remove" {
     repeatable = true
     downtime   = true
     timeout    = "2m"
+    estimate   = "3s"
   }
 
   step "unlink" {

@@ -131,6 +131,8 @@ locals {
   # The address to ask: a server that listens on every address is asked on loopback.
   address = "${contains(["0.0.0.0", "::"], self.listen) ? "127.0.0.1" : self.listen}:${self.port}"
   url     = "http://${local.address}"
+  # The address of the server as it runs now.
+  address_now = fact.address == null ? local.address : replace(replace(fact.address, "0.0.0.0:", "127.0.0.1:"), ":::", "127.0.0.1:")
 
   old = "${self.home}/venvs/${from.text}"
   new = "${self.home}/venvs/${to.text}"

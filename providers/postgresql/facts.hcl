@@ -10,12 +10,21 @@ fact "installed" {
   value = result.exists ? basename(result.target) : null
 }
 
+fact "port" {
+  description = "Port of the running server (`postmaster.pid`); the declared one where none runs."
+  file {
+    path  = "${self.data_dir}/current/postmaster.pid"
+    parse = "lines"
+  }
+  value = result.exists && length(result.exists ? result.lines : []) > 3 ? tonumber(result.lines[3]) : self.port
+}
+
 fact "running" {
   description = "Whether the server accepts connections, or says that it is starting or stopping."
   when        = fact.installed != null
   timeout     = "15s"
   exec {
-    command     = ["${local.current}/bin/pg_isready", "--host", self.socket_dir, "--port", tostring(self.port), "--timeout", "5"]
+    command     = ["${local.current}/bin/pg_isready", "--host", self.socket_dir, "--port", tostring(fact.port), "--timeout", "5"]
     environment = local.environment
     success     = [0, 1, 2]
   }
@@ -27,7 +36,7 @@ fact "server" {
   when        = fact.running == true
   timeout     = "30s"
   exec {
-    command = concat(["${local.current}/bin/psql"], local.ask, ["--command", <<-SQL
+    command = concat(["${local.current}/bin/psql"], local.ask_old, ["--command", <<-SQL
       SELECT json_build_object(
         'version', split_part(current_setting('server_version'), ' ', 1),
         'data_checksums', current_setting('data_checksums') = 'on',

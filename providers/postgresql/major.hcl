@@ -70,7 +70,7 @@ strategy "pg_upgrade" {
   step "prove_programs" {
     title = "Check that the programs are of the new version and can be run"
     exec {
-      command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
+      command     = ["/bin/sh", "-euc", "test \"$(\"$1/postgres\" -V | awk '{print $3}')\" = \"$2\"", "sh", local.new_bin, to.text]
       environment = local.environment
       user        = self.run_as
     }
@@ -78,6 +78,7 @@ strategy "pg_upgrade" {
     repeatable = true
     privileged = true
     note       = "run as the server's user, who must be able to read them"
+    timeout    = "2m"
   }
 
   step "make_data_dir" {
@@ -109,16 +110,23 @@ strategy "pg_upgrade" {
   step "initdb" {
     title = "Create an empty cluster"
     exec {
-      command     = local.initdb_like_old
+      command     = concat(["/bin/sh", "-euc", local.make_cluster, "sh", local.new_cluster], local.initdb_like_old)
       environment = local.environment
       user        = self.run_as
+    }
+    check {
+      file {
+        action = "stat"
+        path   = local.new_cluster
+      }
+      done = result.exists
     }
     undo {
       file {
         action    = "remove"
         path      = local.new_cluster
         recursive = true
-        keep      = false
+        keep      = true
       }
     }
     privileged = true
@@ -146,12 +154,12 @@ strategy "pg_upgrade" {
   step "prove_served" {
     title = "Check that the server answers before it is stopped"
     exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = from.text })
     }
     undo {
       exec {
-        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
         environment = merge(local.environment, { WANTED = from.text })
       }
       retry {
@@ -161,6 +169,7 @@ strategy "pg_upgrade" {
       timeout = "1m"
     }
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -189,10 +198,17 @@ strategy "pg_upgrade" {
   step "upgrade" {
     title = "Copy the cluster into the new major version"
     exec {
-      command     = local.pg_upgrade
+      command     = concat(["/bin/sh", "-euc", local.upgrade, "sh", local.upgraded], local.pg_upgrade)
       environment = local.environment
       user        = self.run_as
       directory   = self.data_dir
+    }
+    check {
+      file {
+        action = "stat"
+        path   = local.upgraded
+      }
+      done = result.exists
     }
     undo {
       file {
@@ -316,6 +332,20 @@ strategy "pg_upgrade" {
       attempts = 5
       backoff  = "500ms"
     }
+    estimate = "1s"
+  }
+
+  step "create_databases" {
+    title    = "Create the databases"
+    for_each = toset(self.databases)
+    exec {
+      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
+      environment = local.environment
+    }
+    harmless   = true
+    repeatable = true
+    tolerate   = [strcontains(error.stderr, "already exists")]
+    timeout    = "5m"
   }
 
   step "analyze" {
@@ -382,7 +412,7 @@ strategy "pg_upgrade_link" {
   step "prove_programs" {
     title = "Check that the programs are of the new version and can be run"
     exec {
-      command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
+      command     = ["/bin/sh", "-euc", "test \"$(\"$1/postgres\" -V | awk '{print $3}')\" = \"$2\"", "sh", local.new_bin, to.text]
       environment = local.environment
       user        = self.run_as
     }
@@ -390,6 +420,7 @@ strategy "pg_upgrade_link" {
     repeatable = true
     privileged = true
     note       = "run as the server's user, who must be able to read them"
+    timeout    = "2m"
   }
 
   step "make_data_dir" {
@@ -421,16 +452,23 @@ strategy "pg_upgrade_link" {
   step "initdb" {
     title = "Create an empty cluster"
     exec {
-      command     = local.initdb_like_old
+      command     = concat(["/bin/sh", "-euc", local.make_cluster, "sh", local.new_cluster], local.initdb_like_old)
       environment = local.environment
       user        = self.run_as
+    }
+    check {
+      file {
+        action = "stat"
+        path   = local.new_cluster
+      }
+      done = result.exists
     }
     undo {
       file {
         action    = "remove"
         path      = local.new_cluster
         recursive = true
-        keep      = false
+        keep      = true
       }
     }
     privileged = true
@@ -481,12 +519,12 @@ strategy "pg_upgrade_link" {
   step "prove_served" {
     title = "Check that the server answers before it is stopped"
     exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = from.text })
     }
     undo {
       exec {
-        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
         environment = merge(local.environment, { WANTED = from.text })
       }
       retry {
@@ -496,6 +534,7 @@ strategy "pg_upgrade_link" {
       timeout = "1m"
     }
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -524,10 +563,17 @@ strategy "pg_upgrade_link" {
   step "upgrade" {
     title = "Link the cluster into the new major version"
     exec {
-      command     = concat(local.pg_upgrade, ["--link"])
+      command     = concat(["/bin/sh", "-euc", local.upgrade, "sh", local.upgraded], local.pg_upgrade, ["--link"])
       environment = local.environment
       user        = self.run_as
       directory   = self.data_dir
+    }
+    check {
+      file {
+        action = "stat"
+        path   = local.upgraded
+      }
+      done = result.exists
     }
     irreversible = true
     downtime     = true
@@ -642,6 +688,20 @@ strategy "pg_upgrade_link" {
       attempts = 5
       backoff  = "500ms"
     }
+    estimate = "1s"
+  }
+
+  step "create_databases" {
+    title    = "Create the databases"
+    for_each = toset(self.databases)
+    exec {
+      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
+      environment = local.environment
+    }
+    harmless   = true
+    repeatable = true
+    tolerate   = [strcontains(error.stderr, "already exists")]
+    timeout    = "5m"
   }
 
   step "analyze" {

@@ -59,7 +59,7 @@ strategy "minor" {
   step "prove_programs" {
     title = "Check that the programs are of the new version and can be run"
     exec {
-      command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
+      command     = ["/bin/sh", "-euc", "test \"$(\"$1/postgres\" -V | awk '{print $3}')\" = \"$2\"", "sh", local.new_bin, to.text]
       environment = local.environment
       user        = self.run_as
     }
@@ -67,18 +67,19 @@ strategy "minor" {
     repeatable = true
     privileged = true
     note       = "run as the server's user, who must be able to read them"
+    timeout    = "2m"
   }
 
   # Its undo is the last thing of a rollback: the old server must answer again.
   step "prove_served" {
     title = "Check that the server answers before it is stopped"
     exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
       environment = merge(local.environment, { WANTED = from.text })
     }
     undo {
       exec {
-        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
+        command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.old_bin}/psql"], local.ask_old, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
         environment = merge(local.environment, { WANTED = from.text })
       }
       retry {
@@ -88,6 +89,7 @@ strategy "minor" {
       timeout = "1m"
     }
     repeatable = true
+    timeout    = "2m"
   }
 
   step "stop" {
@@ -111,6 +113,48 @@ strategy "minor" {
     privileged = true
     timeout    = "6m"
     estimate   = "1s"
+  }
+
+  step "configure" {
+    title = "Write postgresql.conf"
+    template {
+      source = "postgresql.conf.j2"
+      path   = "${local.new_cluster}/postgresql.conf"
+      mode   = "0600"
+      owner  = self.run_as
+      values = local.configuration
+    }
+    undo {
+      file {
+        action = "restore"
+        saved  = step.configure.result.saved
+      }
+      downtime = true
+    }
+    repeatable = true
+    downtime   = true
+    privileged = true
+  }
+
+  step "configure_access" {
+    title = "Write pg_hba.conf"
+    template {
+      source = "pg_hba.conf.j2"
+      path   = "${local.new_cluster}/pg_hba.conf"
+      mode   = "0600"
+      owner  = self.run_as
+      values = local.configuration
+    }
+    undo {
+      file {
+        action = "restore"
+        saved  = step.configure_access.result.saved
+      }
+      downtime = true
+    }
+    repeatable = true
+    downtime   = true
+    privileged = true
   }
 
   step "switch_programs" {
@@ -169,5 +213,19 @@ strategy "minor" {
       attempts = 5
       backoff  = "500ms"
     }
+    estimate = "1s"
+  }
+
+  step "create_databases" {
+    title    = "Create the databases"
+    for_each = toset(self.databases)
+    exec {
+      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
+      environment = local.environment
+    }
+    harmless   = true
+    repeatable = true
+    tolerate   = [strcontains(error.stderr, "already exists")]
+    timeout    = "5m"
   }
 }

@@ -56,7 +56,7 @@ strategy "install" {
   step "prove_programs" {
     title = "Check that the programs are of the new version and can be run"
     exec {
-      command     = ["/bin/sh", "-euc", "\"$1/postgres\" -V | tee /dev/stderr | grep -qF \" $2\"", "sh", local.new_bin, to.text]
+      command     = ["/bin/sh", "-euc", "test \"$(\"$1/postgres\" -V | awk '{print $3}')\" = \"$2\"", "sh", local.new_bin, to.text]
       environment = local.environment
       user        = self.run_as
     }
@@ -64,6 +64,7 @@ strategy "install" {
     repeatable = true
     privileged = true
     note       = "run as the server's user, who must be able to read them"
+    timeout    = "2m"
   }
 
   step "make_data_dir" {
@@ -95,9 +96,16 @@ strategy "install" {
   step "initdb" {
     title = "Create an empty cluster"
     exec {
-      command     = local.initdb
+      command     = concat(["/bin/sh", "-euc", local.make_cluster, "sh", local.new_cluster], local.initdb)
       environment = local.environment
       user        = self.run_as
+    }
+    check {
+      file {
+        action = "stat"
+        path   = local.new_cluster
+      }
+      done = result.exists
     }
     undo {
       file {
@@ -219,6 +227,7 @@ strategy "install" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
   }
 
   step "create_databases" {
@@ -231,6 +240,7 @@ strategy "install" {
     harmless   = true
     repeatable = true
     tolerate   = [strcontains(error.stderr, "already exists")]
+    timeout    = "5m"
   }
 }
 
@@ -345,6 +355,7 @@ strategy "reconfigure" {
       attempts = 5
       backoff  = "500ms"
     }
+    estimate = "1s"
   }
 
   step "create_databases" {
@@ -357,6 +368,7 @@ strategy "reconfigure" {
     harmless   = true
     repeatable = true
     tolerate   = [strcontains(error.stderr, "already exists")]
+    timeout    = "5m"
   }
 }
 

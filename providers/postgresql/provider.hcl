@@ -170,24 +170,53 @@ locals {
   program = local.package == null ? try(self.bin_dirs[to.text], release.bin_dir) : "wheel/${release.bin}"
 
   environment = { LC_ALL = "C.UTF-8", PGCONNECT_TIMEOUT = "10" }
-  connect     = ["--host", self.socket_dir, "--port", tostring(self.port), "--username", self.superuser, "--no-password"]
-  ask         = concat(local.connect, ["--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
+  options     = ["--username", self.superuser, "--no-password"]
+  query       = ["--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]
+  connect     = concat(["--host", self.socket_dir, "--port", tostring(self.port)], local.options)
+  ask         = concat(local.connect, local.query)
+  # The server as it runs now, whose port a change may be about to change.
+  ask_old = concat(["--host", self.socket_dir, "--port", tostring(fact.port)], local.options, local.query)
 
   # PostgreSQL 18 made data checksums the default, and pg_upgrade wants both clusters alike.
   checksums = fact.data_checksums ? "--data-checksums" : "--no-data-checksums"
   initdb = [
-    "${local.new_bin}/initdb", "--pgdata", local.new_cluster, "--username", self.superuser, "--encoding", "UTF8", "--locale", self.locale,
+    "${local.new_bin}/initdb", "--username", self.superuser, "--encoding", "UTF8", "--locale", self.locale,
     "--auth-local", "trust", "--auth-host", "scram-sha-256", "--no-instructions",
   ]
   initdb_like_old = concat(local.initdb, !fact.data_checksums && to.major < 18 ? [] : [local.checksums])
+  # Made beside and renamed: a cluster that is there is whole. One that was there before is never touched.
+  make_cluster = <<-END
+    cluster=$1
+    shift
+    if [ -e "$cluster" ]; then echo "$cluster is there already: move it away" >&2; exit 1; fi
+    rm -rf -- "$cluster.new"
+    "$@" --pgdata "$cluster.new"
+    mv -- "$cluster.new" "$cluster"
+  END
+
+  # The mark in the new cluster says, after a crash, that pg_upgrade came to its end.
+  upgraded = "${local.new_cluster}/windlass-upgraded"
+  upgrade  = <<-END
+    mark=$1
+    shift
+    rm -f -- "$mark"
+    "$@"
+    : > "$mark"
+  END
   pg_upgrade = [
     "${local.new_bin}/pg_upgrade", "--old-bindir", local.old_bin, "--new-bindir", local.new_bin, "--old-datadir", local.old_cluster,
     "--new-datadir", local.new_cluster, "--username", self.superuser, "--socketdir", self.socket_dir,
   ]
 
   # pg_ctl and not a plain process: signals go to the postmaster alone, as PostgreSQL wants it.
-  start = "\"$BIN/pg_ctl\" --pgdata \"$DATA\" status >/dev/null && exit 0\nexec \"$BIN/pg_ctl\" --pgdata \"$DATA\" --log \"$LOG\" --wait --timeout 120 start"
-  stop  = "\"$BIN/pg_ctl\" --pgdata \"$DATA\" status >/dev/null || exit 0\nexec \"$BIN/pg_ctl\" --pgdata \"$DATA\" --mode fast --wait --timeout 300 stop"
+  start = <<-END
+    "$BIN/pg_ctl" --pgdata "$DATA" status >/dev/null && exit 0
+    "$BIN/pg_ctl" --pgdata "$DATA" --log "$LOG" --wait --timeout 120 start || { tail -n 20 "$LOG" >&2; exit 1; }
+  END
+  stop  = <<-END
+    "$BIN/pg_ctl" --pgdata "$DATA" status >/dev/null || exit 0
+    exec "$BIN/pg_ctl" --pgdata "$DATA" --mode fast --wait --timeout 300 stop
+  END
   old   = merge(local.environment, { BIN = local.old_bin, DATA = local.old_cluster, LOG = local.log_file })
   new   = merge(local.environment, { BIN = local.new_bin, DATA = local.new_cluster, LOG = local.log_file })
 
