@@ -32,7 +32,7 @@ pub struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Never asks; what would have been asked is refused
-    #[arg(long = "no-input", global = true, env = "WINDLASS_NO_INPUT")]
+    #[arg(long = "no-input", global = true, env = "WINDLASS_NO_INPUT", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_input: bool,
 }
 

@@ -355,7 +355,7 @@ mod tests {
         if let Some(locked) = lock.instances.get_mut("mlflow.a") {
             locked.version = "2.23.0".into();
         }
-        let diff = similar::TextDiff::from_lines(&before, &encode(&lock)).unified_diff().to_string();
+        let diff = similar::TextDiff::from_lines(before.as_str(), encode(&lock).as_str()).unified_diff().to_string();
         assert_eq!(diff.lines().filter(|line| line.starts_with("@@")).count(), 1, "{diff}");
         assert_eq!(diff.lines().filter(|line| line.starts_with('+')).count(), 1, "{diff}");
     }
