@@ -340,7 +340,7 @@ impl Estate {
 }
 
 /// Waits until something is so; gives up after a minute.
-pub(crate) fn await_until(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn await_until(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..3000 {
         if so() {
             return;
