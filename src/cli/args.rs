@@ -271,7 +271,7 @@ pub struct ResumeArgs {
 pub struct RollbackArgs {
     /// Which run; the newest where not given
     pub run_id: Option<String>,
-    /// Only these environments
+    /// Refuses where the run moved something in another environment than these
     #[arg(long = "env", value_name = "ENVIRONMENT", value_delimiter = ',')]
     pub environments: Vec<String>,
     /// Where variable values come from.

@@ -37,6 +37,7 @@ pub fn main() -> ExitCode {
         Err(problems) => Err((None, problems)),
     };
     match exit {
+        Ok(Exit::Done | Exit::Changes) if terminal.has_lost_data() => Exit::Error.into(),
         Ok(exit) => exit.into(),
         Err((place, problems)) => {
             let sources = place.map(|place| place.sources).unwrap_or_default();

@@ -1,11 +1,21 @@
 //! The way out: stdout for data, stderr for talk, and questions to a person.
-#![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "the one door to the terminal")]
+#![expect(clippy::disallowed_methods, reason = "the one door to the terminal")]
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{Global, When};
 use crate::source::{Diagnostics, SourceMap};
 use crate::view::{Palette, problems_text};
+
+/// Whether data could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes to stderr. That it cannot be written, as when its reader has gone away, must not end a run.
+fn talk(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
 
 /// What is known of the terminal, decided once.
 #[derive(Debug, Clone, Copy)]
@@ -44,23 +54,33 @@ impl Terminal {
         }
     }
 
-    /// Data, as it is. A reader that has gone away is no error: `windlass plan | head` ends quietly.
+    /// Data, as it is. A reader that has gone away is no error, and no reason to leave work half done: `windlass apply | head` goes
+    /// on. Data that cannot be written for another reason is lost, see [`Self::has_lost_data`].
     pub(super) fn data(&self, text: &str) {
         let mut out = io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            std::process::exit(0);
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) => {
+                self.say(&format!("standard output cannot be written: {error}"));
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 
-    /// A line of talk.
+    /// Whether data could not be written, so that the answer is not whole.
+    #[must_use]
+    pub(super) fn has_lost_data(&self) -> bool {
+        LOST.load(Ordering::Relaxed)
+    }
+
+    /// A line of talk. Where nobody can hear it, it is not said: work goes on.
     pub(super) fn say(&self, line: &str) {
-        eprintln!("{line}");
+        talk(&format!("{line}\n"));
     }
 
     /// Problems, each with its excerpt.
     pub(super) fn problems(&self, problems: &Diagnostics, sources: &SourceMap) {
         if !problems.is_empty() {
-            eprint!("{}", problems_text(problems, sources, self.err, self.width));
+            talk(&problems_text(problems, sources, self.err, self.width));
         }
     }
 
@@ -70,8 +90,7 @@ impl Terminal {
         if !self.asks {
             return None;
         }
-        eprint!("{} Only `yes` is taken as a yes: ", self.err.strong(question));
-        let _ = io::stderr().flush();
+        talk(&format!("{} Only `yes` is taken as a yes: ", self.err.strong(question)));
         let mut answer = String::new();
         match io::stdin().lock().read_line(&mut answer) {
             Ok(0) | Err(_) => Some(false),

@@ -1,7 +1,7 @@
 //! Values for the root module's variables, from wherever they may be given, the later over the earlier.
 //!
 //! Precedence, lowest first, as Terraform has it: environment (`WINDLASS_VAR_name`), `windlass.vars.hcl`, `windlass.vars.json`,
-//! `*.auto.vars.hcl` and `*.auto.vars.json` in the order of their names, then `-var` and `-var-file` in the order of the command
+//! `*.auto.vars.hcl` and `*.auto.vars.json` in the order of their names, then `--var` and `--var-file` in the order of the command
 //! line. Where a sensitive variable is declared, nothing here quotes a file of values.
 
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ pub(super) fn assign(
     for source in &options.vars {
         match source {
             VarSource::Assign { name, value } => match declared.get(name.as_str()) {
-                Some(variable) => all.text(variable, value, format!("-var {name}")),
+                Some(variable) => all.text(variable, value, format!("--var {name}")),
                 None => all.undeclared(name, None, true),
             },
             VarSource::File(path) => {
@@ -179,7 +179,7 @@ impl Assignments<'_> {
 
     fn undeclared(&mut self, name: &str, from: Option<(&str, Option<Span>)>, fatal: bool) {
         let known: Vec<&str> = self.declared.keys().map(|name| &**name).collect();
-        let place = from.map_or_else(|| "-var".to_owned(), |(from, _)| from.to_owned());
+        let place = from.map_or_else(|| "--var".to_owned(), |(from, _)| from.to_owned());
         let detail = format!("{place} gives a value to `{name}`, which the root module does not declare");
         let start = if fatal { Diagnostic::error("unknown variable") } else { Diagnostic::warning("unknown variable") };
         let mut diagnostic = start.detail(detail).help(if known.is_empty() {
@@ -226,7 +226,7 @@ impl Assignments<'_> {
                         self.problems.push(
                             Diagnostic::error("missing value for variable")
                                 .detail(format!("`{name}` has no default and no value was given"))
-                                .help(format!("give one with `-var {name}=…`, in `windlass.vars.hcl`, or as {PREFIX}{name}"))
+                                .help(format!("give one with `--var {name}=…`, in `windlass.vars.hcl`, or as {PREFIX}{name}"))
                                 .at(variable.span),
                         );
                         continue;

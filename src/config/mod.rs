@@ -54,14 +54,14 @@ use world::World;
 /// A value for a variable, from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VarSource {
-    /// `-var name=value`.
+    /// `--var name=value`.
     Assign {
         /// Which variable.
         name: String,
         /// Its value, as text.
         value: String,
     },
-    /// `-var-file path`, relative to the working directory.
+    /// `--var-file path`, relative to the working directory.
     File(PathBuf),
 }
 

@@ -210,7 +210,8 @@ async fn makes_way(args: &Args<'_>, ctx: &Context, coming: Kind, to: &str) -> Re
     let there = ctx.host.stat(Path::new(to), false).await?;
     let whole = coming == Kind::Directory || there.as_ref().is_some_and(|stat| stat.kind == Kind::Directory);
     if whole && there.is_some() && args.truth("keep")? != Some(true) {
-        return Err(Failure::new(FailureKind::Failed, format!("`{to}` is there already"))
+        // Of the kind that touched nothing: an undo that removes `to` would remove what somebody else has put there.
+        return Err(Failure::new(FailureKind::Invalid, format!("`{to}` is there already"))
             .help("remove it in a step of its own, or write `keep = true` to have it moved aside"));
     }
     Ok(whole)

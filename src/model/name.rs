@@ -123,6 +123,18 @@ impl InstanceAddr {
         &self.0
     }
 
+    /// Takes an address that a person wrote, if it has the form of one: `PROVIDER.NAME`, behind `module.NAME.` any number of times,
+    /// each name with `["KEY"]` or `[NUMBER]` where it is one of many.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut rest = text;
+        while let Some(inner) = rest.strip_prefix("module.") {
+            rest = after_key(after_name(inner)?)?.strip_prefix('.')?;
+        }
+        let rest = after_name(rest)?.strip_prefix('.')?;
+        after_key(after_name(rest)?)?.is_empty().then(|| Self::from_text(text))
+    }
+
     /// Whether `target` (as in `--target`) means this instance: its whole address, or a leading part that ends at a dot or a bracket.
     #[must_use]
     pub fn is_within(&self, target: &str) -> bool {
@@ -206,6 +218,32 @@ impl fmt::Display for ActionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
+}
+
+/// What is behind the identifier that a text begins with.
+fn after_name(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).unwrap_or(text.len());
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then(|| &text[end..])
+}
+
+/// What is behind the key that a text begins with, if it begins with one.
+fn after_key(text: &str) -> Option<&str> {
+    let Some(inner) = text.strip_prefix('[') else { return Some(text) };
+    let Some(quoted) = inner.strip_prefix('"') else {
+        let end = inner.find(']')?;
+        return (end > 0 && inner[..end].bytes().all(|byte| byte.is_ascii_digit())).then(|| &inner[end + 1..]);
+    };
+    let mut escaped = false;
+    for (index, c) in quoted.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return quoted[index + 1..].strip_prefix(']'),
+            c if c.is_control() => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Encodes a name so that it is one path component on every file system; long ones are cut and told apart by a digest.

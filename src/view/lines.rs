@@ -98,8 +98,18 @@ fn ending_text(palette: Palette, action: &str, direction: Direction, ending: &En
     }
 }
 
+/// What the last event of a run says where a person asked for it to be undone; nothing failed then.
+const ON_REQUEST: &str = "rolled back on request";
+
 /// The last sentence of a run.
 pub(super) fn ended_text(palette: Palette, outcome: Outcome, message: Option<&str>, downtime: Duration) -> String {
+    if outcome == Outcome::RolledBack && message == Some(ON_REQUEST) {
+        return format!(
+            "{} Downtime {}.",
+            palette.good("Rolled back on request: everything is as it was before."),
+            duration(downtime)
+        );
+    }
     let head = match outcome {
         Outcome::Succeeded => palette.good("Apply complete."),
         Outcome::RolledBack => palette.bad("Failed, and rolled back: everything is as it was before."),

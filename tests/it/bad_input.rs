@@ -148,8 +148,8 @@ fn duplicate_attributes_are_told_with_both_places() {
 
 #[test]
 fn unknown_names_are_told_all_at_once_with_the_nearest_known() {
-    refused("output \"a\" {\n  value = instance.sample.onne.version\n}\nvariable \"colour\" {}\noutput \"b\" {\n  value = var.color\n}\n")
-        .says(&["main.hcl:8:", "did you mean `one`", "main.hcl:12:", "did you mean `colour`"]);
+    refused("output \"a\" {\n  value = instance.sample.onne.version\n}\nvariable \"colour\" {\n  default = 1\n}\noutput \"b\" {\n  value = var.color\n}\n")
+        .says(&["main.hcl:8:", "did you mean `sample.one`", "main.hcl:14:", "did you mean `colour`"]);
     let estate = Estate::with(&ONE.replace("version     =", "prot = 1\n  version     ="));
     estate.run(&["plan"]).exit(1).says(&["unknown setting", "`prot`", "main.hcl:4:3", "did you mean `port`?"]);
     let estate = Estate::with(ONE);
@@ -413,7 +413,7 @@ fn a_corrupt_lockfile_is_told_with_its_line_and_left_alone() {
         (lock.replace("serial = ", "serial = -"), &*format!("windlass.test.lock:{serial}")),
         (lock.replace("environment = \"test\"", "environment = \"production\""), "lockfile of environment `production`"),
         ("<<<<<<< HEAD\n".to_owned() + &lock, "windlass.test.lock:1"),
-        (lock.replace("  version = ", "  verzion = "), "verzion"),
+        (lock.replace("  version = ", "  verzion = "), "missing field `version`"),
     ] {
         estate.write("windlass.test.lock", &corrupt);
         let before = estate.tree("app");

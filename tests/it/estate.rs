@@ -226,7 +226,7 @@ impl Estate {
         for entry in std::fs::read_dir(sample).expect("the sample provider is there") {
             let path = entry.expect("it can be listed").path();
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-            self.write(&format!("providers/sample/{name}"), &std::fs::read_to_string(&path).expect("a text"));
+            self.write(&format!("providers/sample/{name}"), std::fs::read_to_string(&path).expect("a text"));
         }
         for version in ["1.0.0", "1.1.0", "2.0.0", "2.1.0-rc1"] {
             self.write(&format!("store/{version}/VERSION"), version);
@@ -340,7 +340,7 @@ impl Estate {
 }
 
 /// Waits until something is so; gives up after a minute.
-pub(crate) fn await_until(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn await_until(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..3000 {
         if so() {
             return;

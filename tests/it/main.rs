@@ -8,11 +8,17 @@
 mod bad_input;
 mod console;
 mod crash;
+mod disk;
 mod docs;
 mod estate;
 mod examples;
+mod failure;
+mod fleet;
 mod generated;
+mod plan_json;
 mod preview;
 mod provider_text;
 mod schema;
+mod secrets;
+mod story;
 mod walls;

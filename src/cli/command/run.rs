@@ -15,7 +15,7 @@ use crate::driver::Confirmation;
 use crate::model::name::{ActionId, InstanceAddr, RunId};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
-use crate::state::{Outcome, RunRecord};
+use crate::state::{Move, Outcome, RunRecord};
 
 /// Runs `resume`.
 pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -28,6 +28,8 @@ pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> 
 /// Runs `rollback`.
 pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let record = find(session, args.run_id.as_deref(), "rollback", |record| record.outcome != Outcome::RolledBack).await?;
+    check_whole(&record, &args.environments)?;
+    check_newest(&record, session).await?;
     let terminal = session.place.terminal;
     terminal.say(&format!("Rolling back run {} ({}), which moved:", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
     for step in &record.moves {
@@ -43,7 +45,38 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
             .help("answer `yes`, or give `--auto-approve`")
             .into());
     }
-    go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(given).await).await
+    let exit = go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(given).await).await?;
+    // What was asked for was done.
+    Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
+}
+
+/// What a later run has moved stands on what this one did: to undo this one under it would leave neither's state.
+async fn check_newest(record: &RunRecord, session: &Session) -> Result<(), Diagnostics> {
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    let later = runs.iter().filter(|run| run.id.as_str() > record.id.as_str());
+    let mut later = later.flat_map(|run| run.moves.iter().map(move |step| (run, step)));
+    let over = later
+        .find(|(_, step)| step.outcome != Outcome::RolledBack && record.moves.iter().any(|moved| moved.instance == step.instance));
+    let Some((run, step)) = over else { return Ok(()) };
+    Err(Diagnostic::error("run is not the newest")
+        .fault(Fault::Refused)
+        .detail(format!("run {} moved {} after run {}", run.id, step.instance, record.id))
+        .help(format!("roll back {} first; or lower the version and apply, which undoes all hops in order", run.id))
+        .into())
+}
+
+/// A run is undone as a whole: what would stay must be named, not left out by a filter that says nothing.
+fn check_whole(record: &RunRecord, environments: &[String]) -> Result<(), Diagnostic> {
+    let left = |step: &&Move| !environments.is_empty() && !environments.iter().any(|name| name == step.environment.as_str());
+    match record.moves.iter().find(left) {
+        None => Ok(()),
+        Some(other) => Err(Diagnostic::error("run is in other environments too")
+            .fault(Fault::Refused)
+            .detail(format!("run {} moved {} in `{}`, which --env does not name", record.id, other.instance, other.environment))
+            .help(
+                "a run is rolled back as a whole: name all its environments; to go back in one, lower the version there and apply",
+            )),
+    }
 }
 
 /// Runs `abandon`.

@@ -102,6 +102,22 @@ fn find(locks: &BTreeMap<EnvironmentName, Lock>, address: &str) -> Result<(Envir
     })
 }
 
+/// An address as a person wrote it.
+fn address(text: &str) -> Result<InstanceAddr, Diagnostic> {
+    InstanceAddr::parse(text).ok_or_else(|| {
+        Diagnostic::error("not an address")
+            .detail(format!("`{}` is no instance's address", text.escape_debug()))
+            .help("write it like `dss.design`, `dss.design[\"eu\"]` or `module.eu.dss.design`")
+    })
+}
+
+/// Whether an address names an instance of a provider.
+fn is_of(addr: &InstanceAddr, provider: &crate::model::name::ProviderName) -> bool {
+    let name = addr.as_str().split_once('[').map_or(addr.as_str(), |(name, _)| name);
+    let declared = if addr.as_str().starts_with("module.") { addr.as_str() } else { name };
+    declared.starts_with(&format!("{provider}.")) || declared.contains(&format!(".{provider}."))
+}
+
 async fn mv(session: &mut Session, from: &str, to: &str) -> Result<Exit, Diagnostics> {
     let locks = all(session).await?;
     let (environment, from) = find(&locks, from)?;
@@ -111,7 +127,14 @@ async fn mv(session: &mut Session, from: &str, to: &str) -> Result<Exit, Diagnos
             .help("remove or move that one first")
             .into());
     }
-    let to = InstanceAddr::from_text(to);
+    let to = address(to)?;
+    let provider = locks.get(&environment).and_then(|lock| lock.instances.get(&from)).map(|locked| &locked.provider);
+    if let Some(provider) = provider.filter(|provider| !is_of(&to, provider)) {
+        return Err(Diagnostic::error("other provider")
+            .detail(format!("`{from}` is recorded as an instance of provider `{provider}`, which `{to}` would not be"))
+            .help("an instance keeps its provider: remove it and import it anew")
+            .into());
+    }
     if let Some(instance) = session.estate.instances.get(&to)
         && instance.environment != environment
     {

@@ -66,9 +66,9 @@ fn a_missing_a_wrong_and_an_unknown_variable_are_told_at_once() {
     )]);
     case.vars.extend([assign("port", "many"), assign("prot", "1")]);
     insta::assert_snapshot!(case.problems().replace(env!("CARGO_MANIFEST_DIR"), "REPO"), @r#"
-[] unknown variable: -var gives a value to `prot`, which the root module does not declare (did you mean `port`?)
-[main.hcl:1:1] missing value for variable: `needed` has no default and no value was given (give one with `-var needed=…`, in `windlass.vars.hcl`, or as WINDLASS_VAR_needed)
-[main.hcl:2:1] invalid value for variable: `port`, given by -var port: a number is needed, not "many" (give a value of the declared type)
+[] unknown variable: --var gives a value to `prot`, which the root module does not declare (did you mean `port`?)
+[main.hcl:1:1] missing value for variable: `needed` has no default and no value was given (give one with `--var needed=…`, in `windlass.vars.hcl`, or as WINDLASS_VAR_needed)
+[main.hcl:2:1] invalid value for variable: `port`, given by --var port: a number is needed, not "many" (give a value of the declared type)
 [main.hcl:6:17] invalid value for variable: `even`: 3 is odd. (give a value that fulfils the condition)
 "#);
 }

@@ -66,7 +66,8 @@ impl Unpack {
                 Err(Failure::new(FailureKind::Failed, format!("`{}` is there and is no directory", self.to.display())))
             }
             Ok(_) if self.replace || local_file::list(&self.to)?.is_empty() => Ok(()),
-            Ok(_) => Err(Failure::new(FailureKind::Failed, format!("`{}` is there already and is not empty", self.to.display()))
+            // Of the kind that touched nothing: an undo that removes `to` would remove what somebody else has put there.
+            Ok(_) => Err(Failure::new(FailureKind::Invalid, format!("`{}` is there already and is not empty", self.to.display()))
                 .help("unpack each version into a folder of its own, or write `replace = true`")),
         }
     }

@@ -135,6 +135,7 @@ blocked "preview_back" {
 }
 
 risk "busy" {
+  from    = "< 2.0.0"
   to      = ">= 2.0.0"
   rule    = fact.healthy == false
   message = "The product is not healthy: repair it before a major upgrade."
