@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{RunArgs as RunFlags, RunFormat};
 use super::exit::Exit;
@@ -154,22 +155,22 @@ const STOP_LOOK: Duration = Duration::from_millis(300);
 pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+        // Listened to from the beginning: a second signal that follows hard upon the first is not missed.
+        let (Ok(mut interrupts), Ok(mut terminations)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return;
+        };
         let mut asked = false;
         let stop = dir.join(STOP_FILE);
         loop {
-            let interrupted = tokio::select! {
-                result = tokio::signal::ctrl_c() => result.is_ok(),
-                _ = terminate.recv() => true,
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = terminations.recv() => {}
                 () = tokio::time::sleep(STOP_LOOK) => {
                     if !asked && stop.exists() {
                         control.stop();
                     }
                     continue;
                 }
-            };
-            if !interrupted {
-                return;
             }
             if asked {
                 control.terminate();
