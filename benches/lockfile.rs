@@ -2,7 +2,7 @@
 //!
 //! The same ten thousand instances as JSON, TOML, HCL and in the lockfile's own strict HCL: time to write and to read, size, and what
 //! git shows of one instance's upgrade. Every reader must come to the same lockfile; times are printed and never asserted.
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a table for people, and a clock")]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a table of times, for people")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
