@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for writers in [1, 10, 100] {
         let took = runtime.block_on(journal(&folder.path().join(writers.to_string()), writers))?;
         let (wait, share) = (took / ENTRIES as u32, took / (ENTRIES * writers) as u32);
-        println!("| {writers:>3} actions at once      | {:>15.1} µs | {:>13.1} µs |", micros(wait), micros(share));
+        println!("| {writers:>3} actions at once     | {:>15.1} µs | {:>13.1} µs |", micros(wait), micros(share));
     }
     println!();
     println!("| lockfile, durable       |              write |     for each one |");

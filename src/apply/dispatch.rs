@@ -228,8 +228,11 @@ impl Dispatcher {
             Told::Withdrawn => self.withdraw(index, direction),
             Told::Ended { ending, kind, result } => {
                 if result.has_sensitive() {
-                    collect(&result, &mut self.secrets);
-                    self.redact = Redactor::new(self.secrets.iter().cloned());
+                    let mut new = BTreeSet::new();
+                    collect(&result, &mut new);
+                    new.retain(|secret| !self.secrets.contains(secret));
+                    self.redact = self.redact.also(new.iter().cloned());
+                    self.secrets.extend(new);
                 }
                 let began = self.progress.times[index as usize].unwrap_or(at);
                 self.write_end(index, direction, &ending, kind, &result, at);

@@ -17,9 +17,9 @@ pub enum Way {
 #[must_use]
 pub fn graph_dot(plan: &Plan, way: Way) -> String {
     let mut text = String::from("digraph windlass {\n  rankdir = LR;\n  node [shape = box, fontname = \"sans-serif\"];\n");
-    for (index, change) in plan.changes.iter().enumerate() {
+    for (index, (change, members)) in plan.changes.iter().zip(members(plan, way)).enumerate() {
         let _ = writeln!(text, "  subgraph cluster_{index} {{\n    label = {};", quoted(change.instance.as_str()));
-        for (number, action) in members(plan, index, way) {
+        for (number, action) in members {
             let style = if action.downtime { ", style = filled, fillcolor = \"#ffe0b0\"" } else { "" };
             let _ = writeln!(text, "    a{number} [label = {}{style}];", quoted(&label(action, way)));
         }
@@ -36,9 +36,9 @@ pub fn graph_dot(plan: &Plan, way: Way) -> String {
 #[must_use]
 pub fn graph_mermaid(plan: &Plan, way: Way) -> String {
     let mut text = String::from("flowchart LR\n");
-    for (index, change) in plan.changes.iter().enumerate() {
+    for (index, (change, members)) in plan.changes.iter().zip(members(plan, way)).enumerate() {
         let _ = writeln!(text, "  subgraph c{index}[{}]", quoted(change.instance.as_str()));
-        for (number, action) in members(plan, index, way) {
+        for (number, action) in members {
             let class = if action.downtime { ":::downtime" } else { "" };
             let _ = writeln!(text, "    a{number}[{}]{class}", quoted(&label(action, way)));
         }
@@ -55,8 +55,15 @@ fn is_drawn(action: &Action, way: Way) -> bool {
     way == Way::Forward || matches!(action.undo, ActionUndo::Call { .. })
 }
 
-fn members(plan: &Plan, change: usize, way: Way) -> impl Iterator<Item = (usize, &Action)> {
-    plan.actions.iter().enumerate().filter(move |(_, action)| action.change as usize == change && is_drawn(action, way))
+/// The drawn actions of each change.
+fn members(plan: &Plan, way: Way) -> Vec<Vec<(usize, &Action)>> {
+    let mut members = vec![Vec::new(); plan.changes.len()];
+    for (number, action) in plan.actions.iter().enumerate().filter(|(_, action)| is_drawn(action, way)) {
+        if let Some(own) = members.get_mut(action.change as usize) {
+            own.push((number, action));
+        }
+    }
+    members
 }
 
 fn label(action: &Action, way: Way) -> String {

@@ -33,6 +33,9 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
         }
         PlanFile::new(plan, report)?.save(path)?;
         terminal.say(&format!("Saved the plan to {0}. Apply exactly this with: windlass apply {0}", path.display()));
+    } else {
+        // The program ends here, and the system takes the memory back faster than it could be given.
+        std::mem::forget((plan, report));
     }
     Ok(match (blocked, changes && args.detailed_exitcode) {
         (true, _) => Exit::Refused,
