@@ -1,5 +1,5 @@
 //! The way out: stdout for data, stderr for talk, and questions to a person.
-#![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "the one door to the terminal")]
+#![expect(clippy::disallowed_methods, reason = "the one door to the terminal")]
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -55,9 +55,8 @@ async fn check_newest(record: &RunRecord, session: &Session) -> Result<(), Diagn
     let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
     let later = runs.iter().filter(|run| run.id.as_str() > record.id.as_str());
     let mut later = later.flat_map(|run| run.moves.iter().map(move |step| (run, step)));
-    let over = later.find(|(_, step)| {
-        step.outcome != Outcome::RolledBack && record.moves.iter().any(|moved| moved.instance == step.instance)
-    });
+    let over = later
+        .find(|(_, step)| step.outcome != Outcome::RolledBack && record.moves.iter().any(|moved| moved.instance == step.instance));
     let Some((run, step)) = over else { return Ok(()) };
     Err(Diagnostic::error("run is not the newest")
         .fault(Fault::Refused)
@@ -74,7 +73,9 @@ fn check_whole(record: &RunRecord, environments: &[String]) -> Result<(), Diagno
         Some(other) => Err(Diagnostic::error("run is in other environments too")
             .fault(Fault::Refused)
             .detail(format!("run {} moved {} in `{}`, which --env does not name", record.id, other.instance, other.environment))
-            .help("a run is rolled back as a whole: name all its environments; to go back in one, lower the version there and apply")),
+            .help(
+                "a run is rolled back as a whole: name all its environments; to go back in one, lower the version there and apply",
+            )),
     }
 }
 
