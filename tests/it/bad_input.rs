@@ -36,10 +36,14 @@ fn several_syntax_errors_are_told_at_once_each_at_its_place() {
     let estate = Estate::with("environment \"test\" {}\nlocals {\n  a = [1, 2\n}\n");
     estate.write("second.hcl", "locals {\n  b = \"never closed\n}\n");
     estate.write("third.hcl", "locals {\n  c = = 1\n}\n");
-    estate
-        .run(&["plan"])
-        .exit(1)
-        .says(&["brackets do not match", "main.hcl:3:7", "string is not closed", "second.hcl:2:7", "third.hcl:2:", "3 errors"]);
+    estate.run(&["plan"]).exit(1).says(&[
+        "brackets do not match",
+        "main.hcl:3:7",
+        "string is not closed",
+        "second.hcl:2:7",
+        "third.hcl:2:",
+        "3 errors",
+    ]);
     estate.run(&["validate"]).exit(1).says(&["3 errors"]);
     let problems = estate.run(&["validate", "--format", "json"]).exit(1).json();
     let problems = problems["diagnostics"].as_array().expect("a list").clone();
@@ -84,7 +88,9 @@ fn an_object_of_a_hundred_thousand_keys_is_refused_with_a_way_to_do_it() {
     let keys: String = (0..100_000).map(|n| format!("    key{n} = {n}\n")).collect();
     let ran = refused(&format!("locals {{\n  big = {{\n{keys}  }}\n}}\n"));
     ran.says(&["object too large", "100000 keys", "main.hcl:8:9", "`for` expression"]);
-    let estate = Estate::with("locals {\n  big = { for n in range(100000) : \"key${n}\" => n }\n}\noutput \"n\" {\n  value = length(local.big)\n}\n");
+    let estate = Estate::with(
+        "locals {\n  big = { for n in range(100000) : \"key${n}\" => n }\n}\noutput \"n\" {\n  value = length(local.big)\n}\n",
+    );
     let ran = estate.run(&["output", "n"]).sober();
     assert!(ran.code == Some(1) || ran.out == "100000\n", "{}{}", ran.out, ran.err);
 }
@@ -92,7 +98,11 @@ fn an_object_of_a_hundred_thousand_keys_is_refused_with_a_way_to_do_it() {
 #[test]
 fn a_remainder_by_zero_is_an_error_at_its_place() {
     for operator in ["%", "/"] {
-        refused(&format!("output \"x\" {{\n  value = 1 {operator} 0\n}}\n")).says(&["division by zero", "main.hcl:8:15", "n == 0 ?"]);
+        refused(&format!("output \"x\" {{\n  value = 1 {operator} 0\n}}\n")).says(&[
+            "division by zero",
+            "main.hcl:8:15",
+            "n == 0 ?",
+        ]);
     }
 }
 
@@ -118,7 +128,13 @@ fn invalid_utf_8_is_told_with_its_line() {
 
 #[test]
 fn duplicate_blocks_are_told_with_both_places() {
-    refused("environment \"test\" {}\n").says(&["declared twice", "environment `test`", "main.hcl:1:1", "main.hcl:7:1", "rename or remove"]);
+    refused("environment \"test\" {}\n").says(&[
+        "declared twice",
+        "environment `test`",
+        "main.hcl:1:1",
+        "main.hcl:7:1",
+        "rename or remove",
+    ]);
     refused("variable \"a\" {}\nvariable \"a\" {}\n").says(&["declared twice", "variable `a`"]);
     refused("instance \"sample\" \"one\" {\n  environment = environment.test\n  version = \"1.0.0\"\n  root = \"/x\"\n}\n")
         .says(&["declared twice", "sample", "one"]);
@@ -164,7 +180,12 @@ fn cycles_are_told_with_every_name_in_them() {
 
 #[test]
 fn a_missing_module_is_told_with_its_source() {
-    refused("module \"gone\" {\n  source = \"./nowhere\"\n}\n").says(&["module not found", "`./nowhere`", "main.hcl:8:12", "correct the source"]);
+    refused("module \"gone\" {\n  source = \"./nowhere\"\n}\n").says(&[
+        "module not found",
+        "`./nowhere`",
+        "main.hcl:8:12",
+        "correct the source",
+    ]);
     let repository = "git::file:///nonexistent/windlass-it.git?ref=v1";
     let estate = Estate::with(&format!("{ONE}module \"gone\" {{\n  source = \"{repository}\"\n}}\n"));
     estate.run(&["plan"]).exit(1).says(&["/nonexistent/windlass-it.git", "main.hcl:8:12"]);
@@ -197,7 +218,11 @@ fn an_impossible_version_is_told_and_nothing_is_planned() {
     // Well written, and there is none.
     let mut estate = Estate::sample();
     estate.set("version", ">= 9.0");
-    estate.run(&["plan"]).exit(3).says(&["sample.one blocked", "no release of sample fits `>= 9.0`", "the catalogue has 4 releases"]);
+    estate.run(&["plan"]).exit(3).says(&[
+        "sample.one blocked",
+        "no release of sample fits `>= 9.0`",
+        "the catalogue has 4 releases",
+    ]);
     estate.run(&["plan", "--out", "nine.plan"]).exit(3).says(&["plan was not saved"]);
     assert!(!estate.path("nine.plan").exists());
     estate.apply().exit(3).says(&["plan is blocked"]);
@@ -226,7 +251,9 @@ fn an_unreachable_host_is_told_and_does_not_hold_up_the_others() {
     estate.apply().exit(3).says(&["plan is blocked", "apply a part with `--target`"]);
     untouched(&estate);
     estate.good(&["apply", "--auto-approve", "--target", "sample.one"]).says(&["Apply complete."]).lacks("sample.far");
-    estate.good(&["status"]).says(&["sample.far  test  1.0.0  -  ?  unreachable", "sample.one  test  1.0.0  1.0.0  1.0.0  as declared"]);
+    estate
+        .good(&["status"])
+        .says(&["sample.far  test  1.0.0  -  ?  unreachable", "sample.one  test  1.0.0  1.0.0  1.0.0  as declared"]);
     estate.run(&["drift", "--detailed-exitcode"]).exit(2).says(&["sample.far", "unreachable", "1 drifted"]);
 }
 
@@ -391,7 +418,12 @@ fn a_corrupt_lockfile_is_told_with_its_line_and_left_alone() {
         estate.write("windlass.test.lock", &corrupt);
         let before = estate.tree("app");
         for command in [&["plan"][..], &["apply", "--auto-approve"], &["drift"], &["state", "rm", "sample.one"]] {
-            estate.run(command).exit(1).says(&["state cannot be understood", "windlass.test.lock", words, "Windlass never writes over it"]);
+            estate.run(command).exit(1).says(&[
+                "state cannot be understood",
+                "windlass.test.lock",
+                words,
+                "Windlass never writes over it",
+            ]);
         }
         assert_eq!(estate.read("windlass.test.lock"), corrupt, "the corrupt lockfile was written over");
         assert_eq!(estate.tree("app"), before);

@@ -226,7 +226,7 @@ impl Estate {
         for entry in std::fs::read_dir(sample).expect("the sample provider is there") {
             let path = entry.expect("it can be listed").path();
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-            self.write(&format!("providers/sample/{name}"), &std::fs::read_to_string(&path).expect("a text"));
+            self.write(&format!("providers/sample/{name}"), std::fs::read_to_string(&path).expect("a text"));
         }
         for version in ["1.0.0", "1.1.0", "2.0.0", "2.1.0-rc1"] {
             self.write(&format!("store/{version}/VERSION"), version);
@@ -400,13 +400,7 @@ impl Ran {
     pub(crate) fn says(self, texts: &[&str]) -> Self {
         let there = settled(&format!("{}{}", self.out, self.err));
         for text in texts {
-            assert!(
-                there.contains(&settled(text)),
-                "`windlass {}` does not say `{text}`:\n{}\n{}",
-                self.args,
-                self.out,
-                self.err
-            );
+            assert!(there.contains(&settled(text)), "`windlass {}` does not say `{text}`:\n{}\n{}", self.args, self.out, self.err);
         }
         self
     }

@@ -61,7 +61,9 @@ fn an_upgrade_goes_over_the_required_stop_and_back_by_lowering_the_version() {
     estate.good(&["status"]).says(&["as declared"]).lacks("follow-ups");
 
     estate.set("version", "1.0.0");
-    estate.good(&["plan"]).says(&["sample.one roll back 2.0.0 → 1.0.0", "the applied hops lead back to it: 2 are undone, newest first"]);
+    estate
+        .good(&["plan"])
+        .says(&["sample.one roll back 2.0.0 → 1.0.0", "the applied hops lead back to it: 2 are undone, newest first"]);
     estate.apply().exit(0);
     assert_eq!(estate.tree("app"), before, "the way back leads to where it began");
     estate.good(&["plan", "--detailed-exitcode"]);
@@ -127,10 +129,19 @@ fn a_run_is_rolled_back_by_its_name() {
     let run = runs["runs"][0]["id"].as_str().expect("a run").to_owned();
     let first = runs["runs"][1]["id"].as_str().expect("a run").to_owned();
     estate.run(&["rollback", &run]).exit(3).says(&["nothing was rolled back", "--auto-approve"]);
-    estate.run(&["rollback", &run, "--env", "production", "--auto-approve"]).exit(3).says(&["run is in other environments too", "`test`"]);
-    estate.run(&["rollback", &(run.clone() + "0"), "--auto-approve"]).exit(1).says(&["unknown run", &format!("did you mean `{run}`")]);
+    estate
+        .run(&["rollback", &run, "--env", "production", "--auto-approve"])
+        .exit(3)
+        .says(&["run is in other environments too", "`test`"]);
+    estate
+        .run(&["rollback", &(run.clone() + "0"), "--auto-approve"])
+        .exit(1)
+        .says(&["unknown run", &format!("did you mean `{run}`")]);
     estate.run(&["rollback", &first, "--auto-approve"]).exit(3).says(&["run is not the newest", &run]);
-    estate.good(&["rollback", &run, "--auto-approve"]).says(&["Rolling back run", "1.1.0 → 1.0.0", "Rolled back on request"]).lacks("Failed");
+    estate
+        .good(&["rollback", &run, "--auto-approve"])
+        .says(&["Rolling back run", "1.1.0 → 1.0.0", "Rolled back on request"])
+        .lacks("Failed");
     assert_eq!((estate.tree("app"), estate.read("app/current/VERSION")), before);
     estate.good(&["history"]).says(&["rolled back"]);
     estate.good(&["status"]).says(&["1.1.0 1.0.0 1.0.0 pending"]);
@@ -180,7 +191,11 @@ fn what_is_deployed_and_not_recorded_is_adopted() {
     let before = estate.tree("app");
     estate.remove("windlass.test.lock");
     estate.run(&["drift", "--detailed-exitcode"]).exit(2).says(&["unmanaged: 1.0.0 is there, declared but not recorded"]);
-    estate.run(&["plan", "--detailed-exitcode"]).exit(2).says(&["sample.one adopt 1.0.0", "taken into care", "1 to adopt; 0 actions"]);
+    estate.run(&["plan", "--detailed-exitcode"]).exit(2).says(&[
+        "sample.one adopt 1.0.0",
+        "taken into care",
+        "1 to adopt; 0 actions",
+    ]);
     estate.apply().exit(0);
     assert_eq!(estate.tree("app"), before, "adopting touches nothing");
     estate.good(&["state", "list"]).says(&["sample.one 1.0.0"]);
@@ -193,7 +208,10 @@ fn recorded_state_is_listed_shown_moved_removed_and_imported() {
     estate.good(&["state", "list"]);
     estate.apply().exit(0);
     assert_eq!(estate.good(&["state", "list"]).out, "sample.one 1.0.0\n");
-    estate.good(&["state", "show", "sample.one"]).says(&["sample.one 1.0.0", "port = 8080", "nothing → 1.0.0 by install"]).lacks(SECRET);
+    estate
+        .good(&["state", "show", "sample.one"])
+        .says(&["sample.one 1.0.0", "port = 8080", "nothing → 1.0.0 by install"])
+        .lacks(SECRET);
     let shown = estate.good(&["show", "sample.one", "--format", "json"]).json();
     assert_eq!(shown["recorded"]["version"], "1.0.0");
     estate.run(&["state", "show", "sample.on"]).exit(1).says(&["nothing recorded", "did you mean `sample.one`?"]);
@@ -218,7 +236,9 @@ fn a_recorded_instance_is_not_moved_to_something_that_is_no_address() {
     let estate = Estate::sample();
     estate.apply().exit(0);
     let lock = estate.lockfile();
-    for nonsense in ["", "one", "sample", "sample.", ".one", "sample.two words", "sample.\"", "sample.a\nb", "sample.one[", "nope.one"] {
+    for nonsense in
+        ["", "one", "sample", "sample.", ".one", "sample.two words", "sample.\"", "sample.a\nb", "sample.one[", "nope.one"]
+    {
         let ran = estate.run(&["state", "mv", "sample.one", nonsense]).sober();
         assert_eq!(ran.code, Some(1), "`state mv` to {nonsense:?}: {}", ran.err);
         assert_eq!(estate.lockfile(), lock);
@@ -233,7 +253,9 @@ fn an_instance_that_is_declared_no_more_is_removed() {
     estate.write("main.hcl", main.split("instance ").next().expect("the beginning"));
     estate.run(&["plan", "--detailed-exitcode"]).exit(2).says(&["sample.one remove 1.0.0", "1 to remove; 3 actions"]);
     estate.apply().exit(0);
-    assert!(!estate.path("app/current").exists() && !estate.path("app/releases").exists() && !estate.path("app/sample.conf").exists());
+    assert!(
+        !estate.path("app/current").exists() && !estate.path("app/releases").exists() && !estate.path("app/sample.conf").exists()
+    );
     assert!(!estate.lockfile().contains("sample.one"));
     estate.run(&["plan", "--detailed-exitcode"]).exit(0);
 }
@@ -326,7 +348,12 @@ fn every_class_of_drift_is_told_apart() {
     drift(&estate).exit(0).says(&["No drift."]);
     let class = |estate: &Estate| {
         let states = estate.good(&["drift", "--format", "json"]).json();
-        states["instances"][0]["drift"].as_array().expect("a list").iter().map(|drift| drift["class"].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>()
+        states["instances"][0]["drift"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|drift| drift["class"].as_str().unwrap_or("").to_owned())
+            .collect::<Vec<_>>()
     };
     // Configuration changed by hand.
     let conf = estate.read("app/sample.conf");
@@ -371,7 +398,8 @@ fn a_graph_is_drawn_for_graphviz_and_for_mermaid() {
         let dot = estate.good(arguments).out;
         assert!(dot.starts_with("digraph windlass {\n") && dot.ends_with("}\n"), "{dot}");
         assert_eq!(dot.matches('{').count(), dot.matches('}').count(), "{dot}");
-        let (nodes, edges): (Vec<&str>, Vec<&str>) = dot.lines().map(str::trim).filter(|line| line.starts_with('a')).partition(|line| line.contains('['));
+        let (nodes, edges): (Vec<&str>, Vec<&str>) =
+            dot.lines().map(str::trim).filter(|line| line.starts_with('a')).partition(|line| line.contains('['));
         assert!(nodes.len() >= 6, "{dot}");
         let names: Vec<&str> = nodes.iter().filter_map(|node| node.split(' ').next()).collect();
         for edge in edges {
@@ -404,7 +432,9 @@ fn outputs_and_expressions_are_printed() {
     assert_eq!(estate.good(&["output", "token"]).out, "hidden-output-value\n");
     estate.run(&["output", "root"]).exit(1).says(&["unknown output", "did you mean `roots`?"]);
     assert_eq!(estate.good(&["console", "1 + 2 * 3"]).out, "7\n");
-    estate.good(&["console", "instance.sample.test"]).says(&["test-a"]);
+    estate.good(&["console", "instance.sample.test[\"a\"].settings.root"]).says(&["/test-a"]);
+    estate.good(&["console", "instance.sample.live[1].settings.root"]).says(&["/live-1"]);
+    assert_eq!(estate.good(&["console", "length(instance.sample.live)"]).out, "2\n");
     estate.run(&["console", "1 +"]).exit(1).says(&["syntax error"]);
 }
 
