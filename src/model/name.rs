@@ -263,3 +263,36 @@ fn file_name(text: &str) -> String {
     }
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::InstanceAddr;
+
+    #[test]
+    fn what_has_the_form_of_an_address_is_taken_and_nothing_else() {
+        for good in
+            ["a.b", "a.b[0]", "a.b[\"x y\"]", "a.b[\"q\\\"]\"]", "module.m.a.b", "module.m[\"k\"].module.n[1].a-c.b_d[\"é\"]"]
+        {
+            assert_eq!(InstanceAddr::parse(good).map(|addr| addr.to_string()).as_deref(), Some(good));
+        }
+        for bad in [
+            "",
+            "a",
+            "a.",
+            ".b",
+            "a.b.c",
+            "a.b ",
+            "a b.c",
+            "a.b[",
+            "a.b[]",
+            "a.b[x]",
+            "a.b[\"x]",
+            "a.b[\"\n\"]",
+            "module.m",
+            "module.a.b",
+            "1.b",
+        ] {
+            assert!(InstanceAddr::parse(bad).is_none(), "{bad:?} was taken");
+        }
+    }
+}

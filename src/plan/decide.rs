@@ -140,9 +140,22 @@ impl<'a> Case<'_, 'a> {
         let wanted = &settled.version;
         let mut why: Vec<String> = settled.why.iter().chain(&settled.warnings).cloned().collect();
         why.extend(self.drift());
+        let settings = self.changed_settings();
+        // A setting that the provider did not have before has not changed.
+        let had = |name: &str| locked.and_then(|locked| locked.settings.as_object()).is_some_and(|all| all.contains_key(name));
+        let refused: Vec<Obstacle> = settings
+            .iter()
+            .filter(|diff| had(&diff.name) && self.on_change(&diff.name) == OnChange::Refuse)
+            .map(|diff| self.refusal(diff))
+            .collect();
+        let moves = locked.is_some_and(|locked| locked.host != declared.host);
         let Some(now) = &self.now else {
+            // Where such a setting says where to look, nothing is seen there, and what it was before would be left behind.
+            if locked.is_some() && !moves && !refused.is_empty() {
+                return Course::Blocked(refused, Direction::Up);
+            }
             match locked {
-                Some(locked) if locked.host != declared.host => why.push(format!(
+                Some(locked) if moves => why.push(format!(
                     "it moves from {} to {}: it is installed there, and what is on the old host stays until somebody removes it",
                     host(locked.host.as_ref()),
                     host(declared.host.as_ref())
@@ -152,9 +165,6 @@ impl<'a> Case<'_, 'a> {
             }
             return self.travel(Decision::Install, Movement::Install, None, Some(wanted), why, Vec::new());
         };
-        let settings = self.changed_settings();
-        let refused: Vec<Obstacle> =
-            settings.iter().filter(|diff| self.on_change(&diff.name) == OnChange::Refuse).map(|diff| self.refusal(diff)).collect();
         if !refused.is_empty() {
             return Course::Blocked(refused, Direction::Up);
         }

@@ -179,6 +179,10 @@ fn a_changed_setting_is_reconfigured_ignored_or_refused_as_the_provider_says() {
     world.set("app.main", &with("home", Value::from("/b")));
     let (kind, why) = verdict(&world.plan().1, "app.main");
     assert!(kind == VerdictKind::Blocked && why.contains("`home`") && why.contains("/a"), "{why}");
+    // Also where nothing is seen, as when the setting says where to look.
+    world.see("app.main", None);
+    let (kind, why) = verdict(&world.plan().1, "app.main");
+    assert!(kind == VerdictKind::Blocked && why.contains("`home`") && why.contains("/a"), "{why}");
 }
 
 #[test]

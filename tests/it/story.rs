@@ -432,7 +432,9 @@ fn outputs_and_expressions_are_printed() {
     assert_eq!(estate.good(&["output", "token"]).out, "hidden-output-value\n");
     estate.run(&["output", "root"]).exit(1).says(&["unknown output", "did you mean `roots`?"]);
     assert_eq!(estate.good(&["console", "1 + 2 * 3"]).out, "7\n");
-    estate.good(&["console", "instance.sample.test"]).says(&["test-a"]);
+    estate.good(&["console", "instance.sample.test[\"a\"].settings.root"]).says(&["/test-a"]);
+    estate.good(&["console", "instance.sample.live[1].settings.root"]).says(&["/live-1"]);
+    assert_eq!(estate.good(&["console", "length(instance.sample.live)"]).out, "2\n");
     estate.run(&["console", "1 +"]).exit(1).says(&["syntax error"]);
 }
 

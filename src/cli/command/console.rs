@@ -1,5 +1,7 @@
 //! `windlass output` and `windlass console`: values of the configuration.
 
+use std::collections::BTreeMap;
+
 use crate::cli::args::{ConsoleArgs, OutputArgs, TextOrJson};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Place, on_a_deep_stack};
@@ -64,19 +66,48 @@ pub(in crate::cli) fn console(args: &ConsoleArgs, place: &mut Place) -> Result<E
     problems.unless_errors(Exit::Done).map(|(exit, _)| exit)
 }
 
-/// What an expression at the console sees: instances, environments, outputs.
+/// Instances of one declaration by their keys, as written between the brackets; empty for a single one.
+type Keyed<'a> = Vec<(&'a str, Value)>;
+
+/// What an expression at the console sees: instances of the root module as the configuration sees them, environments, outputs.
 fn scope(estate: &Estate) -> Vars {
-    let mut providers: std::collections::BTreeMap<&str, Vec<(String, Value)>> = std::collections::BTreeMap::new();
+    let mut providers: BTreeMap<&str, BTreeMap<&str, Keyed<'_>>> = BTreeMap::new();
     for instance in estate.instances.values() {
-        let mut object = (*instance.settings).clone();
-        object.insert("version".into(), Value::String(instance.version.clone()));
-        object.insert("environment".into(), Value::string(instance.environment.as_str()));
-        object.insert("address".into(), Value::string(instance.addr.as_str()));
-        let name = instance.addr.as_str().strip_prefix(&format!("{}.", instance.provider)).unwrap_or(instance.addr.as_str());
-        providers.entry(instance.provider.as_str()).or_default().push((name.to_owned(), Value::Object(object.into())));
+        let Some(rest) = instance.addr.as_str().strip_prefix(instance.provider.as_str()).and_then(|rest| rest.strip_prefix('.'))
+        else {
+            // Of a module: not to be seen from the root.
+            continue;
+        };
+        let (name, key) = rest.split_once('[').unwrap_or((rest, ""));
+        let value = Value::object([
+            ("address", Value::string(instance.addr.as_str())),
+            ("name", Value::string(name)),
+            ("provider", Value::string(instance.provider.as_str())),
+            ("environment", Value::string(instance.environment.as_str())),
+            ("host", instance.host.as_ref().map_or(Value::Null, |host| Value::string(host.as_str()))),
+            ("version", Value::String(instance.version.clone())),
+            ("settings", Value::Object(instance.settings.clone())),
+        ]);
+        providers.entry(instance.provider.as_str()).or_default().entry(name).or_default().push((key.trim_end_matches(']'), value));
     }
-    let instances = Value::object(providers.into_iter().map(|(name, instances)| (name, Value::object(instances))));
+    let instances =
+        Value::object(providers.into_iter().map(|(provider, names)| {
+            (provider, Value::object(names.into_iter().map(|(name, instances)| (name, many(instances)))))
+        }));
     let outputs = Value::object(estate.outputs.iter().map(|(name, output)| (name, output.value.clone())));
     let environments = Value::object(estate.environments.keys().map(|name| (name.as_str(), Value::string(name.as_str()))));
     Vars::new([("instance", instances), ("output", outputs), ("environment", environments)])
+}
+
+/// One instance as it is, those of `count` as a list, those of `for_each` by their keys.
+fn many(mut instances: Keyed<'_>) -> Value {
+    if let [("", _)] = instances.as_slice() {
+        return instances.remove(0).1;
+    }
+    if instances.iter().all(|(key, _)| key.parse::<u64>().is_ok()) {
+        instances.sort_by_key(|(key, _)| key.parse::<u64>().unwrap_or_default());
+        return Value::List(instances.into_iter().map(|(_, value)| value).collect::<Vec<_>>().into());
+    }
+    let plain = |key: &str| serde_json::from_str::<String>(key).unwrap_or_else(|_| key.to_owned());
+    Value::object(instances.into_iter().map(|(key, value)| (plain(key), value)))
 }
