@@ -5,8 +5,8 @@ use crate::estate::{Estate, SECRET};
 #[test]
 fn an_instance_is_installed_and_then_there_is_nothing_to_do() {
     let estate = Estate::sample();
-    estate.good(&["init"]).says(&["provider sample 1.0.0", "Ready: 1 instances in 1 environments"]);
-    estate.good(&["validate"]).says(&["The configuration is valid: 1 instances of 1 products in 1 environments."]);
+    estate.good(&["init"]).says(&["provider sample 1.0.0", "Ready: 1 instance"]);
+    estate.good(&["validate"]).says(&["The configuration is valid: 1 instance"]);
     estate.run(&["plan", "--detailed-exitcode"]).exit(2).says(&["sample.one install 1.0.0", "Plan: 1 to install; 5 actions"]);
     estate.good(&["plan"]);
     estate.run(&["apply"]).exit(3).says(&["nothing was applied", "there is nobody to ask", "--auto-approve"]);
@@ -16,11 +16,11 @@ fn an_instance_is_installed_and_then_there_is_nothing_to_do() {
     let lock = estate.lockfile();
     assert!(lock.contains("instance \"sample.one\"") && lock.contains("serial = 1\n"), "{lock}");
 
-    estate.run(&["plan", "--detailed-exitcode"]).exit(0).says(&["No changes. Everything is as declared: 1 instances checked."]);
+    estate.run(&["plan", "--detailed-exitcode"]).exit(0).says(&["No changes. Everything is as declared: 1 instance"]);
     estate.apply().exit(0).says(&["No changes."]);
     assert_eq!(estate.lockfile(), lock, "nothing to do, and the lockfile was written");
     estate.good(&["status"]).says(&["sample.one test 1.0.0 1.0.0 1.0.0 as declared"]);
-    estate.run(&["drift", "--detailed-exitcode"]).exit(0).says(&["No drift. 1 instances"]);
+    estate.run(&["drift", "--detailed-exitcode"]).exit(0).says(&["No drift. 1 instance"]);
     estate.good(&["history"]).says(&["apply succeeded", "sample.one test nothing → 1.0.0 succeeded"]);
 }
 
