@@ -143,6 +143,7 @@ impl Delivery {
 
 /// Writes; an answer that was lost on the way back is recognised by looking.
 async fn write(store: &dyn Store, lock: &Lock, lease: &Lease) -> Result<(), StateError> {
+    tracing::debug!(environment = %lock.environment, serial = lock.serial, instances = lock.instances.len(), "writing the lockfile");
     match store.write(lock, lease).await {
         Err(StateError::Moved { environment, what }) => match store.read(&lock.environment).await {
             Ok(Some(found)) if same(&found, lock) => Ok(()),

@@ -56,6 +56,7 @@ impl Session {
             asked.retain(|environment, _| environments.contains(environment));
             self.inventory(&asked, how.refresh).await
         };
+        tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
         let applied_providers = self.applied_providers(&locks).await?;
         let durations = self.durations().await?;
         let options =
@@ -75,6 +76,7 @@ impl Session {
             let violations = check(&plan, &report, &input);
             ((plan, report), violations)
         });
+        tracing::info!(changes = plan.changes.len(), actions = plan.actions.len(), "planned");
         if !violations.is_empty() {
             return Err(violations.into_iter().map(violation).collect());
         }

@@ -87,6 +87,7 @@ impl Place {
     pub(super) fn load(&mut self, variables: &VariableArgs, refresh_modules: bool) -> Result<config::Loaded, Diagnostics> {
         let vars = assignments(variables)?;
         let loaded = self.with_options(vars, refresh_modules, config::load)?;
+        tracing::info!(instances = loaded.estate.instances.len(), providers = loaded.providers.len(), "configuration loaded");
         self.terminal.problems(&loaded.warnings, &self.sources);
         Ok(loaded)
     }

@@ -149,6 +149,26 @@ mod tests {
         assert_eq!(read(expected), value);
     }
 
+    proptest! {
+        /// hcl-rs reads what is rendered as the same value: our own parser is not the only judge of our own texts.
+        #[test]
+        fn another_reader_of_hcl_reads_the_same_text(words in prop::collection::vec("[ -~äß\\n\\t]{0,12}", 0..6), number in any::<i32>()) {
+            let value = Value::object([
+                ("words", Value::list(words.iter().map(|word| Value::string(word)))),
+                ("number", i64::from(number).into()),
+                ("nested", Value::object(words.iter().map(|word| (word, Value::Bool(true))))),
+            ]);
+            for text in [text(&value), pretty(&value)] {
+                let body = hcl::parse(&format!("value = {text}\n")).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+                let read = body.attributes().next().map(|attribute| attribute.expr().clone());
+                let context = hcl::eval::Context::new();
+                let read = hcl::eval::Evaluate::evaluate(&read.expect("an attribute"), &context);
+                let read = serde_json::to_value(read.map_err(|error| TestCaseError::fail(error.to_string()))?).expect("it is JSON");
+                prop_assert_eq!(read, serde_json::to_value(&value).expect("it is JSON"));
+            }
+        }
+    }
+
     #[test]
     fn what_may_not_be_shown_is_not() {
         let value = Value::object([("a", Value::from("hunter2").sensitive()), ("b", Value::Unknown)]);
