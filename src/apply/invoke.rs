@@ -143,7 +143,12 @@ impl Job {
             (Direction::Undo, ActionUndo::Call { call, retry, timeout, .. }) => Work { call, retry: *retry, timeout: *timeout },
             (Direction::Undo, ActionUndo::Harmless | ActionUndo::Irreversible) => return succeeded(Value::Null),
         };
-        let voice = Arc::new(ActionVoice::new(Arc::clone(&self.around.voice), action.id.clone(), self.redact.clone()));
+        let voice = Arc::new(ActionVoice::new(
+            Arc::clone(&self.around.voice),
+            action.id.clone(),
+            self.redact.clone(),
+            action.progress.clone().filter(|_| self.direction == Direction::Forward),
+        ));
         let mut number = self.last_attempt(action);
         if self.mode == Mode::Asked {
             number = number.saturating_sub(1);

@@ -3,9 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+use rust_decimal::prelude::ToPrimitive as _;
+
 use super::clock::Clock;
 use super::event::{Event, EventKind};
 use crate::driver::{Redactor, Sink};
+use crate::lang::{Env, Expr, Value, Vars};
 use crate::model::name::ActionId;
 
 /// Takes events.
@@ -49,11 +53,23 @@ pub(super) struct ActionVoice {
     action: ActionId,
     redact: Redactor,
     tail: Mutex<VecDeque<String>>,
+    /// How far it is, in percent, over `line`.
+    progress: Option<Expr>,
 }
 
 impl ActionVoice {
-    pub(super) fn new(voice: Arc<Voice>, action: ActionId, redact: Redactor) -> Self {
-        Self { voice, action, redact, tail: Mutex::default() }
+    pub(super) fn new(voice: Arc<Voice>, action: ActionId, redact: Redactor, progress: Option<Expr>) -> Self {
+        Self { voice, action, redact, tail: Mutex::default(), progress }
+    }
+
+    /// What a line of output tells of how far the action is; most lines tell nothing, and an expression that fails neither.
+    fn percent(&self, line: &str) -> Option<u64> {
+        let value =
+            self.progress.as_ref()?.eval(&Vars::new([("line", Value::string(line))]), &Env::pure(Timestamp::UNIX_EPOCH)).ok()?;
+        match value {
+            Value::Number(number) => number.trunc().to_u64().map(|percent| percent.min(100)),
+            _ => None,
+        }
     }
 
     /// The last lines that it said.
@@ -73,11 +89,44 @@ impl Sink for ActionVoice {
             }
             tail.push_back(line.clone());
         }
+        let percent = self.percent(&line);
         self.voice.say(EventKind::ActionOutput { action: self.action.clone(), line });
+        if let Some(percent) = percent {
+            self.progress(percent, Some(100), "%");
+        }
     }
 
     fn progress(&self, done: u64, total: Option<u64>, unit: &str) {
         let (action, unit) = (self.action.clone(), unit.to_owned());
         self.voice.say(EventKind::ActionProgress { action, done, total, unit });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::SystemClock;
+
+    #[test]
+    fn lines_of_output_tell_how_far_a_step_is() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        let listener: Listener = Box::new(move |event| ear.lock().expect("no panic").push(event.kind.clone()));
+        let voice = Arc::new(Voice::new(listener, Arc::new(SystemClock)));
+        let progress = Expr::parse(r#"tonumber(regex("^([0-9]+)%", line)[0])"#).expect("an expression");
+        let action = ActionVoice::new(voice, ActionId::from_text("a.b@1:c"), Redactor::default(), Some(progress));
+        for line in ["starting", "40% of it", "250% of it"] {
+            action.line(line);
+        }
+        let percents = heard
+            .lock()
+            .expect("no panic")
+            .iter()
+            .filter_map(|kind| match kind {
+                EventKind::ActionProgress { done, total, .. } => Some((*done, *total)),
+                _ => None,
+            })
+            .collect::<Vec<_>>();
+        assert_eq!(percents, [(40, Some(100)), (100, Some(100))]);
     }
 }

@@ -154,7 +154,7 @@ mod tests {
         #[test]
         fn another_reader_of_hcl_reads_the_same_text(words in prop::collection::vec("[ -~äß\\n\\t]{0,12}", 0..6), number in any::<i32>()) {
             let value = Value::object([
-                ("words", Value::list(words.iter().map(|word| Value::string(word)))),
+                ("words", Value::list(words.iter().map(Value::string))),
                 ("number", i64::from(number).into()),
                 ("nested", Value::object(words.iter().map(|word| (word, Value::Bool(true))))),
             ]);

@@ -321,6 +321,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Failures that count as success: any of these true, over `error` (`message`, `exit_code`, `stdout`, `stderr`, `status`).
     pub tolerate: Vec<Expr>,
+    /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
+    pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
     pub downtime: bool,
     /// Needs root on the host.

@@ -52,6 +52,9 @@ pub struct Action {
     /// Failures that count as success: any true, over `error` and the hop's scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerate: Vec<Expr>,
+    /// How far it is, in percent, over `line`, a line of its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Expr>,
     /// How long it is expected to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Duration>,

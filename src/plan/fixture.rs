@@ -51,6 +51,7 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         retry: Retry::default(),
         timeout: None,
         tolerate: Vec::new(),
+        progress: None,
         downtime: false,
         privileged: false,
         estimate: None,

@@ -121,6 +121,7 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 retry: print.step.retry,
                 timeout: print.step.timeout,
                 tolerate: print.step.tolerate.clone(),
+                progress: print.step.progress.clone(),
                 estimate: print.estimate,
             });
         }
@@ -438,6 +439,7 @@ pub(super) fn landmark(
         retry: Retry::default(),
         timeout: None,
         tolerate: Vec::new(),
+        progress: None,
         estimate: None,
     }
 }

@@ -118,6 +118,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 retry,
                 timeout,
                 tolerate: Vec::new(),
+                progress: None,
                 estimate: None,
             });
         }

@@ -97,6 +97,9 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn amount(done: u64, total: Option<u64>, unit: &str) -> String {
+    if unit == "%" {
+        return format!("{done} %");
+    }
     let show = |amount: u64| if unit == "bytes" { super::bytes(amount) } else { format!("{amount} {unit}") };
     match total {
         Some(total) => format!("{} of {}", show(done), show(total)),

@@ -330,6 +330,7 @@ impl Making {
                 retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                 timeout: step.timeout,
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
+                progress: None,
                 estimate: None,
             });
             indices.push(index);
@@ -351,6 +352,7 @@ impl Making {
             retry: Retry::default(),
             timeout: None,
             tolerate: Vec::new(),
+            progress: None,
             estimate: None,
         });
         indices.push(record);

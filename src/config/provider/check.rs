@@ -20,6 +20,8 @@ pub(super) const RULE: &[&str] = &["self", "instance", "host", "local", "fact", 
 pub(super) const STEP: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step"];
 /// Whether a step is done.
 pub(super) const DONE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step", "result"];
+/// How far a step is.
+pub(super) const PROGRESS: &[&str] = &["line"];
 /// Whether a failure counts as success.
 pub(super) const TOLERATE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step", "error"];
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::call::{Holder, call};
-use super::check::{DONE, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
+use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
 use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
 use crate::lang::{Block, Body, Expr};
@@ -25,6 +25,7 @@ const ATTRIBUTES: &[&str] = &[
     "repeatable",
     "timeout",
     "tolerate",
+    "progress",
     "downtime",
     "privileged",
     "estimate",
@@ -146,6 +147,10 @@ fn step(
     for expr in when.iter().chain(&for_each) {
         context.known.check(expr, planned, fields.problems);
     }
+    let progress = fields.expr("progress");
+    if let Some(expr) = &progress {
+        context.known.check(expr, Scene { what: &what, roots: PROGRESS, each: false, steps: None }, fields.problems);
+    }
     let retry = retry(&mut fields);
     let step = Step {
         name: StepName::new(name),
@@ -160,6 +165,7 @@ fn step(
         retry,
         timeout: fields.duration("timeout"),
         tolerate: Vec::new(),
+        progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
         estimate: fields.duration("estimate"),
