@@ -37,7 +37,7 @@ pub fn arguments_now(plan: &Plan, action: &Action, input: &InstanceInput) -> Opt
     }
     let env = Env::pure(plan.created);
     let mut secrets = BTreeSet::new();
-    input.settings.values().chain(input.locals.values()).for_each(|value| collect(value, &mut secrets));
+    input.settings.values().for_each(|value| collect(value, &mut secrets));
     let mut args = Object::new();
     for (name, arg) in &call.args {
         let value = match arg {

@@ -139,7 +139,7 @@ impl Dispatcher {
     /// Every secret that the configuration and an unsaved plan hold.
     fn know_secrets(&mut self) {
         for input in self.args.instances.values() {
-            for value in input.settings.values().chain(input.locals.values()) {
+            for value in input.settings.values() {
                 collect(value, &mut self.secrets);
             }
         }

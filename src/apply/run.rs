@@ -68,8 +68,6 @@ pub struct RunArgs {
 pub struct InstanceInput {
     /// The settings, sensitive ones marked, with their content. Put in where the plan has only a mark.
     pub settings: Object,
-    /// The provider's locals that are sensitive, in the same way.
-    pub locals: Object,
     /// What it depends on; recorded, so that a removal goes in the reverse order.
     pub depends_on: Vec<InstanceAddr>,
 }

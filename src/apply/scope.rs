@@ -74,7 +74,6 @@ pub(super) fn filled(planned: &Value, input: Option<&InstanceInput>) -> Object {
     let mut scope = planned.as_object().cloned().unwrap_or_default();
     if let Some(input) = input {
         inject_root(&mut scope, "self", &input.settings);
-        inject_root(&mut scope, "local", &input.locals);
     }
     scope
 }

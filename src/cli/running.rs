@@ -113,7 +113,7 @@ impl Session {
 
 /// What apply is given of an instance.
 pub(super) fn input(instance: &Instance) -> InstanceInput {
-    InstanceInput { settings: (*instance.settings).clone(), depends_on: instance.depends_on.clone(), ..InstanceInput::default() }
+    InstanceInput { settings: (*instance.settings).clone(), depends_on: instance.depends_on.clone() }
 }
 
 fn drift_facts(provider: &Provider, seen: Option<&Observation>) -> BTreeMap<Arc<str>, Value> {
