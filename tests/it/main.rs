@@ -16,6 +16,7 @@ mod failure;
 mod fleet;
 mod generated;
 mod plan_json;
+mod platforms;
 mod preview;
 mod provider_text;
 mod schema;
