@@ -38,6 +38,7 @@ fact "install_ini" {
 
 fact "node_type" {
   description = "Node type of the installation."
+  drift       = true
   when        = fact.version != null
   value       = try(fact.install_ini["general.nodetype"], "design")
 }
@@ -131,6 +132,7 @@ fact "container_configurations" {
 
 fact "integrations" {
   description = "Which integrations the node has: as declared in `integrations`, else as found."
+  drift       = true
   when        = fact.version != null
   value = {
     r               = self.integrations.r == null ? contains(fact.folders, "R.lib") : self.integrations.r

@@ -97,12 +97,12 @@ step_group "stop" {
 
   step "await_jobs" {
     title = "Make sure that no job is running"
-    when  = fact.running && local.has_jobs && self.api_key != null
+    when  = fact.running && local.has_jobs
     http {
       url     = "${local.api_now}/jobs/running/"
       query   = { allUsers = "true" }
       basic   = local.key
-      until   = { not_contains = "\"jobId\"" }
+      until   = { status = local.served, not_contains = "\"jobId\"" }
       timeout = self.running_jobs == "refuse" ? "2s" : "${self.jobs_timeout}s"
     }
     harmless   = true

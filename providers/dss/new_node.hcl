@@ -395,12 +395,11 @@ step_group "new_data_dir" {
   }
 
   step "make_api_key" {
-    title = "Register the API key"
-    when  = self.api_key != null
+    title = "Register the API key, where one is declared"
     exec {
       command     = ["python3", "-c", local.register_key]
       environment = { DATA_DIR = self.data_dir }
-      secrets     = { API_KEY = self.api_key }
+      secrets     = { API_KEY = self.api_key == null ? "" : self.api_key }
       user        = self.run_as
       directory   = "/"
     }
@@ -492,7 +491,7 @@ locals {
     import json, os
     path = os.path.join(os.environ["DATA_DIR"], "config", "public-apikeys.json")
     keys = json.load(open(path)) if os.path.exists(path) else []
-    if all(key.get("key") != os.environ["API_KEY"] for key in keys):
+    if os.environ["API_KEY"] and all(key.get("key") != os.environ["API_KEY"] for key in keys):
         keys.append({"id": "windlass", "key": os.environ["API_KEY"], "label": "Windlass", "globalPermissions": {"admin": True}})
         with open(path + ".windlass", "w") as file:
             os.fchmod(file.fileno(), 0o600)

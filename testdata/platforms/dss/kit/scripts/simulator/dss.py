@@ -62,7 +62,7 @@ def stop(home):
     if home.switch("stop_hangs") is None:
         os.kill(pid, signal.SIGTERM)
     print("Waiting for DSS supervisor to stop ...", flush=True)
-    if not await_true(20, lambda: home.supervisor_pid() is None):
+    if not await_true(float(home.switch("stop_hangs") or 20), lambda: home.supervisor_pid() is None):
         fail("*** Error: DSS supervisor did not stop")
     print("DSS supervisor stopped")
 

@@ -22,7 +22,8 @@ def main():
     with open(home.file("run", "supervisord.pid"), "w") as file:
         file.write(str(os.getpid()))
     running, tries = {}, dict.fromkeys(services, 0)
-    while not ending:
+    # Whoever takes the data directory away under a running instance, as a test may, leaves no processes behind.
+    while not ending and os.path.isdir(home.path):
         for name, port in services.items():
             process = running.get(name)
             if (process is None or process.poll() is not None) and tries[name] < 3:
