@@ -243,6 +243,25 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// The names that are given.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.object.keys().map(|name| &**name)
+    }
+
+    /// Only these names may be given; `whole` is what has them.
+    ///
+    /// # Errors
+    /// Another is.
+    pub fn only(&self, whole: &str, names: &[&str]) -> Result<(), Failure> {
+        match self.names().find(|name| !names.contains(name)) {
+            None => Ok(()),
+            Some(other) => {
+                let all = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                Err(self.invalid(format_args!("`{whole}` has {all}, and no `{}`", other.escape_debug())))
+            }
+        }
+    }
+
     /// Which of these is given; exactly one must be.
     ///
     /// # Errors
