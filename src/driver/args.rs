@@ -220,6 +220,11 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// The names that are given.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.object.keys().map(|name| &**name)
+    }
+
     /// Which of these is given; exactly one must be.
     ///
     /// # Errors
