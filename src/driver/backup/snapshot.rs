@@ -36,9 +36,7 @@ impl Snapshot {
     /// The argument `snapshot`.
     pub(super) fn of(args: &Args<'_>) -> Result<Option<Self>, Failure> {
         let Some(object) = args.object("snapshot")? else { return Ok(None) };
-        if let Some(name) = object.names().find(|name| !COMMANDS.contains(name) && !["path", "atomic"].contains(name)) {
-            return Err(args.invalid(format_args!("`snapshot` has no `{}`", name.escape_debug())));
-        }
+        object.only("snapshot", &["create", "mount", "path", "unmount", "delete", "verify", "atomic"])?;
         let mut commands = BTreeMap::new();
         for name in COMMANDS {
             let argv = object.texts(name)?;
