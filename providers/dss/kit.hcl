@@ -37,7 +37,7 @@ step_group "kit" {
   step "unpack_kit" {
     title = "Unpack the kit beside the old software"
     exec {
-      shell = <<-END
+      shell       = <<-END
         if [ -f "$KIT/installer.sh" ]; then exit 0; fi
         mkdir -p "$ROOT"
         scratch=$(mktemp -d "$ROOT/.unpacking.XXXXXX")
@@ -71,7 +71,7 @@ step_group "kit" {
   }
 }
 
-step_group "stop" {
+step_group "prove" {
   # Their undos are the last things of a rollback: the old version must answer again.
   step "prove_version" {
     title = "See that the node answers with the version that it has"
@@ -143,7 +143,7 @@ step_group "stop" {
     }
     poll {
       until   = result.status != 200 || try(length(result.json), 0) == 0
-      fail    = self.running_jobs == "refuse" && try(length(result.json), 0) > 0
+      fail    = self.running_jobs == "refuse" && result.status == 200 && try(length(result.json), 0) > 0
       message = "jobs are running: ${join(", ", [for job in try(tolist(result.json), []) : "${job.projectKey}.${job.jobId}"])}"
     }
     harmless   = true
@@ -155,6 +155,9 @@ step_group "stop" {
     }
   }
 
+}
+
+step_group "stop" {
   step "stop" {
     title = "Stop DSS"
     when  = fact.running
