@@ -28,7 +28,7 @@ impl Errand<'_> {
         let Work { call, retry, timeout, .. } = self.work;
         let begun = clock.now();
         let (mut failures, mut last) = (0, None);
-        self.job.say_begun(self.action, 1);
+        self.say_begun(1);
         loop {
             if control.is_stopping() {
                 return Told::Withdrawn;

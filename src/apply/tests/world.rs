@@ -321,6 +321,7 @@ impl Making {
                         retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                         timeout: None,
                         poll: None,
+                        fan_out: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -332,6 +333,7 @@ impl Making {
                 timeout: step.timeout,
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
                 poll: None,
+                fan_out: None,
                 progress: None,
                 estimate: None,
             });
@@ -355,6 +357,7 @@ impl Making {
             timeout: None,
             tolerate: Vec::new(),
             poll: None,
+            fan_out: None,
             progress: None,
             estimate: None,
         });

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
+use super::fan_out::fan_out;
 use super::group::Groups;
 use super::poll::poll;
 use super::{Context, named};
@@ -35,7 +36,7 @@ const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Blocks of a step that are not drivers.
-const BLOCKS: &[&str] = &["check", "undo", "retry", "poll"];
+const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "fan_out"];
 
 /// Reads all strategies, and the step groups that they use.
 pub(super) fn strategies(
@@ -145,12 +146,14 @@ fn step(
     check_attributes(&block.body, &what, ATTRIBUTES, context, problems);
     let planned = Scene { what: &what, roots: RULE, each: false, steps: None };
     let each = block.body.attributes.contains_key("for_each");
-    let running = Scene { what: &what, roots: STEP, each, steps: Some((earlier, names)) };
+    let steps = Some((earlier, names));
+    let fan_out = fan_out(&block.body, &what, Scene { what: &what, roots: STEP, each: false, steps }, context, problems);
+    let running = Scene { what: &what, roots: STEP, each: each || fan_out.is_some(), steps };
     let holder = Holder { what: &what, others: BLOCKS, fact: false, header };
     let call = call(&block.body, holder, running, context, problems);
     let mut with_own = earlier.clone();
     with_own.insert(Arc::from(name));
-    let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), ..running }, context, problems);
+    let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
     let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
     let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
@@ -179,6 +182,7 @@ fn step(
         timeout: fields.duration("timeout"),
         tolerate: Vec::new(),
         poll,
+        fan_out,
         progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
@@ -294,8 +298,9 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     let inner = inner?;
     let what = format!("`undo` of {owner}");
     check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout"], context, problems);
-    let holder = Holder { what: &what, others: &["retry", "poll"], fact: false, header: inner.ident_span };
-    let scene = Scene { what: &what, ..scene };
+    let holder = Holder { what: &what, others: &["retry", "poll", "fan_out"], fact: false, header: inner.ident_span };
+    let fan_out = fan_out(&inner.body, &what, Scene { what: &what, each: false, ..scene }, context, problems);
+    let scene = Scene { what: &what, each: scene.each || fan_out.is_some(), ..scene };
     let call = call(&inner.body, holder, scene, context, problems);
     let poll = poll(&inner.body, &what, call.as_ref(), scene, context, problems);
     let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
@@ -305,6 +310,7 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
         retry: retry(&mut fields),
         timeout: fields.duration("timeout"),
         poll,
+        fan_out,
         call: call?,
     })
 }
