@@ -218,6 +218,7 @@ strategy "in_place" {
   }
 
   use "finish" {}
+  use "rework" {}
 }
 
 strategy "in_place_without_backup" {
@@ -249,4 +250,5 @@ strategy "in_place_without_backup" {
   }
 
   use "finish" {}
+  use "rework" {}
 }

@@ -132,6 +132,37 @@ step_group "prove" {
     timeout    = "2m"
   }
 
+  step "list_jobs" {
+    title = "List the running jobs"
+    when  = fact.running && local.has_jobs && self.running_jobs == "abort"
+    http {
+      url    = "${local.api_now}/jobs/running/"
+      query  = { allUsers = "true" }
+      basic  = local.key
+      expect = local.served
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "1m"
+  }
+
+  step "abort_jobs" {
+    title = "Abort the running jobs"
+    when  = fact.running && local.has_jobs && self.running_jobs == "abort"
+    http {
+      method = "POST"
+      url    = "${local.api_now}/projects/${each.value.projectKey}/jobs/${urlencode(each.value.jobId)}/abort"
+      basic  = local.key
+    }
+    fan_out {
+      items = step.list_jobs.result.status == 200 ? step.list_jobs.result.json : []
+      key   = "${each.value.projectKey}.${each.value.jobId}"
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "5m"
+  }
+
   step "await_jobs" {
     title = "Make sure that no job is running"
     when  = fact.running && local.has_jobs
