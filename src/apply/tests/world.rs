@@ -480,6 +480,7 @@ impl Stage {
             environments: environments.iter().map(|name| (name.clone(), self.rules)).collect(),
             host_limits: plan.changes.iter().filter_map(|change| Some((change.host.clone()?, self.host_limit))).collect(),
             observer: None,
+            journal: None,
             control: self.control.clone(),
             clock: Arc::new(Steady),
             events: Box::new(move |event| events.lock().unwrap().push(event.kind.clone())),
