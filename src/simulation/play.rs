@@ -181,10 +181,15 @@ impl<'a> Stage<'a> {
                         (Choice::Resume, Some(words)) => {
                             let state = format!("{words:?}");
                             let nothing_new = words == ResumeOptions::default() && !seen.insert(state);
-                            if nothing_new && self.is_past_return(made, run) {
-                                Way::Abandon
-                            } else {
-                                Way::Resume(words)
+                            match (nothing_new, went_back) {
+                                (false, _) => Way::Resume(words),
+                                // What one environment undid and another has built upon waits for a person to choose a direction.
+                                (true, false) => {
+                                    went_back = true;
+                                    Way::RollBack
+                                }
+                                (true, true) if self.is_past_return(made, run) => Way::Abandon,
+                                (true, true) => Way::Resume(words),
                             }
                         }
                         (Choice::Resume, None) => return None,
