@@ -43,24 +43,23 @@ impl Disk {
                 Ok(Entry::Began { action, direction, .. }) => {
                     world.durable_begun.insert((action, direction));
                 }
-                Ok(Entry::Ended { action, direction, ending, .. }) => match (direction, ending) {
-                    (Direction::Forward, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. }) => {
+                Ok(Entry::Ended { action, direction, ending, .. }) => {
+                    let good = matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. });
+                    world.undo_held.remove(&action);
+                    match (direction, good) {
+                        (Direction::Forward, true) => world.durable_done.insert(action),
+                        (Direction::Undo, true) => world.durable_done.remove(&action),
+                        (Direction::Undo, false) => world.undo_held.insert(action),
+                        (Direction::Forward, false) => false,
+                    };
+                }
+                Ok(Entry::Decided { action, word: Word::Skip | Word::Done, .. }) => {
+                    if world.undo_held.remove(&action) {
+                        world.durable_done.remove(&action);
+                    } else {
                         world.durable_done.insert(action);
                     }
-                    (Direction::Undo, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. }) => {
-                        world.durable_done.remove(&action);
-                    }
-                    _ => {}
-                },
-                Ok(Entry::Decided { action, word, .. }) => match word {
-                    Word::Skip | Word::Done => {
-                        // Of what is held while it is undone: the undo is done.
-                        if !world.durable_done.remove(&action) {
-                            world.durable_done.insert(action);
-                        }
-                    }
-                    Word::Retry => {}
-                },
+                }
                 Ok(_) => {}
                 Err(error) => world.accuse(format!("the journal has a line that is no entry: {error}")),
             }

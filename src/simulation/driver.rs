@@ -37,8 +37,17 @@ pub(super) static SCHEMA: DriverSchema = DriverSchema {
     observes: true,
 };
 
-/// The driver `sim`.
-pub(super) struct Sim(pub World);
+/// The driver `sim`, as one process of Windlass has it.
+pub(super) struct Sim {
+    world: World,
+    generation: u32,
+}
+
+impl Sim {
+    pub(super) fn new(world: &World) -> Self {
+        Self { generation: world.look().generation, world: world.clone() }
+    }
+}
 
 #[async_trait]
 impl Driver for Sim {
@@ -49,8 +58,9 @@ impl Driver for Sim {
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let text = |name: &str| args.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         let (instance, to) = (text("instance").unwrap_or_default(), text("to").unwrap_or_default());
+        self.world.only_alive(self.generation).await;
         if let Some(step) = text("look") {
-            let done = self.0.look().is_done(&instance, &step, &to);
+            let done = self.world.look().is_done(&instance, &step, &to);
             return Ok(Value::object([("done", Value::Bool(done))]));
         }
         let (step, undo) = match (text("do"), text("undo")) {
@@ -71,17 +81,16 @@ impl Sim {
         if let Some(folder) = &folder {
             let _ = std::fs::create_dir_all(folder);
         }
-        let known = folder.as_ref().and_then(|folder| self.0.look().in_folder(folder));
-        let act = if known.is_some() { None } else { self.0.look().next_call() };
+        let known = folder.as_ref().and_then(|folder| self.world.look().in_folder(folder));
+        let act = if known.is_some() { None } else { self.world.look().next_call() };
         if act == Some(Act::Unreachable) {
             return Err(Failure::new(FailureKind::Unreachable, "the host is away"));
         }
-        let process =
-            known.unwrap_or_else(|| self.0.look().start(&ctx.key, deed, takes, folder.as_ref(), supervised));
+        let process = known.unwrap_or_else(|| self.world.look().start(&ctx.key, deed, takes, folder.as_ref(), supervised));
         match act {
             Some(Act::Panics) => {
-                self.0.look().end(process, false);
-                self.0.look().tell(process, Told::Failed);
+                self.world.look().end(process, false);
+                self.world.look().tell(process, Told::Failed);
                 panic!("a driver's defect");
             }
             Some(Act::KillsBefore) => return self.die(false).await,
@@ -91,17 +100,17 @@ impl Sim {
                     () = ctx.cancel.cancelled() => (FailureKind::Cancelled, Told::Cancelled),
                     () = overdue => (FailureKind::TimedOut, Told::Failed),
                 };
-                self.0.look().end(process, false);
-                self.0.look().tell(process, told);
+                self.world.look().end(process, false);
+                self.world.look().tell(process, told);
                 return Err(Failure::new(kind, "it hung"));
             }
             _ => {}
         }
-        let ends = self.0.look().ends(process);
+        let ends = self.world.look().ends(process);
         tokio::select! {
             () = tokio::time::sleep_until(ends) => {}
             () = ctx.cancel.cancelled() => {
-                let mut world = self.0.look();
+                let mut world = self.world.look();
                 if world.is_running(process) {
                     world.end(process, false);
                     world.tell(process, Told::Cancelled);
@@ -110,11 +119,11 @@ impl Sim {
             }
         }
         let works = !matches!(act, Some(Act::Fails));
-        self.0.look().end(process, works);
+        self.world.look().end(process, works);
         if act == Some(Act::KillsAfter) {
             return self.die(true).await;
         }
-        let mut world = self.0.look();
+        let mut world = self.world.look();
         if act == Some(Act::FailsAfter) || !world.has_effect(process) {
             world.tell(process, Told::Failed);
             return Err(Failure::new(FailureKind::Failed, "it failed"));
@@ -125,7 +134,7 @@ impl Sim {
 
     /// Windlass dies in this call.
     async fn die(&self, done: bool) -> Result<Value, Failure> {
-        self.0.kill(done);
+        self.world.kill(done);
         std::future::pending().await
     }
 }

@@ -172,16 +172,14 @@ impl<'a> Stage<'a> {
                         self.world.look().accuse("a run is held, and nobody says why");
                     }
                     let choice = choices.next().unwrap_or(Choice::Resume);
-                    if choice == Choice::RollBack {
-                        went_back = true;
-                    }
+                    let nothing_else = std::mem::replace(&mut went_back, choice == Choice::RollBack);
                     match (choice, self.words(made, run)) {
                         (Choice::RollBack, _) => Way::RollBack,
                         (Choice::JustResume, _) => Way::Resume(ResumeOptions::default()),
                         (Choice::Resume, Some(words)) => {
                             let state = format!("{words:?}");
                             let nothing_new = words == ResumeOptions::default() && !seen.insert(state);
-                            match (nothing_new, went_back) {
+                            match (nothing_new, nothing_else) {
                                 (false, _) => Way::Resume(words),
                                 // What one environment undid and another has built upon waits for a person to choose a direction.
                                 (true, false) => {
@@ -197,8 +195,7 @@ impl<'a> Stage<'a> {
                 }
             };
         }
-        let went_back = if went_back { ", after a rollback" } else { "" };
-        self.world.look().accuse(format!("the run never ended{went_back}"));
+        self.world.look().accuse("the run never ended");
         None
     }
 
@@ -214,7 +211,10 @@ impl<'a> Stage<'a> {
         };
         let leases: Vec<Lease> = args.leases.values().cloned().collect();
         let kill = self.world.look().kill.clone();
-        let aides: Vec<_> = timed.into_iter().map(|fault| tokio::spawn(happen(self.world.clone(), self.store.clone(), control.clone(), fault))).collect();
+        let aides: Vec<_> = timed
+            .into_iter()
+            .map(|fault| tokio::spawn(happen(self.world.clone(), self.store.clone(), control.clone(), fault)))
+            .collect();
         let going = async {
             match way {
                 Way::Apply(plan) => execute(plan, args).await,
@@ -284,8 +284,8 @@ impl<'a> Stage<'a> {
             run: run.clone(),
             dir,
             who: "somebody@here".to_owned(),
-            drivers: Drivers::new().with(Sim(self.world.clone())),
-            store: Arc::new(self.store.clone()),
+            drivers: Drivers::new().with(Sim::new(&self.world)),
+            store: Arc::new(self.store.for_process()),
             leases,
             locks,
             instances: estate.instances.iter().map(|(addr, instance)| (addr.clone(), input(instance))).collect(),
@@ -332,9 +332,7 @@ impl<'a> Stage<'a> {
                     world.is_done(instance, step.as_str(), hop.to.as_deref().unwrap_or_default()) != is_undo
                 }
                 // The undo of an earlier hop: done where its effect is gone.
-                ActionKind::Revert { step, .. } => {
-                    !world.is_done(instance, step.as_str(), hop.from.as_deref().unwrap_or_default())
-                }
+                ActionKind::Revert { step, .. } => !world.is_done(instance, step.as_str(), hop.from.as_deref().unwrap_or_default()),
                 _ => false,
             };
             if done {
@@ -407,9 +405,11 @@ impl<'a> Stage<'a> {
     fn is_as(&self, truth: &Truth, first: &Truth) -> bool {
         let kept = |truth: &Truth| -> BTreeSet<(String, String)> {
             let is_harmless = |step: &str| {
-                self.providers.values().flat_map(|provider| provider.strategies.values()).flat_map(|strategy| &strategy.steps).any(
-                    |known| known.name.as_str() == step && matches!(known.undo, crate::model::provider::Undo::Harmless),
-                )
+                self.providers
+                    .values()
+                    .flat_map(|provider| provider.strategies.values())
+                    .flat_map(|strategy| &strategy.steps)
+                    .any(|known| known.name.as_str() == step && matches!(known.undo, crate::model::provider::Undo::Harmless))
             };
             truth.effects.iter().filter(|(step, _)| !is_harmless(step)).cloned().collect()
         };

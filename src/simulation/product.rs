@@ -36,7 +36,12 @@ fn text(number: usize, product: &Product) -> String {
     text.push_str("route \"remove\" {\n  movement = \"remove\"\n  strategy = \"remove\"\n}\n");
     text.push_str("strategy \"move\" {\n");
     if product.maintenance {
-        step(&mut text, "enter", "enter", "repeatable = true\n    undo {\n      sim {\n        undo = \"enter\"\n        instance = instance.address\n        to = to.text\n      }\n    }");
+        step(
+            &mut text,
+            "enter",
+            "enter",
+            "repeatable = true\n    undo {\n      sim {\n        undo = \"enter\"\n        instance = instance.address\n        to = to.text\n      }\n    }",
+        );
     }
     for (index, shape) in product.steps.iter().enumerate() {
         let name = format!("s{index}");
@@ -51,7 +56,8 @@ fn text(number: usize, product: &Product) -> String {
         ] {
             more.push_str(if flag { line } else { "" });
         }
-        let _ = writeln!(more, "timeout = \"90s\"\n    retry {{\n      attempts = {}\n      backoff = \"1s\"\n    }}", shape.attempts);
+        let _ =
+            writeln!(more, "timeout = \"90s\"\n    retry {{\n      attempts = {}\n      backoff = \"1s\"\n    }}", shape.attempts);
         if shape.checked {
             more.push_str(&check(&name));
         }
@@ -75,10 +81,20 @@ fn text(number: usize, product: &Product) -> String {
     more.push_str(&undo("version", true));
     step_with(&mut text, "version", "version", "takes = 2\n      supervised = true\n", &more);
     if product.maintenance {
-        step(&mut text, "leave", "leave", "repeatable = true\n    undo {\n      sim {\n        undo = \"leave\"\n        instance = instance.address\n        to = to.text\n      }\n    }");
+        step(
+            &mut text,
+            "leave",
+            "leave",
+            "repeatable = true\n    undo {\n      sim {\n        undo = \"leave\"\n        instance = instance.address\n        to = to.text\n      }\n    }",
+        );
     }
     text.push_str("}\nstrategy \"remove\" {\n");
-    step(&mut text, "remove", "remove", "undo {\n      sim {\n        undo = \"remove\"\n        instance = instance.address\n      }\n    }");
+    step(
+        &mut text,
+        "remove",
+        "remove",
+        "undo {\n      sim {\n        undo = \"remove\"\n        instance = instance.address\n      }\n    }",
+    );
     text.push_str("}\n");
     text
 }

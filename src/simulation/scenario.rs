@@ -142,8 +142,11 @@ fn steps() -> impl Strategy<Value = StepShape> {
 }
 
 fn products() -> impl Strategy<Value = Product> {
-    (collection::vec(steps(), 0..4), any::<bool>(), any::<bool>())
-        .prop_map(|(steps, checked, maintenance)| Product { steps, checked, maintenance })
+    (collection::vec(steps(), 0..4), any::<bool>(), any::<bool>()).prop_map(|(steps, checked, maintenance)| Product {
+        steps,
+        checked,
+        maintenance,
+    })
 }
 
 fn deployed() -> impl Strategy<Value = Deployed> {
@@ -184,7 +187,14 @@ fn rounds() -> impl Strategy<Value = Round> {
         collection::vec(choice, 0..4),
         0..60_u8,
     )
-        .prop_map(|(wanted, halt, concurrency, faults, choices, disk)| Round { wanted, halt, concurrency, faults, choices, disk })
+        .prop_map(|(wanted, halt, concurrency, faults, choices, disk)| Round {
+            wanted,
+            halt,
+            concurrency,
+            faults,
+            choices,
+            disk,
+        })
 }
 
 /// Any world.

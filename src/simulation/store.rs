@@ -11,10 +11,12 @@ use crate::lock::{Lock, decode, encode};
 use crate::model::name::{Digest, EnvironmentName, RunId};
 use crate::state::{Holder, LEASE_TERM, Lease, RunRecord, StateError, Store};
 
-/// The store; clones are the same one.
+/// The store, as one process of Windlass sees it; clones are the same one.
 #[derive(Clone)]
 pub(super) struct Shared {
     world: World,
+    /// `None`: whoever looks from outside.
+    generation: Option<u32>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -29,11 +31,22 @@ struct Inner {
 
 impl Shared {
     pub(super) fn new(world: &World) -> Self {
-        Self { world: world.clone(), inner: Arc::default() }
+        Self { world: world.clone(), generation: None, inner: Arc::default() }
     }
 
     fn look(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As the process that lives now sees it.
+    pub(super) fn for_process(&self) -> Self {
+        Self { generation: Some(self.world.look().generation), ..self.clone() }
+    }
+
+    async fn only_alive(&self) {
+        if let Some(generation) = self.generation {
+            self.world.only_alive(generation).await;
+        }
     }
 
     /// The lockfile as anybody would read it now.
@@ -99,6 +112,7 @@ impl Store for Shared {
 
     async fn write(&self, lock: &Lock, lease: &Lease) -> Result<(), StateError> {
         tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        self.only_alive().await;
         let act = self.count_write()?;
         self.check(lease)?;
         let environment = lock.environment.clone();
@@ -129,6 +143,7 @@ impl Store for Shared {
     }
 
     async fn renew(&self, lease: &Lease) -> Result<(), StateError> {
+        self.only_alive().await;
         self.check(lease)?;
         let now = self.world.look().now();
         if let Some((_, Some(holder))) = self.look().leases.get_mut(&lease.environment) {
@@ -171,6 +186,7 @@ impl Store for Shared {
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
+        self.only_alive().await;
         let act = self.count_write()?;
         self.look().runs.insert(run.id.clone(), run.clone());
         self.answer(act).await

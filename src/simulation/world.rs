@@ -55,7 +55,9 @@ struct Process {
 enum ProcessState {
     Running,
     /// Its effect is there, or was cancelled before.
-    Over { effect: bool },
+    Over {
+        effect: bool,
+    },
 }
 
 /// One beginning of an action, as the world saw it.
@@ -96,6 +98,8 @@ pub(super) struct Inner {
     /// What the journal on the disk says.
     pub durable_begun: HashSet<(ActionId, Direction)>,
     pub durable_done: HashSet<ActionId>,
+    /// Actions whose undo is held.
+    pub undo_held: HashSet<ActionId>,
     pub broken: Vec<String>,
     pub trace: Vec<String>,
 }
@@ -120,6 +124,7 @@ impl World {
             actions: HashMap::new(),
             durable_begun: HashSet::new(),
             durable_done: HashSet::new(),
+            undo_held: HashSet::new(),
             broken: Vec::new(),
             trace: Vec::new(),
         })))
@@ -141,8 +146,16 @@ impl World {
         inner.allowed.clear();
         inner.durable_begun.clear();
         inner.durable_done.clear();
+        inner.undo_held.clear();
         inner.actions = plan.actions.iter().enumerate().map(|(index, action)| (action.id.file_name(), index)).collect();
         inner.plan = Some(Arc::clone(plan));
+    }
+
+    /// Comes back only for a process of Windlass that is alive.
+    pub(super) async fn only_alive(&self, generation: u32) {
+        if self.look().generation != generation {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Windlass ends in good order: nothing that it left behind writes any more.
@@ -197,9 +210,9 @@ impl Inner {
 
     /// The faults that come by the clock.
     pub(super) fn timed_faults(&mut self) -> Vec<Fault> {
-        let (timed, others) = std::mem::take(&mut self.faults).into_iter().partition(|fault| {
-            matches!(fault, Fault::Kill { .. } | Fault::Steal { .. } | Fault::Jump { .. } | Fault::Stop { .. })
-        });
+        let (timed, others) = std::mem::take(&mut self.faults)
+            .into_iter()
+            .partition(|fault| matches!(fault, Fault::Kill { .. } | Fault::Steal { .. } | Fault::Jump { .. } | Fault::Stop { .. }));
         self.faults = others;
         timed
     }
@@ -373,9 +386,8 @@ impl Inner {
         let now = Instant::now();
         // A process whose caller lives is ended by it; one that was left alone ends by itself.
         let generation = self.generation;
-        let over = |process: &Process| {
-            process.state == ProcessState::Running && process.generation != generation && process.ends <= now
-        };
+        let over =
+            |process: &Process| process.state == ProcessState::Running && process.generation != generation && process.ends <= now;
         for index in 0..self.processes.len() {
             if over(&self.processes[index]) {
                 self.end(index, true);
