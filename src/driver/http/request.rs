@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
-use crate::driver::tls::Tls;
+use crate::driver::tls::{self, Tls};
 use crate::driver::{Args, Failure};
 use crate::lang::Value;
 
@@ -53,7 +53,7 @@ impl Request {
             url,
             headers,
             body,
-            tls: Tls::of(args)?,
+            tls: tls::of(args)?,
             expect: Statuses::of(args, "expect")?.unwrap_or(Statuses::Success),
             patience: args.duration("request_timeout")?.unwrap_or(REQUEST_TIMEOUT),
             secrets,
