@@ -15,12 +15,16 @@ pub mod postgres;
 #[cfg(test)]
 mod postgres_tests;
 pub mod process;
+pub mod s3;
+#[cfg(test)]
+mod s3_tests;
 #[cfg(test)]
 #[path = "../../tests/it/servers.rs"]
 mod server;
 
 pub use local::LocalStore;
 pub use postgres::PostgresStore;
+pub use s3::S3Store;
 
 use std::time::Duration;
 
