@@ -200,8 +200,8 @@ step_group "verify" {
     for_each = { for place, command in self.clients : "${place + 1} ${basename(command[0])}" => command }
     exec {
       command     = each.value
-      environment = { KYLIN_URL = self.url, KYLIN_USER = self.username }
-      secrets     = { KYLIN_PASSWORD = self.password }
+      environment = { KE_URL = self.url, KE_USER = self.username }
+      secrets     = { KE_PASSWORD = self.password }
     }
     harmless   = true
     repeatable = true
@@ -264,8 +264,8 @@ locals {
   keep_home = <<-END
     umask 077
     mkdir -p "$KEEP/$NODE"
-    if [ -e "$KYLIN_DIR.backup.tar.gz" ] && [ ! -e "$KEEP/$NODE/home.tar.gz" ]; then
-      mv -- "$KYLIN_DIR.backup.tar.gz" "$KEEP/$NODE/home.tar.gz.part"
+    if [ -e "$NODE_HOME.backup.tar.gz" ] && [ ! -e "$KEEP/$NODE/home.tar.gz" ]; then
+      mv -- "$NODE_HOME.backup.tar.gz" "$KEEP/$NODE/home.tar.gz.part"
       mv -- "$KEEP/$NODE/home.tar.gz.part" "$KEEP/$NODE/home.tar.gz"
     fi
     [ -s "$KEEP/$NODE/home.tar.gz" ]

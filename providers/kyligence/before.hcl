@@ -297,7 +297,7 @@ locals {
   # Stopping what does not run is an error of the vendor's script; whether something runs is asked afterwards.
   stop = <<-END
     [ -n "$(processes)" ] || exit 0
-    "$KYLIN_DIR/bin/kylin.sh" stop || echo "kylin.sh stop ended with status $?; the processes are looked at next" >&2
+    "$NODE_HOME/bin/kylin.sh" stop || echo "kylin.sh stop ended with status $?; the processes are looked at next" >&2
   END
 
   prove_stopped = <<-END
@@ -318,16 +318,16 @@ locals {
       echo "it runs already"
       exit 0
     fi
-    "$KYLIN_DIR/bin/kylin.sh" start
+    "$NODE_HOME/bin/kylin.sh" start
   END
 
   # Written beside and renamed: a backup that is there is whole.
   export_metadata = <<-END
     umask 077
-    said=$("$KYLIN_DIR/bin/metastore.sh" backup 2>&1) || { printf '%s\n' "$said" >&2; exit 1; }
+    said=$("$NODE_HOME/bin/metastore.sh" backup 2>&1) || { printf '%s\n' "$said" >&2; exit 1; }
     printf '%s\n' "$said"
     folder=$(printf '%s\n' "$said" | sed -n 's/.*backed up to[[:space:]]*\([^[:space:]]*\).*/\1/p' | tail -1)
-    [ -n "$folder" ] || folder=$(ls -td -- "$KYLIN_DIR"/meta_backups/*/ | head -1)
+    [ -n "$folder" ] || folder=$(ls -td -- "$NODE_HOME"/meta_backups/*/ | head -1)
     [ -d "$folder" ] || { echo "metastore.sh does not say where the backup is" >&2; exit 1; }
     rm -rf -- "$KEEP/metadata.part" "$KEEP/metadata"
     cp -a -- "$folder" "$KEEP/metadata.part"
@@ -351,7 +351,7 @@ locals {
       echo "the replacement of the software has not begun: the metadata is as it was"
       exit 0
     fi
-    "$KYLIN_DIR/bin/metastore.sh" restore "$KEEP/metadata"
+    "$NODE_HOME/bin/metastore.sh" restore "$KEEP/metadata"
   END
 
   guard_cubes = <<-END

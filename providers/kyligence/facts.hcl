@@ -27,7 +27,7 @@ fact "processes" {
   description = "Processes of the first node, found by its home in their command lines."
   exec {
     shell       = "${local.prelude}\nprocesses"
-    environment = merge(local.environment, { KYLIN_DIR = self.home })
+    environment = merge(local.environment, { NODE_HOME = self.home })
     parse       = "lines"
   }
   value = [for line in result.lines : trimspace(line)]
@@ -95,8 +95,8 @@ fact "disk" {
   when        = fact.version != null
   timeout     = "5m"
   exec {
-    shell       = "printf '{\"free\": %s, \"home\": %s}' \"$(df -Pk -- \"$KYLIN_DIR\" | awk 'NR == 2 { printf \"%.0f\", $4 * 1024 }')\" \"$(du -sk -- \"$KYLIN_DIR\" | awk '{ printf \"%.0f\", $1 * 1024 }')\""
-    environment = { KYLIN_DIR = self.home }
+    shell       = "printf '{\"free\": %s, \"home\": %s}' \"$(df -Pk -- \"$NODE_HOME\" | awk 'NR == 2 { printf \"%.0f\", $4 * 1024 }')\" \"$(du -sk -- \"$NODE_HOME\" | awk '{ printf \"%.0f\", $1 * 1024 }')\""
+    environment = { NODE_HOME = self.home }
     parse       = "json"
   }
   value = result.json

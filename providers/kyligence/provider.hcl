@@ -190,7 +190,7 @@ setting "clients" {
   type        = list(list(string))
   default     = []
   on_change   = "ignore"
-  description = "Commands that must succeed after the upgrade: JDBC clients, BI tools. They find the address in KYLIN_URL, the user in KYLIN_USER and KYLIN_PASSWORD."
+  description = "Commands that must succeed after the upgrade: JDBC clients, BI tools. They find the address in KE_URL, the user in KE_USER and KE_PASSWORD."
 }
 
 setting "delete_backups" {
@@ -243,7 +243,7 @@ locals {
   })
   node_environment = { for name, node in local.nodes : name => {
     NODE       = name
-    KYLIN_DIR  = node.home
+    NODE_HOME  = node.home
     UNPACKED   = "${node.home}.new-${to.text}"
     JAVA_DIR   = coalesce(node.java_home, "")
     CARRY_OVER = join("\n", self.carry_over)
@@ -260,6 +260,6 @@ locals {
     export PATH
     unset KYLIN_HOME
     installed() { sed -n 's/^[^0-9]*\([0-9][0-9.]*[0-9]\).*/\1/p' "$1/VERSION" 2>/dev/null | head -1; }
-    processes() { ps -eww -o pid= -o args= | DIR="$KYLIN_DIR" awk '(index($0, ENVIRON["DIR"] "/") || index($0 " ", ENVIRON["DIR"] " ")) && $2 != "awk" { print }'; }
+    processes() { ps -eww -o pid= -o args= | DIR="$NODE_HOME" awk '(index($0, ENVIRON["DIR"] "/") || index($0 " ", ENVIRON["DIR"] " ")) && $2 != "awk" { print }'; }
   END
 }

@@ -209,54 +209,54 @@ locals {
   upgrade = <<-END
     umask 077
     mkdir -p "$KEEP/$NODE"
-    if [ ! -e "$KEEP/$NODE/begun" ] && [ -e "$KYLIN_DIR.backup.tar.gz" ]; then
-      mv -- "$KYLIN_DIR.backup.tar.gz" "$KYLIN_DIR.backup.tar.gz.before-$FROM-to-$TO"
+    if [ ! -e "$KEEP/$NODE/begun" ] && [ -e "$NODE_HOME.backup.tar.gz" ]; then
+      mv -- "$NODE_HOME.backup.tar.gz" "$NODE_HOME.backup.tar.gz.before-$FROM-to-$TO"
     fi
     : > "$KEEP/begun"
     : > "$KEEP/$NODE/begun"
     sync
     umask 022
     status=0
-    "$UNPACKED/bin/upgrade.sh" "$KYLIN_DIR" --silent </dev/null || status=$?
-    for logs in "$UNPACKED/logs" "$KYLIN_DIR/logs"; do
+    "$UNPACKED/bin/upgrade.sh" "$NODE_HOME" --silent </dev/null || status=$?
+    for logs in "$UNPACKED/logs" "$NODE_HOME/logs"; do
       for log in "$logs"/*upgrade*; do [ -f "$log" ] && cp -p -- "$log" "$KEEP/$NODE/"; done
     done
     [ "$status" -eq 0 ] || { echo "upgrade.sh ended with status $status; its log is in $KEEP/$NODE" >&2; exit "$status"; }
-    [ "$(installed "$KYLIN_DIR")" = "$TO" ] || { echo "upgrade.sh ended well, but $KYLIN_DIR is of version $(installed "$KYLIN_DIR")" >&2; exit 1; }
-    [ -s "$KYLIN_DIR.backup.tar.gz" ] || { echo "upgrade.sh has left no $KYLIN_DIR.backup.tar.gz" >&2; exit 1; }
+    [ "$(installed "$NODE_HOME")" = "$TO" ] || { echo "upgrade.sh ended well, but $NODE_HOME is of version $(installed "$NODE_HOME")" >&2; exit 1; }
+    [ -s "$NODE_HOME.backup.tar.gz" ] || { echo "upgrade.sh has left no $NODE_HOME.backup.tar.gz" >&2; exit 1; }
   END
 
-  is_upgraded = "[ \"$(installed \"$KYLIN_DIR\")\" = \"$TO\" ] && [ ! -e \"$UNPACKED\" ] && [ -s \"$KYLIN_DIR.backup.tar.gz\" ]"
+  is_upgraded = "[ \"$(installed \"$NODE_HOME\")\" = \"$TO\" ] && [ ! -e \"$UNPACKED\" ] && [ -s \"$NODE_HOME.backup.tar.gz\" ]"
 
   # The old home out of the script's backup, or ours. Where the script ended before it touched the home, it is left as it is.
   restore_home = <<-END
     tarball=$KEEP/$NODE/home.tar.gz
-    [ -e "$tarball" ] || tarball=$KYLIN_DIR.backup.tar.gz
-    if [ "$(installed "$KYLIN_DIR")" = "$FROM" ]; then
-      echo "$KYLIN_DIR is of version $FROM still"
+    [ -e "$tarball" ] || tarball=$NODE_HOME.backup.tar.gz
+    if [ "$(installed "$NODE_HOME")" = "$FROM" ]; then
+      echo "$NODE_HOME is of version $FROM still"
       exit 0
     fi
     if [ ! -e "$KEEP/$NODE/begun" ] || [ ! -e "$tarball" ]; then
-      echo "$KYLIN_DIR is of version '$(installed "$KYLIN_DIR")', and no backup of $FROM is there" >&2
+      echo "$NODE_HOME is of version '$(installed "$NODE_HOME")', and no backup of $FROM is there" >&2
       exit 1
     fi
     left=$(processes)
     [ -z "$left" ] || { echo "still running: $left" >&2; exit 1; }
-    parent=$(dirname -- "$KYLIN_DIR")
-    rm -rf -- "$KYLIN_DIR.restoring"
-    mkdir -- "$KYLIN_DIR.restoring"
-    tar -zxf "$tarball" -C "$KYLIN_DIR.restoring"
-    [ "$(installed "$KYLIN_DIR.restoring/$(basename -- "$KYLIN_DIR")")" = "$FROM" ] || { echo "$tarball does not hold version $FROM" >&2; exit 1; }
-    rm -rf -- "$KYLIN_DIR"
-    mv -- "$KYLIN_DIR.restoring/$(basename -- "$KYLIN_DIR")" "$KYLIN_DIR"
-    rmdir -- "$KYLIN_DIR.restoring"
-    echo "$KYLIN_DIR is of version $(installed "$KYLIN_DIR") again"
+    parent=$(dirname -- "$NODE_HOME")
+    rm -rf -- "$NODE_HOME.restoring"
+    mkdir -- "$NODE_HOME.restoring"
+    tar -zxf "$tarball" -C "$NODE_HOME.restoring"
+    [ "$(installed "$NODE_HOME.restoring/$(basename -- "$NODE_HOME")")" = "$FROM" ] || { echo "$tarball does not hold version $FROM" >&2; exit 1; }
+    rm -rf -- "$NODE_HOME"
+    mv -- "$NODE_HOME.restoring/$(basename -- "$NODE_HOME")" "$NODE_HOME"
+    rmdir -- "$NODE_HOME.restoring"
+    echo "$NODE_HOME is of version $(installed "$NODE_HOME") again"
   END
 
   back_up_home = <<-END
     umask 077
     mkdir -p "$KEEP/$NODE"
-    tar -czf "$KEEP/$NODE/home.tar.gz.part" -C "$(dirname -- "$KYLIN_DIR")" "$(basename -- "$KYLIN_DIR")"
+    tar -czf "$KEEP/$NODE/home.tar.gz.part" -C "$(dirname -- "$NODE_HOME")" "$(basename -- "$NODE_HOME")"
     gzip -t "$KEEP/$NODE/home.tar.gz.part"
     : > "$KEEP/begun"
     : > "$KEEP/$NODE/begun"
@@ -265,11 +265,11 @@ locals {
   END
 
   prove_replaced = <<-END
-    found=$(installed "$KYLIN_DIR")
-    [ "$found" = "$TO" ] || { echo "$KYLIN_DIR is of version '$found', not $TO" >&2; exit 1; }
+    found=$(installed "$NODE_HOME")
+    [ "$found" = "$TO" ] || { echo "$NODE_HOME is of version '$found', not $TO" >&2; exit 1; }
     # What the old home said of metadata and HDFS must be said again.
-    tar -xzOf "$KEEP/$NODE/home.tar.gz" "$(basename -- "$KYLIN_DIR")/conf/kylin.properties" | sed -n '/^kylin.metadata.url=/p; /^kylin.env.hdfs-working-dir=/p' | while IFS= read -r line; do
-      grep -qxF -- "$line" "$KYLIN_DIR/conf/kylin.properties" || { echo "conf/kylin.properties does not say what the old one said of $${line%%=*}" >&2; exit 1; }
+    tar -xzOf "$KEEP/$NODE/home.tar.gz" "$(basename -- "$NODE_HOME")/conf/kylin.properties" | sed -n '/^kylin.metadata.url=/p; /^kylin.env.hdfs-working-dir=/p' | while IFS= read -r line; do
+      grep -qxF -- "$line" "$NODE_HOME/conf/kylin.properties" || { echo "conf/kylin.properties does not say what the old one said of $${line%%=*}" >&2; exit 1; }
     done
   END
 
@@ -277,15 +277,15 @@ locals {
     umask 077
     printf '%s\n' "$CARRY_OVER" | while IFS= read -r file; do
       mkdir -p "$KEEP/$NODE/carry_over/$(dirname -- "$file")"
-      cp -p -- "$KYLIN_DIR/$file" "$KEEP/$NODE/carry_over/$file"
+      cp -p -- "$NODE_HOME/$file" "$KEEP/$NODE/carry_over/$file"
     done
   END
 
   # The new version's own file stays beside it.
   carry_over = <<-END
     printf '%s\n' "$CARRY_OVER" | while IFS= read -r file; do
-      if [ -e "$KYLIN_DIR/$file" ] && [ ! -e "$KYLIN_DIR/$file.of-$TO" ]; then cp -p -- "$KYLIN_DIR/$file" "$KYLIN_DIR/$file.of-$TO"; fi
-      cp -p -- "$KEEP/$NODE/carry_over/$file" "$KYLIN_DIR/$file"
+      if [ -e "$NODE_HOME/$file" ] && [ ! -e "$NODE_HOME/$file.of-$TO" ]; then cp -p -- "$NODE_HOME/$file" "$NODE_HOME/$file.of-$TO"; fi
+      cp -p -- "$KEEP/$NODE/carry_over/$file" "$NODE_HOME/$file"
     done
   END
 }
