@@ -21,6 +21,7 @@ mod exec;
 mod file;
 pub mod host;
 mod http;
+mod kubernetes;
 mod manual;
 mod postgres;
 mod process;
@@ -42,6 +43,7 @@ pub use exec::Exec;
 pub use file::File;
 pub use host::{Command, Host, Local, Output, Ssh};
 pub use http::Http;
+pub use kubernetes::Kubernetes;
 pub use manual::{Confirmation, Manual};
 pub use postgres::Postgres;
 pub use process::Process;
@@ -64,6 +66,7 @@ pub fn standard() -> Drivers {
         .with(DiskSpace)
         .with(Manual)
         .with(Http)
+        .with(Kubernetes)
         .with(Archive)
         .with(Backup)
         .with(Postgres)
@@ -245,7 +248,20 @@ mod tests {
     fn every_driver_describes_itself_fully() {
         let drivers = standard();
         let names: Vec<_> = drivers.schemas().map(|schema| schema.name).collect();
-        let all = ["archive", "backup", "disk_space", "exec", "file", "http", "manual", "postgres", "process", "template", "wait"];
+        let all = [
+            "archive",
+            "backup",
+            "disk_space",
+            "exec",
+            "file",
+            "http",
+            "kubernetes",
+            "manual",
+            "postgres",
+            "process",
+            "template",
+            "wait",
+        ];
         assert_eq!(names, all);
         for schema in drivers.schemas() {
             let mut seen = std::collections::BTreeSet::new();

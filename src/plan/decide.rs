@@ -143,11 +143,14 @@ impl<'a> Case<'_, 'a> {
         let settings = self.changed_settings();
         // A setting that the provider did not have before has not changed.
         let had = |name: &str| locked.and_then(|locked| locked.settings.as_object()).is_some_and(|all| all.contains_key(name));
-        let refused: Vec<Obstacle> = settings
-            .iter()
-            .filter(|diff| had(&diff.name) && self.on_change(&diff.name) == OnChange::Refuse)
-            .map(|diff| self.refusal(diff))
-            .collect();
+        let stays = self.now.as_ref().is_none_or(|now| wanted == now);
+        let refuses = |diff: &SettingDiff| match self.on_change(&diff.name) {
+            OnChange::Refuse => true,
+            OnChange::WithVersion => stays,
+            OnChange::Reconfigure | OnChange::Ignore => false,
+        };
+        let refused: Vec<Obstacle> =
+            settings.iter().filter(|diff| had(&diff.name) && refuses(diff)).map(|diff| self.refusal(diff)).collect();
         let moves = locked.is_some_and(|locked| locked.host != declared.host);
         let Some(now) = &self.now else {
             // Where such a setting says where to look, nothing is seen there, and what it was before would be left behind.

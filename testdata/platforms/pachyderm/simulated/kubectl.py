@@ -142,7 +142,8 @@ def delete(cluster, namespace, words, options):
     for each in items:
         cluster.laboratory.log("kubectl", ["delete", each["kind"].lower(), each["metadata"]["name"]])
         cluster.drop(each["kind"], None if each["kind"] in GLOBAL else namespace, each["metadata"]["name"])
-        print(f'{KINDS[each["kind"]][1]} "{each["metadata"]["name"]}" deleted')
+        name = each["metadata"]["name"]
+        print(f'{KINDS[each["kind"]][1]}/{name}' if options.get("output") == "name" else f'{KINDS[each["kind"]][1]} "{name}" deleted')
     cluster.reconcile()
     if missing:
         fail("\n".join(missing))
@@ -181,7 +182,7 @@ def apply(cluster, namespace, words, options):
         there = cluster.get(each["kind"], space, each["metadata"]["name"])
         cluster.put(each, space)
         done = "serverside-applied" if options.get("server-side") == "true" else ("configured" if there else "created")
-        print(f"{KINDS[each['kind']][1]}/{each['metadata']['name']} {done}")
+        print(f"{KINDS[each['kind']][1]}/{each['metadata']['name']}" + ("" if options.get("output") == "name" else f" {done}"))
 
 
 def holds(each, condition):
