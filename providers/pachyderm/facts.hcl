@@ -19,11 +19,13 @@ fact "deployed" {
 
 fact "deploy_command" {
   description = "The deploy command as recorded, in one line."
+  drift       = true
   value       = join(" ", concat(["pachctl", "deploy"], fact.deployed.deploy, ["--namespace", fact.deployed.namespace]))
 }
 
 fact "client_version" {
   description = "Version of the `pachctl` that is used (`pachctl version --client-only`); null where none is there."
+  drift       = true
   exec {
     command     = ["/bin/sh", "-c", "[ ! -e \"$1\" ] || \"$1\" version --client-only", "sh", local.pachctl]
     environment = local.old_env

@@ -176,7 +176,7 @@ strategy "in_place" {
     for_each = toset(local.volumes)
     after    = [step.prove_down]
     exec {
-      command     = concat(["/bin/sh", "-euc", local.take_snapshot, "sh", each.value, "${substr(instance.file_name, 0, 20)}-${replace(from.text, ".", "-")}", self.volume_snapshot_id], self.volume_snapshot, ["--"], self.volume_verify)
+      command     = concat(["/bin/sh", "-euc", local.take_snapshot, "sh", each.value, "${substr(instance.file_name, 0, 20)}-${from.text}", self.volume_snapshot_id], self.volume_snapshot, ["--"], self.volume_verify)
       environment = local.old_env
       parse       = "backup"
     }

@@ -90,9 +90,10 @@ locals {
   # disk, beginning of the snapshot's name, "name" or "output", command, "--", command that verifies.
   take_snapshot = <<-END
     exec python3 - "$@" <<'PYTHON'
-    import json, subprocess, sys, time
+    import json, re, subprocess, sys, time
     disk, name, naming, *words = sys.argv[1:]
-    name = f"{name}-{int(time.time())}"
+    # Clouds take small letters, digits and dashes.
+    name = f"w-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}-{int(time.time())}"
     create, verify = words[: words.index("--")], words[words.index("--") + 1 :]
     fill = lambda command, name: [word.replace("{volume}", disk).replace("{name}", name) for word in command]
     done = subprocess.run(fill(create, name), stdout=subprocess.PIPE, text=True)

@@ -317,11 +317,15 @@ impl<'a> Case<'_, 'a> {
 
     fn refusal(&self, diff: &SettingDiff) -> Obstacle {
         let shown = |value: &Value| serde_json::to_string(value).unwrap_or_else(|_| value.kind().to_owned());
+        let lasts = match self.on_change(&diff.name) {
+            OnChange::WithVersion => "while the version stays",
+            _ => "while the instance lives",
+        };
         let text = if diff.before == diff.after {
-            format!("setting `{}` cannot change while the instance lives: put its old value back", diff.name)
+            format!("setting `{}` cannot change {lasts}: put its old value back", diff.name)
         } else {
             let (before, after) = (shown(&diff.before), shown(&diff.after));
-            format!("setting `{}` cannot change from {before} to {after} while the instance lives: put {before} back", diff.name)
+            format!("setting `{}` cannot change from {before} to {after} {lasts}: put {before} back", diff.name)
         };
         Obstacle { text, span: self.candidate.span() }
     }
