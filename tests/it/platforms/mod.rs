@@ -2,3 +2,4 @@
 //! `testdata/platforms`.
 
 mod dss;
+mod pachyderm;
