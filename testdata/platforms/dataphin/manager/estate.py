@@ -78,7 +78,7 @@ def new_estate(version, databases, service):
         "services": {name: {"name": name, "group": group, "version": version, "state": "Running"} for name, group in SERVICES},
         "databases": [{"name": name, "engine": "postgresql", "managed": "rds" if service == "rds" else "self"} for name in databases],
         "running_tasks": [task("backfill_orders", "backfill"), task("daily_sales", "auto triggered"),
-                          task("query_of_lin", "ad hoc", rerunnable=False, seconds=2.0)],
+                          task("query_of_lin", "ad hoc", rerunnable=False, seconds=1.0)],
         "upgrades": {},
         "order": [],
         "instances": {"generated": {day(-n): 100 for n in range(0, 9)},

@@ -178,6 +178,8 @@ def can_stop(estate, record):
 def stop(estate, key, body):
     """Stop upgrade: dispatching resumes and maintenance ends; forcibly stopped tasks are run again or left for a person."""
     record = get(estate, key)
+    if (record["outcome"] or {}).get("how") == "stopped":
+        return record
     if record["status"] != "Upgrading":
         raise Refused(409, "NOT_UPGRADING", f"the upgrade is {record['status']}")
     if not can_stop(estate, record):
