@@ -16,6 +16,7 @@ mod client;
 mod download;
 mod json;
 mod login;
+mod multipart;
 mod request;
 #[cfg(test)]
 mod server;
@@ -55,10 +56,16 @@ const SCHEMA: DriverSchema = DriverSchema {
             name: "body",
             ty: "string",
             required: false,
-            summary: "What is sent, as it is. At most one of `body`, `json` and `form`.",
+            summary: "What is sent, as it is. At most one of `body`, `json`, `form` and `multipart`.",
         },
         ArgSchema { name: "json", ty: "any", required: false, summary: "A value that is sent as JSON." },
         ArgSchema { name: "form", ty: "map(string)", required: false, summary: "Fields that are sent as a form." },
+        ArgSchema {
+            name: "multipart",
+            ty: "object({ fields = map(string), files = map(any) })",
+            required: false,
+            summary: "Fields and files that are sent in parts (`multipart/form-data`). A file is an absolute path on the instance's host, or `{ path = \"…\", name = \"…\", type = \"…\" }` with the name and content type that the server is told; at most 512 MiB in all.",
+        },
         ArgSchema {
             name: "basic",
             ty: "object({ user = string, password = string })",
@@ -183,9 +190,10 @@ impl Driver for Http {
 
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("http", args);
-        let request = Request::of(&args)?;
+        let mut request = Request::of(&args)?;
         let ctx = Context { redact: ctx.redact.also(request.secrets.iter().cloned()), ..ctx.clone() };
         let call = Call::of(&args, &request)?;
+        request.gather(&ctx).await?;
         let limit = [call.timeout, ctx.timeout].into_iter().flatten().min();
         let started = Instant::now();
         let last_seen = std::sync::Mutex::new(String::new());

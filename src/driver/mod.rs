@@ -22,6 +22,7 @@ mod file;
 pub mod host;
 mod http;
 mod manual;
+mod ports;
 mod postgres;
 mod process;
 mod redact;
@@ -43,6 +44,7 @@ pub use file::File;
 pub use host::{Command, Host, Local, Output, Ssh};
 pub use http::Http;
 pub use manual::{Confirmation, Manual};
+pub use ports::Ports;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redact::Redactor;
@@ -67,6 +69,7 @@ pub fn standard() -> Drivers {
         .with(Archive)
         .with(Backup)
         .with(Postgres)
+        .with(Ports)
 }
 
 /// One primitive.
@@ -245,7 +248,20 @@ mod tests {
     fn every_driver_describes_itself_fully() {
         let drivers = standard();
         let names: Vec<_> = drivers.schemas().map(|schema| schema.name).collect();
-        let all = ["archive", "backup", "disk_space", "exec", "file", "http", "manual", "postgres", "process", "template", "wait"];
+        let all = [
+            "archive",
+            "backup",
+            "disk_space",
+            "exec",
+            "file",
+            "http",
+            "manual",
+            "ports",
+            "postgres",
+            "process",
+            "template",
+            "wait",
+        ];
         assert_eq!(names, all);
         for schema in drivers.schemas() {
             let mut seen = std::collections::BTreeSet::new();
