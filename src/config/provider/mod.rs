@@ -9,6 +9,7 @@ mod check;
 mod embedded;
 mod fact;
 mod find;
+mod group;
 mod guard;
 mod lint;
 mod parse;
@@ -105,7 +106,7 @@ pub(super) fn decode(
         }
     }
     super::release::check_duplicates(&releases, problems);
-    let strategies = step::strategies(parsed.of("strategy"), &context, problems);
+    let strategies = step::strategies(parsed.of("strategy"), parsed.of("step_group"), &context, problems);
     let provider = Provider {
         name: parsed.name.clone(),
         title,

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
+use super::group::Groups;
 use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
 use crate::lang::{Block, Body, Expr};
@@ -35,25 +36,34 @@ const ATTRIBUTES: &[&str] = &[
 /// Blocks of a step that are not drivers.
 const BLOCKS: &[&str] = &["check", "undo", "retry"];
 
-/// Reads all strategies.
-pub(super) fn strategies(blocks: &[Block], context: &Context<'_>, problems: &mut Diagnostics) -> IndexMap<StrategyName, Strategy> {
+/// Reads all strategies, and the step groups that they use.
+pub(super) fn strategies(
+    blocks: &[Block],
+    groups: &[Block],
+    context: &Context<'_>,
+    problems: &mut Diagnostics,
+) -> IndexMap<StrategyName, Strategy> {
     let mut strategies = IndexMap::new();
+    let mut groups = Groups::new(groups, problems);
+    let before = problems.len();
     for (name, block) in named(blocks, "strategy", problems) {
         let what = format!("strategy `{name}`");
-        check_shape(&block.body, &Shape { what: &what, attributes: &["description"], blocks: &["step"] }, problems);
+        check_shape(&block.body, &Shape { what: &what, attributes: &["description"], blocks: &["step", "use"] }, problems);
         let header = block.header_span();
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
         let description = fields.text("description").unwrap_or_default();
         let name = StrategyName::new(&**name);
-        let steps = steps(&block.body, &what, context, problems);
+        let steps = steps(&groups.steps(&block.body, problems), &what, context, problems);
         strategies.insert(name.clone(), Strategy { name, description, steps, span: Some(header) });
     }
+    // What is wrong with a group is found in every strategy that uses it, and said once.
+    problems.dedup_from(before);
+    groups.warn_of_unused(problems);
     strategies
 }
 
-fn steps(body: &Body, strategy: &str, context: &Context<'_>, problems: &mut Diagnostics) -> Vec<Step> {
-    let blocks: Vec<Block> = body.blocks.iter().filter(|block| &*block.ident == "step").cloned().collect();
-    let named = named(&blocks, "step", problems);
+fn steps(blocks: &[Block], strategy: &str, context: &Context<'_>, problems: &mut Diagnostics) -> Vec<Step> {
+    let named = named(blocks, "step", problems);
     let names: Vec<Arc<str>> = named.iter().map(|(name, _)| Arc::clone(name)).collect();
     let mut after: BTreeMap<Arc<str>, Uses> = BTreeMap::new();
     for (index, (name, block)) in named.iter().enumerate() {
