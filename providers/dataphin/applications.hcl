@@ -6,7 +6,7 @@ step_group "upgrade_applications" {
     title = "Start the upgrade of the applications"
     http {
       method = "POST"
-      url    = local.at.applications
+      url    = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       json   = { group = "application" }
       login  = local.login
       tls    = local.tls
@@ -25,7 +25,7 @@ step_group "upgrade_applications" {
   step "await_applications" {
     title = "Wait until each application runs in the new version, or has failed"
     http {
-      url   = local.at.applications
+      url   = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -54,7 +54,7 @@ step_group "upgrade_applications" {
     }
     http {
       method  = "POST"
-      url     = replace(local.at.application_thread_dump, "{name}", each.key)
+      url     = replace(replace(local.manager.application_thread_dump, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       save_to = "${local.folder}/${each.key}-threads.json"
       login   = local.login
       tls     = local.tls
@@ -75,7 +75,7 @@ step_group "upgrade_applications" {
       key   = each.value
     }
     http {
-      url     = replace(local.at.application_log, "{name}", each.key)
+      url     = replace(replace(local.manager.application_log, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       save_to = "${local.folder}/${each.key}-log.json"
       login   = local.login
       tls     = local.tls
@@ -97,7 +97,7 @@ step_group "upgrade_applications" {
     }
     http {
       method = "POST"
-      url    = replace(local.at.application_restart, "{name}", each.key)
+      url    = replace(replace(local.manager.application_restart, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       login  = local.login
       tls    = local.tls
     }
@@ -114,7 +114,7 @@ step_group "upgrade_applications" {
   step "prove_applications" {
     title = "Check that every application runs in the new version"
     http {
-      url   = local.at.applications
+      url   = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -140,7 +140,7 @@ step_group "upgrade_applications" {
     title = "Start the rolling upgrade of the data service and its gateway"
     http {
       method = "POST"
-      url    = local.at.applications
+      url    = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       json   = { group = "data_service" }
       login  = local.login
       tls    = local.tls
@@ -159,7 +159,7 @@ step_group "upgrade_applications" {
   step "await_data_service" {
     title = "Wait until the data service runs in the new version"
     http {
-      url   = local.at.applications
+      url   = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -188,7 +188,7 @@ step_group "roll_applications" {
     title = "Start the upgrade of the applications, while the old ones serve"
     http {
       method = "POST"
-      url    = local.at.applications
+      url    = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       json   = { group = "application" }
       login  = local.login
       tls    = local.tls
@@ -206,7 +206,7 @@ step_group "roll_applications" {
   step "await_applications" {
     title = "Wait until each application runs in the new version, or has failed"
     http {
-      url   = local.at.applications
+      url   = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -234,7 +234,7 @@ step_group "roll_applications" {
     }
     http {
       method  = "POST"
-      url     = replace(local.at.application_thread_dump, "{name}", each.key)
+      url     = replace(replace(local.manager.application_thread_dump, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       save_to = "${local.folder}/${each.key}-threads.json"
       login   = local.login
       tls     = local.tls
@@ -254,7 +254,7 @@ step_group "roll_applications" {
       key   = each.value
     }
     http {
-      url     = replace(local.at.application_log, "{name}", each.key)
+      url     = replace(replace(local.manager.application_log, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       save_to = "${local.folder}/${each.key}-log.json"
       login   = local.login
       tls     = local.tls
@@ -275,7 +275,7 @@ step_group "roll_applications" {
     }
     http {
       method = "POST"
-      url    = replace(local.at.application_restart, "{name}", each.key)
+      url    = replace(replace(local.manager.application_restart, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       login  = local.login
       tls    = local.tls
     }
@@ -291,7 +291,7 @@ step_group "roll_applications" {
   step "prove_applications" {
     title = "Check that every application runs in the new version"
     http {
-      url   = local.at.applications
+      url   = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -316,7 +316,7 @@ step_group "roll_applications" {
     title = "Start the rolling upgrade of the data service and its gateway"
     http {
       method = "POST"
-      url    = local.at.applications
+      url    = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       json   = { group = "data_service" }
       login  = local.login
       tls    = local.tls
@@ -334,7 +334,7 @@ step_group "roll_applications" {
   step "await_data_service" {
     title = "Wait until the data service runs in the new version"
     http {
-      url   = local.at.applications
+      url   = replace(local.manager.applications, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }

@@ -17,7 +17,7 @@ step_group "begin_backup" {
     when  = !local.backed_up_by_manager
     http {
       method = "POST"
-      url    = local.at.databases_skip
+      url    = replace(local.manager.databases_skip, "{id}", step.find_upgrade.result.extracted.id)
       json   = { risk_accepted = true }
       login  = local.login
       tls    = local.tls
@@ -36,7 +36,7 @@ step_group "begin_backup" {
     when  = local.backed_up_by_manager
     http {
       method = "POST"
-      url    = local.at.databases_backup
+      url    = replace(local.manager.databases_backup, "{id}", step.find_upgrade.result.extracted.id)
       json   = { all = true }
       login  = local.login
       tls    = local.tls
@@ -53,7 +53,7 @@ step_group "begin_backup" {
     title = "List the databases"
     when  = local.backed_up_by_manager
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -104,7 +104,7 @@ step_group "finish_backup" {
       tolerate_failures = true
     }
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -134,7 +134,7 @@ step_group "finish_backup" {
     }
     http {
       method = "POST"
-      url    = local.at.databases_backup
+      url    = replace(local.manager.databases_backup, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = [each.key] }
       login  = local.login
       tls    = local.tls

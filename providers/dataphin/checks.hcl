@@ -85,8 +85,8 @@ preflight "missing_items" {
 preflight "template" {
   movements = ["upgrade"]
   when      = try(local.given.kind, "") == "non-standard" && local.template != null
-  pass      = fact.template[to.text] == local.template || local.given.template_confirmed_by != null
-  message   = "the template in ${local.given.configuration_file} has the MD5 ${fact.template[to.text]}, that of version ${to.text} is ${local.template}: it is not compatible with the selected version"
+  pass      = (length(fact.template[to.text]) > 0 && alltrue([for md5 in values(fact.template[to.text]) : md5 == local.template])) || local.given.template_confirmed_by != null
+  message   = "the template in ${local.given.configuration_file} (${join(", ", [for name, md5 in fact.template[to.text] : "${name} with the MD5 ${md5}"])}) is not that of ${to.text}, whose MD5 is ${local.template}: it is not compatible with the selected version"
   remedy    = "confirm with the Dataphin O&M team, and say who did in `template_confirmed_by`"
 }
 

@@ -5,7 +5,7 @@ step_group "update_data" {
     title = "Run all data update tasks that have not run successfully"
     http {
       method = "POST"
-      url    = local.at.data_updates_run
+      url    = replace(local.manager.data_updates_run, "{id}", step.find_upgrade.result.extracted.id)
       json   = { all = true, exit_maintenance = true }
       login  = local.login
       tls    = local.tls
@@ -21,7 +21,7 @@ step_group "update_data" {
   step "await_data_updates" {
     title = "Wait until each blocking task ended"
     http {
-      url   = local.at.data_updates
+      url   = replace(local.manager.data_updates, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -48,7 +48,7 @@ step_group "update_data" {
       key   = each.value
     }
     http {
-      url     = replace(local.at.data_update_log, "{name}", each.key)
+      url     = replace(replace(local.manager.data_update_log, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       save_to = "${local.folder}/${each.key}-log.json"
       login   = local.login
       tls     = local.tls
@@ -69,7 +69,7 @@ step_group "update_data" {
     }
     http {
       method = "POST"
-      url    = local.at.data_updates_run
+      url    = replace(local.manager.data_updates_run, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = [each.key], exit_maintenance = true }
       login  = local.login
       tls    = local.tls
@@ -85,7 +85,7 @@ step_group "update_data" {
   step "prove_data_updates" {
     title = "Check that each blocking task is successful"
     http {
-      url   = local.at.data_updates
+      url   = replace(local.manager.data_updates, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -111,7 +111,7 @@ step_group "update_data" {
     for_each = self.ignore_failed_messages
     http {
       method = "POST"
-      url    = local.at.data_updates_ignore_messages
+      url    = replace(local.manager.data_updates_ignore_messages, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = [each.key], by = each.value.by, reason = each.value.reason }
       login  = local.login
       tls    = local.tls
@@ -129,7 +129,7 @@ step_group "update_data" {
     title = "Check that no message failed but those that were confirmed by name"
     after = [step.prove_data_updates, step.ignore_messages]
     http {
-      url   = local.at.data_updates
+      url   = replace(local.manager.data_updates, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }

@@ -9,7 +9,7 @@ strategy "downtime" {
     title = "Select target version and upgrade mode, and set the announcement"
     http {
       method = "PUT"
-      url    = local.at.upgrade
+      url    = replace(local.manager.upgrade, "{id}", step.find_upgrade.result.extracted.id)
       json   = { target = to.text, mode = "downtime", announcement = self.announcement }
       login  = local.login
       tls    = local.tls
@@ -29,7 +29,7 @@ strategy "downtime" {
   step "list_tasks" {
     title = "List the running tasks"
     http {
-      url   = local.at.running_tasks
+      url   = replace(local.manager.running_tasks, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -51,7 +51,7 @@ strategy "downtime" {
     }
     http {
       method = "POST"
-      url    = local.at.running_tasks_stop
+      url    = replace(local.manager.running_tasks_stop, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = [each.key] }
       login  = local.login
       tls    = local.tls
@@ -70,7 +70,7 @@ strategy "downtime" {
   step "await_tasks" {
     title = "Wait until no task runs"
     http {
-      url   = local.at.running_tasks
+      url   = replace(local.manager.running_tasks, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -95,14 +95,14 @@ strategy "downtime" {
     title = "Shut down all pods but those of the data service"
     http {
       method = "POST"
-      url    = local.at.shutdown
+      url    = replace(local.manager.shutdown, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }
     tolerate = [error.status == 409 && strcontains(error.body, "ALREADY_SHUTTING_DOWN")]
     check {
       http {
-        url   = local.at.pods
+        url   = replace(local.manager.pods, "{id}", step.find_upgrade.result.extracted.id)
         login = local.login
         tls   = local.tls
       }
@@ -120,7 +120,7 @@ strategy "downtime" {
   step "await_shutdown" {
     title = "Wait until every pod is shut down"
     http {
-      url   = local.at.pods
+      url   = replace(local.manager.pods, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -149,7 +149,7 @@ strategy "downtime" {
     title = "Check that every backup is complete"
     when  = local.backed_up_by_manager
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -178,7 +178,7 @@ strategy "downtime" {
     title = "Run the stopped tasks again"
     http {
       method = "POST"
-      url    = local.at.stopped_tasks_run
+      url    = replace(local.manager.stopped_tasks_run, "{id}", step.find_upgrade.result.extracted.id)
       json   = { all = true }
       login  = local.login
       tls    = local.tls
@@ -194,7 +194,7 @@ strategy "downtime" {
   step "await_reruns" {
     title = "Wait until each has ended"
     http {
-      url   = local.at.stopped_tasks
+      url   = replace(local.manager.stopped_tasks, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -221,7 +221,7 @@ strategy "downtime" {
     }
     http {
       method = "POST"
-      url    = local.at.stopped_tasks_run
+      url    = replace(local.manager.stopped_tasks_run, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = [each.key] }
       login  = local.login
       tls    = local.tls
@@ -237,7 +237,7 @@ strategy "downtime" {
   step "prove_reruns" {
     title = "Check that every stopped task has run again"
     http {
-      url   = local.at.stopped_tasks
+      url   = replace(local.manager.stopped_tasks, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -261,7 +261,7 @@ strategy "downtime" {
     when  = length(self.skip_data_updates) > 0
     http {
       method = "POST"
-      url    = local.at.data_updates_skip
+      url    = replace(local.manager.data_updates_skip, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = self.skip_data_updates }
       login  = local.login
       tls    = local.tls
@@ -279,7 +279,7 @@ strategy "downtime" {
   step "await_exit" {
     title = "Wait until the Manager has left maintenance mode"
     http {
-      url   = local.at.upgrade
+      url   = replace(local.manager.upgrade, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }

@@ -48,10 +48,8 @@ locals {
   }
 
   base = trimsuffix(self.manager_url, "/")
-  # All addresses, with `{id}`, `{version}` and `{name}` still in them.
+  # All addresses, with `{id}`, `{version}` and `{name}` still in them. The upgrade's id is what the step `find_upgrade` found.
   manager = { for name, path in merge(local.default_endpoints, self.endpoints) : name => "${local.base}${path}" }
-  # Those of the upgrade that this run makes.
-  at = { for name, url in local.manager : name => replace(url, "{id}", step.find_upgrade.result.json.data.upgrade_in_progress.id) }
 
   login = {
     url    = local.manager.login

@@ -106,14 +106,14 @@ fact "file_check" {
 }
 
 fact "template" {
-  description = "By version: the MD5 of the template in a non-standard configuration file."
+  description = "By version: the MD5 of each file of the template (`product/dataphin/`) in a non-standard configuration file."
   for_each    = { for version, one in self.configurations : version => one if one.kind == "non-standard" }
   archive {
     action  = "digest"
     path    = each.value.configuration_file
-    members = [each.value.template_member]
+    members = ["product/dataphin"]
   }
-  value = result.md5
+  value = { for name, file in result.files : name => file.md5 }
 }
 
 fact "own_template" {

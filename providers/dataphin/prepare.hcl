@@ -120,9 +120,10 @@ step_group "prepare" {
   step "find_upgrade" {
     title = "Find the upgrade in the Manager's history"
     http {
-      url   = local.manager.system
-      login = local.login
-      tls   = local.tls
+      url     = local.manager.system
+      extract = { id = "/data/upgrade_in_progress/id" }
+      login   = local.login
+      tls     = local.tls
     }
     poll {
       until    = try(result.json.data.upgrade_in_progress.to == to.text && result.json.data.upgrade_in_progress.operator == self.username, false)
@@ -134,7 +135,7 @@ step_group "prepare" {
     undo {
       http {
         method = "DELETE"
-        url    = local.at.upgrade
+        url    = replace(local.manager.upgrade, "{id}", step.find_upgrade.result.extracted.id)
         expect = [200, 404, 409]
         login  = local.login
         tls    = local.tls
@@ -153,7 +154,7 @@ step_group "configure" {
     title = "Upload the configuration file"
     http {
       method    = "PUT"
-      url       = local.at.configuration_file
+      url       = replace(local.manager.configuration_file, "{id}", step.find_upgrade.result.extracted.id)
       query     = { kind = local.given.kind }
       multipart = { files = { file = { path = local.given.configuration_file } } }
       login     = local.login
@@ -202,7 +203,7 @@ step_group "enter_maintenance" {
     title = "Accept the risk declaration and enter upgrade maintenance mode"
     http {
       method = "POST"
-      url    = local.at.begin
+      url    = replace(local.manager.begin, "{id}", step.find_upgrade.result.extracted.id)
       json   = { risk_accepted = true }
       login  = local.login
       tls    = local.tls
@@ -211,7 +212,7 @@ step_group "enter_maintenance" {
     undo {
       http {
         method = "POST"
-        url    = local.at.stop
+        url    = replace(local.manager.stop, "{id}", step.find_upgrade.result.extracted.id)
         json   = { rerun = self.rerun_on_stop }
         login  = local.login
         tls    = local.tls

@@ -72,7 +72,6 @@ setting "configurations" {
     version_configuration = optional(string)
     configuration_file    = string
     kind                  = optional(string, "standard")
-    template_member       = optional(string, "product/dataphin/template.yaml")
     template_confirmed_by = optional(string)
   }))
   required    = true
@@ -234,4 +233,13 @@ setting "rds_console" {
   default     = "https://rdsnext.console.aliyun.com/"
   on_change   = "ignore"
   description = "Console in which RDS instances are backed up."
+}
+
+setting "force_stop" {
+  type        = object({ upgrade = string, outcome = string, by = string, reason = string })
+  description = "Force-stops an upgrade that went wrong past its point of no return, once a person has completed it or rolled it back by hand: its number in the Manager's history, what became of it (`succeeded` or `failed`), who says so, and why. Set it after `windlass abandon`, with the version that is deployed now."
+  validation {
+    condition = self.force_stop == null ? true : contains(["succeeded", "failed"], self.force_stop.outcome) && self.force_stop.reason != ""
+    message   = "`outcome` must be `succeeded` or `failed`, and `reason` may not be empty"
+  }
 }

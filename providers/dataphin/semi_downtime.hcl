@@ -9,7 +9,7 @@ strategy "semi_downtime" {
     title = "Select target version and upgrade mode, and set the announcement"
     http {
       method = "PUT"
-      url    = local.at.upgrade
+      url    = replace(local.manager.upgrade, "{id}", step.find_upgrade.result.extracted.id)
       json   = { target = to.text, mode = "semi-downtime", announcement = self.announcement }
       login  = local.login
       tls    = local.tls
@@ -32,7 +32,7 @@ strategy "semi_downtime" {
     title = "Wait until every backup has begun"
     when  = local.backed_up_by_manager
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -57,7 +57,7 @@ strategy "semi_downtime" {
     when  = local.backed_up_by_manager
     http {
       method = "POST"
-      url    = local.at.databases_next
+      url    = replace(local.manager.databases_next, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }
@@ -81,7 +81,7 @@ strategy "semi_downtime" {
       tolerate_failures = true
     }
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -106,7 +106,7 @@ strategy "semi_downtime" {
     after = [step.leave_backup, step.skip_backup]
     http {
       method = "POST"
-      url    = local.at.pre_upgrade
+      url    = replace(local.manager.pre_upgrade, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }
@@ -122,7 +122,7 @@ strategy "semi_downtime" {
   step "await_pre_upgrade" {
     title = "Wait for the pre-upgrade of each service"
     http {
-      url   = local.at.pre_upgrade
+      url   = replace(local.manager.pre_upgrade, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -147,7 +147,7 @@ strategy "semi_downtime" {
     title = "Go on to the upgrade of the applications"
     http {
       method = "POST"
-      url    = local.at.pre_upgrade_next
+      url    = replace(local.manager.pre_upgrade_next, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }
@@ -168,7 +168,7 @@ strategy "semi_downtime" {
     title = "Exit upgrade maintenance mode"
     http {
       method = "POST"
-      url    = local.at.exit_maintenance
+      url    = replace(local.manager.exit_maintenance, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }

@@ -48,7 +48,7 @@ step_group "verify" {
   step "verify_generated" {
     title = "Compare the generated instances with the 7-day average"
     http {
-      url   = local.at.generated
+      url   = replace(local.manager.generated, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -72,7 +72,7 @@ step_group "verify" {
     title    = "Record how the instances of a tenant stand"
     for_each = toset(self.tenants)
     http {
-      url   = local.at.statuses
+      url   = replace(local.manager.statuses, "{id}", step.find_upgrade.result.extracted.id)
       query = { tenant = each.value }
       login = local.login
       tls   = local.tls
@@ -99,7 +99,7 @@ step_group "verify" {
   step "list_failed" {
     title = "List instances that fail today and succeeded yesterday"
     http {
-      url   = local.at.failed_instances
+      url   = replace(local.manager.failed_instances, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -119,7 +119,7 @@ step_group "verify" {
     }
     http {
       method = "POST"
-      url    = local.at.failed_instances_rerun
+      url    = replace(local.manager.failed_instances_rerun, "{id}", step.find_upgrade.result.extracted.id)
       json   = { ids = [each.key] }
       login  = local.login
       tls    = local.tls
@@ -135,7 +135,7 @@ step_group "verify" {
   step "await_failed" {
     title = "Wait until they have ended"
     http {
-      url   = local.at.failed_instances
+      url   = replace(local.manager.failed_instances, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -160,7 +160,7 @@ step_group "verify" {
       key   = each.value
     }
     http {
-      url     = replace(local.at.instance_log, "{name}", each.key)
+      url     = replace(replace(local.manager.instance_log, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
       save_to = "${local.folder}/${each.key}-log.json"
       login   = local.login
       tls     = local.tls
@@ -176,7 +176,7 @@ step_group "verify" {
   step "prove_instances" {
     title = "Check that no instance fails that succeeded yesterday"
     http {
-      url   = local.at.failed_instances
+      url   = replace(local.manager.failed_instances, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -198,7 +198,7 @@ step_group "verify" {
   step "save_log" {
     title = "Fetch the log of the upgrade"
     http {
-      url     = local.at.log
+      url     = replace(local.manager.log, "{id}", step.find_upgrade.result.extracted.id)
       save_to = "${local.folder}/upgrade-log.json"
       login   = local.login
       tls     = local.tls
@@ -215,7 +215,7 @@ step_group "verify" {
     title = "Finalise the upgrade"
     http {
       method = "POST"
-      url    = local.at.complete
+      url    = replace(local.manager.complete, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }

@@ -10,7 +10,7 @@ strategy "zero_downtime" {
     title = "Select target version and upgrade mode, and set the announcement"
     http {
       method = "PUT"
-      url    = local.at.upgrade
+      url    = replace(local.manager.upgrade, "{id}", step.find_upgrade.result.extracted.id)
       json   = { target = to.text, mode = "zero-downtime", announcement = self.announcement }
       login  = local.login
       tls    = local.tls
@@ -29,7 +29,7 @@ strategy "zero_downtime" {
     title = "Accept the risk declaration and begin"
     http {
       method = "POST"
-      url    = local.at.begin
+      url    = replace(local.manager.begin, "{id}", step.find_upgrade.result.extracted.id)
       json   = { risk_accepted = true }
       login  = local.login
       tls    = local.tls
@@ -38,7 +38,7 @@ strategy "zero_downtime" {
     undo {
       http {
         method = "POST"
-        url    = local.at.stop
+        url    = replace(local.manager.stop, "{id}", step.find_upgrade.result.extracted.id)
         json   = { rerun = self.rerun_on_stop }
         login  = local.login
         tls    = local.tls
@@ -61,7 +61,7 @@ strategy "zero_downtime" {
     title = "Wait until every backup has begun"
     when  = local.backed_up_by_manager
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -86,7 +86,7 @@ strategy "zero_downtime" {
     when  = local.backed_up_by_manager
     http {
       method = "POST"
-      url    = local.at.databases_next
+      url    = replace(local.manager.databases_next, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }
@@ -110,7 +110,7 @@ strategy "zero_downtime" {
       tolerate_failures = true
     }
     http {
-      url   = local.at.databases
+      url   = replace(local.manager.databases, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -135,7 +135,7 @@ strategy "zero_downtime" {
     after = [step.leave_backup, step.skip_backup]
     http {
       method = "POST"
-      url    = local.at.pre_upgrade
+      url    = replace(local.manager.pre_upgrade, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }
@@ -151,7 +151,7 @@ strategy "zero_downtime" {
   step "await_pre_upgrade" {
     title = "Wait for the pre-upgrade of each service"
     http {
-      url   = local.at.pre_upgrade
+      url   = replace(local.manager.pre_upgrade, "{id}", step.find_upgrade.result.extracted.id)
       login = local.login
       tls   = local.tls
     }
@@ -176,7 +176,7 @@ strategy "zero_downtime" {
     title = "Go on to the upgrade of the applications"
     http {
       method = "POST"
-      url    = local.at.pre_upgrade_next
+      url    = replace(local.manager.pre_upgrade_next, "{id}", step.find_upgrade.result.extracted.id)
       login  = local.login
       tls    = local.tls
     }

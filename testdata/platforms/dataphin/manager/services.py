@@ -9,6 +9,11 @@ PODS = 2
 
 
 def tick(estate, roll):
+    repaired = estate.fault("repaired_by_hand", "")
+    if repaired:
+        for service in estate.data["services"].values():
+            service.update({"version": repaired["version"], "state": "Running"})
+        estate.data["version"] = repaired["version"]
     for record in list(estate.data["upgrades"].values()):
         if record["status"] != "Upgrading":
             continue

@@ -218,10 +218,6 @@ def force_stop(estate, key, body, by):
         estate.data["version"] = record["to"]
         for service in estate.data["services"].values():
             service.update({"version": record["to"], "state": "Running"})
-    elif body.get("services_restored"):
-        for service in estate.data["services"].values():
-            service.update({"version": record["from"], "state": "Running"})
-        estate.data["version"] = record["from"]
     leave(estate, record)
     return record
 
