@@ -17,4 +17,5 @@ pub mod plan;
 mod simulation;
 pub mod source;
 pub mod state;
+pub mod tls;
 pub mod view;
