@@ -13,8 +13,10 @@ use jiff::Timestamp;
 use super::clock::{Clock, between};
 use super::control::Control;
 use super::event::{Direction, Ending, EventKind};
+use super::place::machine;
 use super::run::{Hosts, Observer};
 use super::voice::{ActionVoice, Voice};
+use crate::driver::host::Host;
 use crate::driver::{Context, Drivers, Failure, FailureKind, Redactor};
 use crate::lang::{Env, Expr, Object, Value, Vars};
 use crate::model::call::{Arg, Call};
@@ -201,7 +203,7 @@ impl Job {
         use crate::driver::host::Recovered;
         if let Mode::Recover { .. } = self.mode
             && number > 0
-            && let Ok(host) = self.around.hosts.host(change.host.as_ref())
+            && let Ok(host) = self.machine(change, call)
             && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(action, number)).await
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
@@ -257,12 +259,12 @@ impl Job {
         number: Option<u32>,
         voice: &Arc<ActionVoice>,
     ) -> Result<Value, Failure> {
-        let Surroundings { drivers, hosts, clock, control, .. } = &*self.around;
+        let Surroundings { drivers, clock, control, .. } = &*self.around;
         let driver = drivers
             .get(call.driver.as_str())
             .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
         let args = self.arguments(call)?;
-        let host = hosts.host(change.host.as_ref())?;
+        let host = self.machine(change, call)?;
         // The driver makes it when it has something to keep: most actions need none.
         let dir = number.map(|number| self.folder(action, number));
         let suffix = match (self.direction, number) {
@@ -300,6 +302,11 @@ impl Job {
         };
         crash_point!("apply.called");
         result
+    }
+
+    fn machine(&self, change: &Change, call: &Call) -> Result<Arc<dyn Host>, Failure> {
+        let eval = |expr: &Expr| self.eval(expr, None).map_err(|problems| self.sentence(&problems));
+        machine(&*self.around.hosts, change, call, eval)
     }
 
     fn arguments(&self, call: &Call) -> Result<Object, Failure> {

@@ -19,6 +19,7 @@ mod invoke;
 pub mod journal;
 mod lease;
 mod open;
+mod place;
 pub mod progress;
 mod record;
 pub mod run;

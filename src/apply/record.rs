@@ -294,7 +294,7 @@ fn used(provider: &Provider, strategy: &StrategyName) -> Option<Used> {
     let mut locals: Vec<Arc<str>> = Vec::new();
     for step in &strategy.steps {
         if let Undo::Call { call, .. } = &step.undo {
-            call.args.values().for_each(|expr| use_expr(expr, &mut used, &mut locals));
+            call.exprs().for_each(|expr| use_expr(expr, &mut used, &mut locals));
         }
         // A fanned-out step is fanned out again when it is undone.
         step.for_each.iter().chain(&step.when).for_each(|expr| use_expr(expr, &mut used, &mut locals));
