@@ -8,6 +8,7 @@ pub mod estate;
 pub mod inventory;
 pub mod items;
 pub mod name;
+pub mod poll;
 pub mod provider;
 pub mod release;
 pub(crate) mod scope;

@@ -321,6 +321,7 @@ impl Making {
                         downtime: false,
                         retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                         timeout: None,
+                        poll: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -331,6 +332,7 @@ impl Making {
                 retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                 timeout: step.timeout,
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
+                poll: None,
                 progress: None,
                 estimate: None,
             });
@@ -353,6 +355,7 @@ impl Making {
             retry: Retry::default(),
             timeout: None,
             tolerate: Vec::new(),
+            poll: None,
             progress: None,
             estimate: None,
         });
