@@ -15,4 +15,5 @@ pub mod observe;
 pub mod plan;
 pub mod source;
 pub mod state;
+pub mod tls;
 pub mod view;

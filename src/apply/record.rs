@@ -293,8 +293,11 @@ fn used(provider: &Provider, strategy: &StrategyName) -> Option<Used> {
     let mut used = Used::new();
     let mut locals: Vec<Arc<str>> = Vec::new();
     for step in &strategy.steps {
-        if let Undo::Call { call, .. } = &step.undo {
-            call.args.values().for_each(|expr| use_expr(expr, &mut used, &mut locals));
+        if let Undo::Call { call, poll, .. } = &step.undo {
+            call.args
+                .values()
+                .chain(poll.iter().flat_map(|poll| poll.expressions()))
+                .for_each(|expr| use_expr(expr, &mut used, &mut locals));
         }
         // A fanned-out step is fanned out again when it is undone.
         step.for_each.iter().chain(&step.when).for_each(|expr| use_expr(expr, &mut used, &mut locals));

@@ -23,6 +23,7 @@ pub mod host;
 mod http;
 mod kubernetes;
 mod manual;
+mod ports;
 mod postgres;
 mod process;
 mod redact;
@@ -45,6 +46,7 @@ pub use host::{Command, Host, Local, Output, Ssh};
 pub use http::Http;
 pub use kubernetes::Kubernetes;
 pub use manual::{Confirmation, Manual};
+pub use ports::Ports;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redact::Redactor;
@@ -70,6 +72,7 @@ pub fn standard() -> Drivers {
         .with(Archive)
         .with(Backup)
         .with(Postgres)
+        .with(Ports)
 }
 
 /// One primitive.
@@ -257,6 +260,7 @@ mod tests {
             "http",
             "kubernetes",
             "manual",
+            "ports",
             "postgres",
             "process",
             "template",

@@ -7,6 +7,7 @@ pub mod duration;
 pub mod estate;
 pub mod inventory;
 pub mod name;
+pub mod poll;
 pub mod provider;
 pub mod release;
 pub(crate) mod scope;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::name::{Digest, DriverName, ProviderName, StepName, StrategyName};
+use super::poll::Poll;
 use super::release::Release;
 use super::version::{VersionReq, VersionScheme};
 use crate::lang::{Expr, Type};
@@ -323,6 +324,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Failures that count as success: any of these true, over `error` (`message`, `exit_code`, `stdout`, `stderr`, `status`).
     pub tolerate: Vec<Expr>,
+    /// Calls again and again until something is so.
+    pub poll: Option<Arc<Poll>>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
@@ -361,6 +364,8 @@ pub enum Undo {
         retry: Retry,
         /// How long it may take.
         timeout: Option<Duration>,
+        /// Calls again and again until something is so.
+        poll: Option<Arc<Poll>>,
     },
     /// Nothing needs to be reversed.
     Harmless,

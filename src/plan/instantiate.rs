@@ -121,6 +121,7 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 retry: print.step.retry,
                 timeout: print.step.timeout,
                 tolerate: print.step.tolerate.clone(),
+                poll: print.step.poll.clone(),
                 progress: print.step.progress.clone(),
                 estimate: print.estimate,
             });
@@ -294,7 +295,7 @@ impl<S: View> Maker<'_, S> {
 
     fn undo(&mut self, undo: &Undo, print: Option<&CallPrint<'_>>) -> ActionUndo {
         match (undo, print) {
-            (Undo::Call { restores_data, downtime, retry, timeout, .. }, Some(print)) => {
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, call: _ }, Some(print)) => {
                 self.view.after();
                 self.call(print).map_or(ActionUndo::Harmless, |call| ActionUndo::Call {
                     call,
@@ -302,6 +303,7 @@ impl<S: View> Maker<'_, S> {
                     downtime: *downtime,
                     retry: *retry,
                     timeout: *timeout,
+                    poll: poll.clone(),
                 })
             }
             (Undo::Irreversible, _) => ActionUndo::Irreversible,
@@ -439,6 +441,7 @@ pub(super) fn landmark(
         retry: Retry::default(),
         timeout: None,
         tolerate: Vec::new(),
+        poll: None,
         progress: None,
         estimate: None,
     }

@@ -155,7 +155,7 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
         table.row([
             if action.downtime { palette.warn("▼") } else { " ".to_owned() },
             name.to_string(),
-            action.title.to_string(),
+            format!("{}{}", action.title, palette.faint(&manner(action))),
             action.estimate.map(duration).unwrap_or_default(),
             back,
         ]);
@@ -164,6 +164,12 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
         }
     }
     text.push_str(&table.render("      "));
+}
+
+/// How the call is made, where it is not made once.
+fn manner(action: &Action) -> String {
+    let poll = action.poll.as_ref().map(|poll| format!(" (again and again until {})", super::provider::line(poll.until.text())));
+    poll.unwrap_or_default()
 }
 
 fn back_text(action: &Action) -> String {

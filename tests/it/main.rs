@@ -21,5 +21,6 @@ mod preview;
 mod provider_text;
 mod schema;
 mod secrets;
+mod steps;
 mod story;
 mod walls;

@@ -320,6 +320,7 @@ impl Making {
                         downtime: false,
                         retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                         timeout: None,
+                        poll: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -330,6 +331,7 @@ impl Making {
                 retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                 timeout: step.timeout,
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
+                poll: None,
                 progress: None,
                 estimate: None,
             });
@@ -352,6 +354,7 @@ impl Making {
             retry: Retry::default(),
             timeout: None,
             tolerate: Vec::new(),
+            poll: None,
             progress: None,
             estimate: None,
         });

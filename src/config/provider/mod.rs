@@ -13,6 +13,7 @@ mod group;
 mod guard;
 mod lint;
 mod parse;
+mod poll;
 mod setting;
 mod step;
 

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
 use super::group::Groups;
+use super::poll::poll;
 use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
 use crate::lang::{Block, Body, Expr};
@@ -34,7 +35,7 @@ const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Blocks of a step that are not drivers.
-const BLOCKS: &[&str] = &["check", "undo", "retry"];
+const BLOCKS: &[&str] = &["check", "undo", "retry", "poll"];
 
 /// Reads all strategies, and the step groups that they use.
 pub(super) fn strategies(
@@ -151,6 +152,7 @@ fn step(
     with_own.insert(Arc::from(name));
     let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
+    let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
     let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
     let when = fields.expr("when");
     let for_each = fields.expr("for_each");
@@ -171,10 +173,12 @@ fn step(
         call: call?,
         check,
         undo: undo?,
-        repeatable: fields.flag("repeatable"),
+        // What may be called again and again may be called once more.
+        repeatable: fields.flag("repeatable") || poll.is_some(),
         retry,
         timeout: fields.duration("timeout"),
         tolerate: Vec::new(),
+        poll,
         progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
@@ -290,14 +294,17 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     let inner = inner?;
     let what = format!("`undo` of {owner}");
     check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout"], context, problems);
-    let holder = Holder { what: &what, others: &["retry"], fact: false, header: inner.ident_span };
-    let call = call(&inner.body, holder, Scene { what: &what, ..scene }, context, problems);
+    let holder = Holder { what: &what, others: &["retry", "poll"], fact: false, header: inner.ident_span };
+    let scene = Scene { what: &what, ..scene };
+    let call = call(&inner.body, holder, scene, context, problems);
+    let poll = poll(&inner.body, &what, call.as_ref(), scene, context, problems);
     let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
     Some(Undo::Call {
         restores_data: fields.flag("restores_data"),
         downtime: fields.flag("downtime"),
         retry: retry(&mut fields),
         timeout: fields.duration("timeout"),
+        poll,
         call: call?,
     })
 }

@@ -282,3 +282,26 @@ fn mistakes_around_step_groups_are_told_once_and_with_their_place() {
     let (_, warnings) = load(&format!("{VERSION}step_group \"g\" {{\n{bad}}}\n")).unwrap();
     assert!(warnings.iter().any(|warning| warning.summary == "unused step group"), "{warnings:?}");
 }
+
+#[test]
+fn what_is_polled_only_looks_and_its_conditions_are_checked() {
+    let step = |inside: &str| format!("strategy \"s\" {{\nstep \"a\" {{\n{inside}\nharmless = true\n}}\n}}\n");
+    let exec = "exec { command = [] }";
+    for (inside, told) in [
+        (format!("{exec}\npoll {{}}"), "missing attribute: `poll` of step `a` needs `until`"),
+        (format!("{exec}\npoll {{\nuntil = error.x\n}}"), "`poll` of step `a` uses `error`, which is not known here"),
+        (format!("{exec}\npoll {{\nuntil = result.x\nevery = \"1s\"\n}}"), "`poll` of step `a` has no attribute `every`"),
+        (
+            "manual { text = \"t\" }\npoll {\nuntil = result.x\n}".to_owned(),
+            "driver changes things: step `a` polls with `manual`, which does more than look",
+        ),
+        (format!("{exec}\nprogress = line\npoll {{\nuntil = result.x\n}}"), "two kinds of progress"),
+    ] {
+        let found = refused(&step(&inside));
+        assert!(found.contains(told), "{inside}: {found}");
+    }
+    let text = step(&format!("{exec}\npoll {{\nuntil = result.x == self.y\ninterval = \"2s\"\n}}"));
+    let (provider, _) = load(&format!("{VERSION}setting \"y\" {{}}\n{text}")).unwrap();
+    let step = &provider.strategies["s"].steps[0];
+    assert!(step.repeatable && step.poll.as_ref().is_some_and(|poll| poll.interval.as_secs() == 2));
+}
