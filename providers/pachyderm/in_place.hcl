@@ -72,13 +72,13 @@ strategy "in_place" {
         command     = [local.pachctl, "port-forward", "--port", tostring(self.port), "--namespace", self.namespace]
         environment = local.old_env
         log_file    = local.log_file
-        ready       = { tcp = local.forwarded, timeout = "30s" }
+        ready       = { tcp = local.forwarded, after = "100ms", timeout = "30s" }
       }
       timeout  = "2m"
       downtime = true
       retry {
         attempts = 3
-        backoff  = "2s"
+        backoff  = "500ms"
       }
     }
     repeatable = true
@@ -280,11 +280,11 @@ strategy "in_place" {
     tolerate = [strcontains(error.stderr, "(AlreadyExists)") && alltrue([
       for line in split("\n", error.stderr) : strcontains(line, "(AlreadyExists)") || length(regexall("^(exit status [0-9]+)?$", trimspace(line))) > 0
     ])]
-    repeatable   = true
-    downtime     = true
-    timeout      = "5m"
-    estimate     = "10s"
-    note         = "no way back from here: nothing says how a volume is restored from its snapshot (`volume_snapshot`, `volume_restore`)"
+    repeatable = true
+    downtime   = true
+    timeout    = "5m"
+    estimate   = "10s"
+    note       = "no way back from here: nothing says how a volume is restored from its snapshot (`volume_snapshot`, `volume_restore`)"
   }
 
   step "wait_for_pods" {

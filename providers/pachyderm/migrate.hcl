@@ -67,7 +67,7 @@ strategy "migrate" {
       command     = [local.new, "port-forward", "--port", tostring(self.transfer_port), "--namespace", self.namespace]
       environment = local.new_env
       log_file    = "${self.home}/transfer.log"
-      ready       = { tcp = local.transfer, timeout = "30s" }
+      ready       = { tcp = local.transfer, after = "100ms", timeout = "30s" }
     }
     undo {
       process {
@@ -80,7 +80,7 @@ strategy "migrate" {
     timeout    = "2m"
     retry {
       attempts = 3
-      backoff  = "2s"
+      backoff  = "500ms"
     }
   }
 
@@ -106,7 +106,7 @@ strategy "migrate" {
       instructions = "Stop everything that loads data into Pachyderm from outside (`pachctl put file`, services, schedules): what is written to the old deployment from now on does not reach the new one. Confirm when nothing loads any more."
       url          = "https://pachyderm.readthedocs.io/en/latest/deployment/migrations.html#backups"
     }
-    harmless = true
+    harmless   = true
     repeatable = true
   }
 
@@ -209,12 +209,12 @@ strategy "migrate" {
         command     = [local.old, "port-forward", "--port", tostring(self.port), "--namespace", fact.deployed.namespace]
         environment = local.old_env
         log_file    = local.log_file
-        ready       = { tcp = local.forwarded, timeout = "30s" }
+        ready       = { tcp = local.forwarded, after = "100ms", timeout = "30s" }
       }
       timeout = "2m"
       retry {
         attempts = 3
-        backoff  = "2s"
+        backoff  = "500ms"
       }
     }
     repeatable = true

@@ -57,12 +57,13 @@ locals {
     cat -- "$file"
   END
 
-  # pachctl, "-" or " ", file: starts the pipelines that `pause` has stopped.
+  # pachctl, "-" or " ", file, names: starts the pipelines that `pause` has stopped, by its result, and by its file where it did not end.
   resume = <<-END
     pachctl=$1 words=$2 file=$3
-    [ -e "$file" ] || exit 0
+    shift 3
     if [ "$words" = - ]; then start=start-pipeline; else start='start pipeline'; fi
-    while read -r pipeline; do "$pachctl" $start "$pipeline"; done < "$file"
+    if [ -e "$file" ]; then set -- "$@" $(cat -- "$file"); fi
+    for pipeline in $(printf '%s\n' "$@" | sort -u); do "$pachctl" $start "$pipeline"; done
     rm -f -- "$file"
   END
 

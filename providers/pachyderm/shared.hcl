@@ -159,7 +159,7 @@ step_group "reconnect" {
       command     = [local.pachctl, "port-forward", "--port", tostring(self.port), "--namespace", self.namespace]
       environment = local.new_env
       log_file    = local.log_file
-      ready       = { tcp = local.forwarded, timeout = "30s" }
+      ready       = { tcp = local.forwarded, after = "100ms", timeout = "30s" }
     }
     undo {
       process {
@@ -174,7 +174,7 @@ step_group "reconnect" {
     estimate   = "1s"
     retry {
       attempts = 3
-      backoff  = "2s"
+      backoff  = "500ms"
     }
   }
 
@@ -207,14 +207,14 @@ step_group "quiet" {
       command     = [local.pachctl, "port-forward", "--port", tostring(self.port), "--namespace", fact.deployed.namespace]
       environment = local.old_env
       log_file    = local.log_file
-      ready       = { tcp = local.forwarded, timeout = "30s" }
+      ready       = { tcp = local.forwarded, after = "100ms", timeout = "30s" }
     }
     harmless   = true
     repeatable = true
     timeout    = "2m"
     retry {
       attempts = 3
-      backoff  = "2s"
+      backoff  = "500ms"
     }
   }
 
@@ -228,13 +228,13 @@ step_group "quiet" {
     }
     undo {
       exec {
-        command     = ["/bin/sh", "-euc", local.resume, "sh", local.old, local.old_words, "${self.home}/paused-pipelines"]
+        command     = concat(["/bin/sh", "-euc", local.resume, "sh", local.old, local.old_words, "${self.home}/paused-pipelines"], try(step.pause_pipelines.result.lines, []))
         environment = local.ask_old
       }
       timeout = "10m"
       retry {
         attempts = 3
-        backoff  = "2s"
+        backoff  = "500ms"
       }
     }
     repeatable = true
@@ -274,7 +274,7 @@ step_group "resume" {
     title = "Start the pipelines that were stopped"
     when  = self.pause_pipelines
     exec {
-      command     = ["/bin/sh", "-euc", local.connected, "sh", "/bin/sh", "-euc", local.resume, "sh", local.pachctl, local.new_words, "${self.home}/paused-pipelines"]
+      command     = concat(["/bin/sh", "-euc", local.connected, "sh", "/bin/sh", "-euc", local.resume, "sh", local.pachctl, local.new_words, "${self.home}/paused-pipelines"], step.pause_pipelines.result.lines)
       environment = local.ask_new
     }
     harmless   = true
@@ -283,7 +283,7 @@ step_group "resume" {
     estimate   = "2s"
     retry {
       attempts = 3
-      backoff  = "2s"
+      backoff  = "500ms"
     }
   }
 }

@@ -3,8 +3,8 @@
 import base64
 import json
 import os
+import shutil
 import socket
-import socketserver
 import sys
 import threading
 import time
@@ -169,7 +169,6 @@ def undeploy(argv, options, mine):
                 if kind == "Secret" and laboratory.use_up("already_exists"):
                     continue
                 if kind == "PersistentVolumeClaim":
-                    import shutil
                     shutil.rmtree(Pachd(cluster, namespace).volume(), ignore_errors=True)
                 cluster.drop(kind, namespace if kind != "PersistentVolume" else None, called)
                 print(f'{kind.lower()} "{called}" deleted')
@@ -191,6 +190,8 @@ def reply(laboratory, name, namespace, line):
 
 def serve(laboratory, name, namespace, where, alive):
     """Answers clients on an address as long as `alive` says so."""
+    import socketserver  # slow to load, and few commands need it
+
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             line = self.rfile.readline()
@@ -207,8 +208,11 @@ def serve(laboratory, name, namespace, where, alive):
 
 
 def pod_of(laboratory, name, namespace):
-    with laboratory.locked():
-        pods = Cluster(laboratory, name).list("Pod", namespace, [("app", "=", "pachd")])
+    try:
+        with laboratory.locked():
+            pods = Cluster(laboratory, name).list("Pod", namespace, [("app", "=", "pachd")])
+    except FileNotFoundError:
+        return None  # the laboratory is gone
     return pods[0]["metadata"]["uid"] if pods else None
 
 
