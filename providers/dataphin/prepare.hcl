@@ -127,7 +127,7 @@ step_group "prepare" {
     }
     poll {
       until    = try(result.json.data.upgrade_in_progress.to == to.text && result.json.data.upgrade_in_progress.operator == self.username, false)
-      fail     = true
+      fail     = !try(result.json.data.upgrade_in_progress.to == to.text && result.json.data.upgrade_in_progress.operator == self.username, false)
       message  = "what is in progress is not ours: ${try("upgrade ${result.json.data.upgrade_in_progress.id} to ${result.json.data.upgrade_in_progress.to} by ${result.json.data.upgrade_in_progress.operator}", "nothing")}"
       interval = "1s"
     }

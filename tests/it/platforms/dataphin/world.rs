@@ -178,7 +178,7 @@ acknowledgement "dataphin.risk_declaration" {{
     }
 
     /// What somebody else sends to the Manager, by hand.
-    pub(crate) fn by_hand(&self, method: &str, path: &str, body: &Value) {
+    pub(crate) fn by_hand(&self, method: &str, path: &str, body: &str) {
         let script = r#"
 import json, os, sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -190,7 +190,7 @@ token = send("POST", "/login", json.dumps({"username": "admin", "password": os.e
 send(method, path, body, token)
 "#;
         let status = Command::new("python3")
-            .args(["-c", script, &self.place("manager.json"), method, path, &body.to_string()])
+            .args(["-c", script, &self.place("manager.json"), method, path, body])
             .env("PASSWORD", PASSWORD)
             .status();
         assert!(status.expect("python3 can be run").success(), "{method} {path} by hand");
