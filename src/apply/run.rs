@@ -16,8 +16,8 @@ use super::journal::{Entry, Medium};
 use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
-use crate::driver::host::Host;
-use crate::driver::{Drivers, Failure};
+use crate::driver::Drivers;
+pub use crate::driver::host::Hosts;
 use crate::lang::{Object, Value};
 use crate::lock::Lock;
 use crate::model::estate::OnFailure;
@@ -85,15 +85,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self { concurrency: 10, on_failure: OnFailure::default() }
     }
-}
-
-/// Gives the machine of a name.
-pub trait Hosts: Send + Sync {
-    /// The machine; `None`: this one.
-    ///
-    /// # Errors
-    /// There is none of that name, or it cannot be reached.
-    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure>;
 }
 
 /// Looks at an instance.

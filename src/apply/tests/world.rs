@@ -278,6 +278,7 @@ fn call(pairs: impl IntoIterator<Item = (String, Arg)>) -> Call {
     Call {
         driver: "fake".into(),
         args: pairs.into_iter().map(|(name, arg)| (name.into(), arg)).collect::<IndexMap<Arc<str>, Arg>>(),
+        on: None,
     }
 }
 
