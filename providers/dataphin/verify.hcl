@@ -79,6 +79,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -105,6 +106,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -126,6 +128,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -167,6 +170,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -205,6 +209,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -222,6 +227,7 @@ step_group "verify" {
     tolerate     = [error.status == 409 && strcontains(error.body, "ALREADY_COMPLETE")]
     irreversible = true
     repeatable   = true
+    timeout      = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
