@@ -138,7 +138,10 @@ fn a05_users_are_told_when_it_ends_and_whom_to_ask_and_the_risk_is_declared_by_n
     dataphin.offers("V5.3.0");
     dataphin.apply("V5.3.0").exit(0);
     let announced = dataphin.upgrade()["announcement"].clone();
-    assert_eq!(announced, json!({"estimated_completion": "2026-12-01 06:30", "email": "ops@example.org", "phone": "+33 1 23 45 67"}));
+    assert_eq!(
+        announced,
+        json!({"estimated_completion": "2026-12-01 06:30", "email": "ops@example.org", "phone": "+33 1 23 45 67"})
+    );
     let text = dataphin.estate.read("work/V5.2.0-to-V5.3.0/announcement.md");
     for part in ["V5.3.0", "2026-12-01 06:30", "ops@example.org", "+33 1 23 45 67"] {
         assert!(text.contains(part), "{part} in {text}");

@@ -9,9 +9,20 @@ fn a10_downtime_stops_tasks_shuts_down_backs_up_upgrades_reruns_and_updates() {
     let mut dataphin = Dataphin::of("V5.0.3");
     dataphin.offers("V5.2.0");
     // One task cannot be stopped at the first try.
-    dataphin.faults(json!({"task_unstoppable": {"names": ["daily_sales"], "times": 1}, "rerun_fails": {"names": ["daily_sales"], "times": 1}}));
+    dataphin.faults(
+        json!({"task_unstoppable": {"names": ["daily_sales"], "times": 1}, "rerun_fails": {"names": ["daily_sales"], "times": 1}}),
+    );
     dataphin.apply("V5.2.0").exit(0);
-    let order = ["begin", "running-tasks/stop", "shutdown", "databases/backup", "applications", "stopped-tasks/run", "data-updates/run", "complete"];
+    let order = [
+        "begin",
+        "running-tasks/stop",
+        "shutdown",
+        "databases/backup",
+        "applications",
+        "stopped-tasks/run",
+        "data-updates/run",
+        "complete",
+    ];
     let at: Vec<usize> = order.iter().map(|deed| dataphin.when(deed)).collect();
     assert!(at.windows(2).all(|pair| pair[0] < pair[1]), "{order:?} at {at:?} in {:#?}", dataphin.deeds());
     let upgrade = dataphin.upgrade();
@@ -43,7 +54,11 @@ fn a11_data_updates_run_again_where_they_fail_and_failed_messages_are_waived_by_
     assert!(dataphin.estate.path("work/V5.0.3-to-V5.2.0/metadata_acquisition-log.json").exists());
     // Maintenance mode is not left before somebody has looked at the messages.
     assert!(!dataphin.state()["maintenance"].is_null());
-    dataphin.by_hand("POST", "/api/upgrades/1/data-updates/ignore-messages", r#"{"ids": ["asset_refresh"], "by": "mei", "reason": "gone tables"}"#);
+    dataphin.by_hand(
+        "POST",
+        "/api/upgrades/1/data-updates/ignore-messages",
+        r#"{"ids": ["asset_refresh"], "by": "mei", "reason": "gone tables"}"#,
+    );
     dataphin.estate.run(&["resume", "--retry", "dataphin.main@V5.2.0:prove_messages"]).exit(0);
     assert!(dataphin.state()["maintenance"].is_null());
 
@@ -103,7 +118,10 @@ fn a13_past_the_point_of_no_return_a_person_declares_the_outcome_of_a_forced_sto
     dataphin.apply("V5.0.3").exit(0);
     let upgrade = dataphin.upgrade();
     assert_eq!(upgrade["status"], "Failed");
-    assert_eq!(upgrade["outcome"], json!({"how": "force stopped", "declared": "failed", "by": "mei", "reason": "rolled back by hand"}));
+    assert_eq!(
+        upgrade["outcome"],
+        json!({"how": "force stopped", "declared": "failed", "by": "mei", "reason": "rolled back by hand"})
+    );
     assert!(upgrade["times"]["force_stopped"].is_string() && dataphin.state()["maintenance"].is_null());
     // And the next one may begin.
     dataphin.faults(json!({}));

@@ -71,7 +71,9 @@ fn a08_a_backup_that_fails_is_made_again_alone_and_holds_up_no_semi_downtime_upg
     dataphin.faults(json!({"backup_stuck": {"names": ["dataphin_meta"]}}));
     dataphin.wants("V5.3.0");
     let child = dataphin.estate.spawn(&["apply", "--auto-approve"]);
-    await_until("the upgrade is finalised", || dataphin.state()["order"] == json!(["1"]) && dataphin.upgrade()["status"] == "Succeeded");
+    await_until("the upgrade is finalised", || {
+        dataphin.state()["order"] == json!(["1"]) && dataphin.upgrade()["status"] == "Succeeded"
+    });
     assert_eq!(dataphin.upgrade()["operations"]["databases"]["dataphin_meta"]["state"], "Backing up");
     dataphin.faults(json!({}));
     Ran::of(&["apply"], &child.wait_with_output().expect("it ends")).exit(0);
@@ -105,8 +107,15 @@ fn a09_semi_downtime_goes_from_backup_to_data_update_with_users_back_before_it()
     dataphin.offers("V5.3.0");
     dataphin.apply("V5.3.0").exit(0);
     let order = [
-        "begin", "databases/backup", "databases/next", "pre-upgrade", "pre-upgrade/next", "applications", "exit-maintenance",
-        "data-updates/run", "complete",
+        "begin",
+        "databases/backup",
+        "databases/next",
+        "pre-upgrade",
+        "pre-upgrade/next",
+        "applications",
+        "exit-maintenance",
+        "data-updates/run",
+        "complete",
     ];
     let at: Vec<usize> = order.iter().map(|deed| dataphin.when(deed)).collect();
     assert!(at.windows(2).all(|pair| pair[0] < pair[1]), "{order:?} at {at:?} in {:#?}", dataphin.deeds());

@@ -20,7 +20,9 @@ fn a15_instances_that_fail_after_the_upgrade_are_run_again_before_it_is_finalise
 fn a15_an_upgrade_is_not_finalised_while_instances_fail_or_are_missing() {
     let mut dataphin = Dataphin::of("V5.2.0");
     dataphin.offers("V5.3.0");
-    dataphin.faults(json!({"failing_today": {"names": ["daily_sales"], "incurable": true, "times": 1}, "instances_missing": {"count": 40}}));
+    dataphin.faults(
+        json!({"failing_today": {"names": ["daily_sales"], "incurable": true, "times": 1}, "instances_missing": {"count": 40}}),
+    );
     dataphin.apply("V5.3.0").exit(5).says(&["40 instances were generated last, the 7-day average is 100"]);
     assert_eq!(dataphin.upgrade()["status"], "Upgrading");
     dataphin.estate.run(&["resume", "--skip", "dataphin.main@V5.3.0:verify_generated"]).exit(5).says(&["daily_sales (t_1)"]);

@@ -93,7 +93,8 @@ impl Dataphin {
         let manager = self.place("manager.json");
         let service = self.place("dataservice.json");
         let lines: String = self.settings.iter().map(|(name, value)| format!("  {name} = {value}\n")).collect();
-        let configurations: String = self.configurations.iter().map(|(version, entry)| format!("    {version:?} = {entry}\n")).collect();
+        let configurations: String =
+            self.configurations.iter().map(|(version, entry)| format!("    {version:?} = {entry}\n")).collect();
         let main = format!(
             r#"variable "password" {{
   type      = string
@@ -151,7 +152,8 @@ acknowledgement "dataphin.risk_declaration" {{
     /// The newest upgrade of the Manager's history.
     pub(crate) fn upgrade(&self) -> Value {
         let state = self.state();
-        let newest = state["order"].as_array().and_then(|order| order.last()?.as_str().map(str::to_owned)).expect("there is an upgrade");
+        let newest =
+            state["order"].as_array().and_then(|order| order.last()?.as_str().map(str::to_owned)).expect("there is an upgrade");
         state["upgrades"][newest].clone()
     }
 
