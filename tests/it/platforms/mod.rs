@@ -3,3 +3,4 @@
 
 mod dss;
 mod pachyderm;
+mod dataphin;
