@@ -2,5 +2,6 @@
 //! `testdata/platforms`.
 
 mod dss;
+mod kyligence;
 mod pachyderm;
 mod dataphin;
