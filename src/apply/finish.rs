@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::run::operation;
 use super::delivery::Written;
 use super::dispatch::Dispatcher;
 use super::event::{Direction, Ending, EventKind};
@@ -222,7 +223,7 @@ impl Dispatcher {
         let durations = &self.progress.durations;
         RunRecord {
             id: self.args.run.clone(),
-            operation: if self.args.operation == "resume" { "apply" } else { self.args.operation }.to_owned(),
+            operation: if self.args.operation == "resume" { operation(&self.plan) } else { self.args.operation }.to_owned(),
             who: self.args.who.clone(),
             began: self.progress.began.unwrap_or(now),
             ended: None,

@@ -23,7 +23,7 @@ use crate::lock::Lock;
 use crate::model::estate::OnFailure;
 use crate::model::name::{ActionId, Digest, EnvironmentName, HostName, InstanceAddr, RunId};
 use crate::model::provider::Provider;
-use crate::plan::Plan;
+use crate::plan::{Decision, Plan};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Lease, RunRecord, Store};
 
@@ -126,7 +126,7 @@ pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnos
     given::check_base(&plan, &args)?;
     let digest = folder::create(&args.dir, &plan, &args.locks)?;
     let progress = Progress::new(&plan);
-    let opening = Opening { operation: "apply", last: 0, digest, base: args.locks.clone(), words: Vec::new() };
+    let opening = Opening { operation: operation(&plan), last: 0, digest, base: args.locks.clone(), words: Vec::new() };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -200,6 +200,15 @@ struct Reopened {
     opening: Opening,
     /// Whether others have changed what it changes.
     moved: Result<(), Diagnostics>,
+}
+
+/// What a run is called in the history.
+pub(super) fn operation(plan: &Plan) -> &'static str {
+    match plan.changes.first().map(|change| change.decision) {
+        Some(Decision::Backup) => "backup",
+        Some(Decision::Restore) => "restore",
+        _ => "apply",
+    }
 }
 
 fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
