@@ -20,7 +20,8 @@ fn d01_observes_version_state_node_type_install_id_port_and_integrations() {
         format!("port = {}", node.port),
         "node_type = \"design\"".to_owned(),
         format!("opt/dataiku-dss-{NEW}\""),
-        "{\"containers\":false,\"graphics_export\":true,\"hadoop\":false,\"impersonation\":false,\"r\":true,\"spark\":false}".to_owned(),
+        "{\"containers\":false,\"graphics_export\":true,\"hadoop\":false,\"impersonation\":false,\"r\":true,\"spark\":false}"
+            .to_owned(),
     ] {
         assert!(lock.contains(&wanted), "{wanted} is not in\n{lock}");
     }
