@@ -72,10 +72,47 @@ step_group "kit" {
 }
 
 step_group "stop" {
-  # Its undo is the last thing of a rollback: the old version must answer again.
+  # Their undos are the last things of a rollback: the old version must answer again.
+  step "prove_version" {
+    title = "See that the node answers with the version that it has"
+    when  = fact.healthy
+    http {
+      url    = "${local.api_now}/instance-info"
+      basic  = local.key
+      expect = "any"
+    }
+    poll {
+      until   = try(result.headers["dss-version"], "") == from.text
+      message = "the node answers with status ${result.status} and version ${try(result.headers["dss-version"], "(none)")}, not ${from.text}"
+    }
+    undo {
+      http {
+        url    = "${local.api_now}/instance-info"
+        basic  = local.key
+        expect = "any"
+      }
+      poll {
+        until   = try(result.headers["dss-version"], "") == from.text
+        fail    = contains(local.served, result.status) && try(result.headers["dss-version"], from.text) != from.text
+        message = "after the way back the node answers with version ${try(result.headers["dss-version"], "(none)")}, not ${from.text}"
+      }
+      retry {
+        attempts = 5
+        backoff  = "500ms"
+      }
+      timeout = "10m"
+    }
+    repeatable = true
+    timeout    = "1m"
+    retry {
+      attempts = 5
+      backoff  = "500ms"
+    }
+  }
+
   step "prove_served" {
-    title = "Check that the node answers before it is stopped"
-    when  = fact.running
+    title = "Check that the node serves before it is stopped"
+    when  = fact.healthy
     http {
       url     = "${local.api_now}/instance-info"
       basic   = local.key
@@ -99,15 +136,23 @@ step_group "stop" {
     title = "Make sure that no job is running"
     when  = fact.running && local.has_jobs
     http {
-      url     = "${local.api_now}/jobs/running/"
-      query   = { allUsers = "true" }
-      basic   = local.key
-      until   = { status = local.served, not_contains = "\"jobId\"" }
-      timeout = self.running_jobs == "refuse" ? "2s" : "${self.jobs_timeout}s"
+      url    = "${local.api_now}/jobs/running/"
+      query  = { allUsers = "true" }
+      basic  = local.key
+      expect = local.served
+    }
+    poll {
+      until   = result.status != 200 || try(length(result.json), 0) == 0
+      fail    = self.running_jobs == "refuse" && try(length(result.json), 0) > 0
+      message = "jobs are running: ${join(", ", [for job in try(tolist(result.json), []) : "${job.projectKey}.${job.jobId}"])}"
     }
     harmless   = true
     repeatable = true
-    timeout    = "24h"
+    timeout    = "4h"
+    retry {
+      attempts = 5
+      backoff  = "500ms"
+    }
   }
 
   step "stop" {
@@ -273,7 +318,7 @@ step_group "finish" {
   }
 
   step "verify" {
-    title = "Wait until the node answers with the new version"
+    title = "Wait until the node answers"
     http {
       url     = "${local.api}/instance-info"
       basic   = local.key
@@ -285,5 +330,28 @@ step_group "finish" {
     downtime   = true
     timeout    = "24h"
     estimate   = "30s"
+  }
+
+  step "verify_version" {
+    title = "Check that it is the new version that answers"
+    http {
+      url    = "${local.api}/instance-info"
+      basic  = local.key
+      expect = "any"
+    }
+    poll {
+      until   = try(result.headers["dss-version"], "") == to.text
+      fail    = contains(local.served, result.status) && try(result.headers["dss-version"], to.text) != to.text
+      message = "the node answers with version ${try(result.headers["dss-version"], "(none)")}, not ${to.text}"
+    }
+    harmless   = true
+    repeatable = true
+    downtime   = true
+    timeout    = "2m"
+    estimate   = "1s"
+    retry {
+      attempts = 5
+      backoff  = "500ms"
+    }
   }
 }

@@ -106,18 +106,11 @@ setting "running_jobs" {
   type        = string
   default     = "refuse"
   on_change   = "ignore"
-  description = "What running jobs mean for an upgrade: `refuse` it in preflight, `wait` for their end, or `abort` them."
+  description = "What running jobs mean for an upgrade: `refuse` it in preflight, `wait` for their end (for 4 hours at most), or `abort` them."
   validation {
     condition = contains(["refuse", "wait", "abort"], self.running_jobs)
     message   = "must be `refuse`, `wait` or `abort`"
   }
-}
-
-setting "jobs_timeout" {
-  type        = number
-  default     = 3600
-  on_change   = "ignore"
-  description = "For how many seconds the end of running jobs is waited for."
 }
 
 setting "start_timeout" {

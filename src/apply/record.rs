@@ -294,8 +294,7 @@ fn used(provider: &Provider, strategy: &StrategyName) -> Option<Used> {
     let mut locals: Vec<Arc<str>> = Vec::new();
     for step in &strategy.steps {
         if let Undo::Call { call, poll, .. } = &step.undo {
-            call.args
-                .values()
+            call.exprs()
                 .chain(poll.iter().flat_map(|poll| poll.expressions()))
                 .for_each(|expr| use_expr(expr, &mut used, &mut locals));
         }

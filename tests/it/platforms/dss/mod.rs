@@ -3,5 +3,6 @@
 mod conformance;
 mod in_place;
 mod integrations;
+mod new_node;
 mod node;
 mod plan;

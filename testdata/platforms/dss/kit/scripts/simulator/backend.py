@@ -47,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
             parts = urlsplit(self.path)
             if not parts.path.startswith("/dip/publicapi/"):
                 raise Problem(404, "NotFound", "no such page")
-            if self.instance.home.switch("never_healthy") is not None or self.instance.home.switch("never_healthy_in") == self.instance.version:
+            switch = self.instance.home.switch
+            if switch("never_healthy") is not None or switch("never_healthy_in") == self.instance.version or switch("never_healthy_on") == str(self.instance.home.port()):
                 raise Problem(503, "com.dataiku.dip.server.BackendStarting", "DSS is starting")
             keys = [key["key"] for key in load(self.instance.home.file("config", "public-apikeys.json"), [])]
             if self.key() not in keys:
