@@ -74,6 +74,7 @@ impl Session {
                 machines: Arc::clone(&self.machines),
                 drivers: self.place.drivers.clone(),
             })),
+            journal: None,
             control: control.clone(),
             clock: Arc::new(SystemClock),
             events: self.listener(plan, flags),

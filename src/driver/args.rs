@@ -244,7 +244,7 @@ impl<'a> Args<'a> {
     }
 
     /// The names that are given.
-    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.object.keys().map(|name| &**name)
     }
 

@@ -25,7 +25,7 @@ mod tests;
 mod until;
 
 use client::{Reply, client, detail, headers, read, refused, send};
-use json::from_json;
+pub(in crate::driver) use json::from_json;
 use request::Request;
 use until::Condition;
 

@@ -85,6 +85,8 @@ pub enum OnChange {
     Reconfigure,
     /// Nothing: it is only read by later runs (a timeout, a backup folder).
     Ignore,
+    /// It can only change together with the version (where a migration leads to): refused while the version stays.
+    WithVersion,
     /// It cannot change while the instance lives (a data directory): refused.
     Refuse,
 }

@@ -104,6 +104,7 @@ fn setting(name: &str, setting: &Setting) -> Value {
         "on_change": match on_change {
             OnChange::Reconfigure => "reconfigure",
             OnChange::Ignore => "ignore",
+            OnChange::WithVersion => "with_version",
             OnChange::Refuse => "refuse",
         },
         "validations": validations.collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use reqwest::{Method, Url};
 
 use super::login::Login;
 use super::multipart::Multipart;
-use crate::driver::tls::Tls;
+use crate::driver::tls::{self, Tls};
 use crate::driver::{Args, Context, Failure};
 use crate::lang::Value;
 
@@ -73,7 +73,7 @@ impl Request {
             headers,
             body,
             multipart: Multipart::of(args)?,
-            tls: Tls::of(args)?,
+            tls: tls::of(args)?,
             expect: Statuses::of(args, "expect")?.unwrap_or(Statuses::Success),
             patience: args.duration("request_timeout")?.unwrap_or(REQUEST_TIMEOUT),
             secrets,
