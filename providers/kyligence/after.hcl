@@ -165,17 +165,24 @@ step_group "verify" {
     when  = local.builds
     http {
       # A build answers with its job, a refresh with a list of them.
-      url       = "${local.api}/jobs/${try(step.build_segment.result.json.data.uuid, step.build_segment.result.json.data[0].uuid)}"
-      headers   = local.headers
-      basic     = local.basic
-      until     = { status = 200, json = { "/data/job_status" = "FINISHED" } }
-      fail_when = { json = { "/data/job_status" = ["ERROR", "DISCARDED", "STOPPED"] } }
-      timeout   = "24h"
+      url     = "${local.api}/jobs/${try(step.build_segment.result.json.data.uuid, step.build_segment.result.json.data[0].uuid)}"
+      headers = local.headers
+      basic   = local.basic
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "24h"
-    estimate   = "5m"
+    poll {
+      until    = result.json.data.job_status == "FINISHED"
+      fail     = contains(["ERROR", "DISCARDED", "STOPPED"], result.json.data.job_status)
+      message  = "the job ${result.json.data.name} is ${result.json.data.job_status}"
+      progress = result.json.data.progress
+      interval = "1s"
+    }
+    retry {
+      attempts = 5
+      backoff  = "1s"
+    }
+    harmless = true
+    timeout  = "24h"
+    estimate = "5m"
   }
 
   step "query" {

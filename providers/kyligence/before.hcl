@@ -117,12 +117,19 @@ step_group "drain" {
       url     = "${local.api}/jobs?${local.unfinished}"
       headers = local.headers
       basic   = local.basic
-      until   = { status = 200, json = { "/data/size" = 0 } }
-      timeout = "24h"
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "24h"
+    poll {
+      until    = result.json.data.size == 0
+      fail     = self.jobs == "refuse" || anytrue([for job in result.json.data.jobs : contains(["ERROR", "STOPPED"], job.job_status)])
+      message  = "${result.json.data.size} job(s) are neither finished nor discarded: ${join(", ", [for job in result.json.data.jobs : "${job.name} (${job.job_status})"])}"
+      interval = "1s"
+    }
+    retry {
+      attempts = 5
+      backoff  = "1s"
+    }
+    harmless = true
+    timeout  = "24h"
   }
 
   # Its undo is the last thing of a rollback: the old version must answer again.

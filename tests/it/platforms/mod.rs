@@ -3,4 +3,5 @@
 
 mod dataphin;
 mod dss;
+mod kyligence;
 mod pachyderm;
