@@ -23,6 +23,7 @@ pub mod item;
 pub mod journal;
 mod lease;
 mod open;
+mod place;
 mod poll;
 pub mod progress;
 mod record;

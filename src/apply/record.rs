@@ -304,8 +304,7 @@ fn used(provider: &Provider, strategy: &StrategyName) -> Option<Used> {
     for step in &strategy.steps {
         if let Undo::Call { call, poll, fan_out, .. } = &step.undo {
             fan_out.iter().flat_map(|fan_out| fan_out.expressions()).for_each(|expr| use_expr(expr, &mut used, &mut locals));
-            call.args
-                .values()
+            call.exprs()
                 .chain(poll.iter().flat_map(|poll| poll.expressions()))
                 .for_each(|expr| use_expr(expr, &mut used, &mut locals));
         }

@@ -1,2 +1,5 @@
 //! The rows of the requirements, each proved by a test that bears its id (`d07_…`), against the platforms' simulators in
 //! `testdata/platforms`.
+
+mod dss;
+mod pachyderm;

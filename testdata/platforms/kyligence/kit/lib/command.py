@@ -1,0 +1,43 @@
+"""What `bin/*.sh` call: `command.py check-metadata | migrate | backup FOLDER | restore FOLDER | sample`."""
+
+import os
+import pathlib
+import sys
+
+from installation import installation, numbers
+from metadata import Metadata, MigrationFailed, export, gather, sample
+
+
+def main():
+    action, *rest = sys.argv[1:]
+    # While upgrade.sh runs, the new software works with the old home's configuration.
+    here = installation(pathlib.Path(os.environ["CONF_OF"]) if "CONF_OF" in os.environ else None)
+    meta = Metadata(here)
+    if action == "check-metadata":
+        newest = meta.newest()
+        if numbers(newest)[:2] > numbers(here.main):
+            raise SystemExit(f"ERROR: the metadata was written by version {newest}, this is version {here.version}")
+    elif action == "migrate":
+        try:
+            meta.migrate(print)
+        except MigrationFailed as error:
+            print("Upgrade failed. Please try to run\nbin/kylin.sh io.kyligence.kap.tool.migration.ProjectDictionaryMigrationCLI FIX\nto fix.")
+            raise SystemExit(f"ERROR: {error}") from error
+    elif action == "backup":
+        if here.switch("metadata_backup_fails") is not None:
+            (pathlib.Path(rest[0]) / "project").mkdir(parents=True)
+            raise SystemExit("java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available, request timed out after 30000ms")
+        export(meta, rest[0])
+    elif action == "restore":
+        records = gather(rest[0])
+        if "/UUID" not in records:
+            raise SystemExit(f"ERROR: {rest[0]} holds no metadata")
+        meta.replace_all(records)
+    elif action == "sample":
+        sample(here)
+    else:
+        raise SystemExit(f"unknown action {action}")
+
+
+if __name__ == "__main__":
+    main()
