@@ -40,6 +40,8 @@ pub(super) struct Surroundings {
     pub voice: Arc<Voice>,
     /// The run's folder.
     pub dir: PathBuf,
+    /// Which other machine had the run before this process, where one had.
+    pub elsewhere: Option<String>,
 }
 
 /// One action to carry out.
@@ -221,15 +223,27 @@ impl Job {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
             Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
         };
+        let elsewhere = self.may_run_elsewhere(change);
         let why = match (self.direction, self.check(action, change, voice).await) {
             (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
             _ if !again => format!("{past}, and it will be undone"),
             (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
+            (_, Answer::NoCheck) if elsewhere.is_some() => {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
+            }
             _ if action.repeatable => return Recovery::Again,
             (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
             (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
         };
         Recovery::Known(held(kind, why))
+    }
+
+    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
+    fn may_run_elsewhere(&self, change: &Change) -> Option<String> {
+        let had_begun = matches!(self.mode, Mode::Recover { .. });
+        let is_local = self.around.hosts.host(change.host.as_ref()).is_ok_and(|host| host.is_local());
+        self.around.elsewhere.clone().filter(|_| had_begun && is_local)
     }
 
     async fn check(&self, action: &Action, change: &Change, voice: &Arc<ActionVoice>) -> Answer {

@@ -18,6 +18,7 @@ mod graph;
 mod invoke;
 pub mod journal;
 mod lease;
+mod luggage;
 mod open;
 pub mod progress;
 mod record;
@@ -26,6 +27,8 @@ mod scheduler;
 mod scope;
 mod secret;
 mod settle;
+mod shared;
+mod shipping;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -41,4 +44,5 @@ pub use run::{
     AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
     rollback,
 };
+pub use shared::fetch;
 pub use voice::Listener;

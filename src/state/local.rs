@@ -46,6 +46,22 @@ impl LocalStore {
         self.lockfiles.join(format!("windlass.{environment}.lock"))
     }
 
+    /// Digests of everything that was kept.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn kept_digests(&self) -> Result<Vec<Digest>, StateError> {
+        let dir = self.state.join("kept");
+        match fs::read_dir(&dir) {
+            Ok(entries) => {
+                let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+                Ok(names.filter(|name| name.starts_with("sha256-")).map(|name| Digest::new(name.replacen('-', ":", 1))).collect())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(unreachable_at(&dir, "read", &error)),
+        }
+    }
+
     fn lease_file(&self, environment: &EnvironmentName) -> PathBuf {
         self.state.join(format!("{environment}.lease"))
     }

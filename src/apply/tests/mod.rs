@@ -5,4 +5,5 @@ mod failure;
 mod order;
 mod recording;
 mod resumption;
+mod shared;
 mod world;
