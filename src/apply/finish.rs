@@ -10,6 +10,7 @@ use super::graph::{by_name, narrow};
 use super::journal::Entry;
 use super::progress::ActionState;
 use super::run::Finished;
+use super::run::operation;
 use crate::driver::FailureKind;
 use crate::plan::Change;
 use crate::source::{Diagnostic, Diagnostics, Fault};
@@ -236,7 +237,7 @@ impl Dispatcher {
         let durations = &self.progress.durations;
         RunRecord {
             id: self.args.run.clone(),
-            operation: if self.args.operation == "resume" { "apply" } else { self.args.operation }.to_owned(),
+            operation: if self.args.operation == "resume" { operation(&self.plan) } else { self.args.operation }.to_owned(),
             who: self.args.who.clone(),
             began: self.progress.began.unwrap_or(now),
             ended: None,

@@ -5,10 +5,12 @@
 
 #[macro_use]
 pub mod crash;
+mod attempt;
 mod clock;
 mod control;
 mod delivery;
 mod dispatch;
+mod errand;
 pub mod event;
 mod finish;
 mod folder;
@@ -20,6 +22,8 @@ pub mod journal;
 mod lease;
 mod luggage;
 mod open;
+mod place;
+mod poll;
 pub mod progress;
 mod record;
 pub mod run;
@@ -34,11 +38,11 @@ mod tests;
 mod undo;
 mod voice;
 
+pub use attempt::last_folder;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
 pub use event::Event;
 pub use foresee::{Foreseen, arguments_now};
-pub use invoke::last_folder;
 pub use progress::{ActionState, Progress};
 pub use run::{
     AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,

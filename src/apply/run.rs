@@ -16,14 +16,14 @@ use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
 use super::{folder, shared};
-use crate::driver::host::Host;
-use crate::driver::{Drivers, Failure};
+use crate::driver::Drivers;
+pub use crate::driver::host::Hosts;
 use crate::lang::{Object, Value};
 use crate::lock::Lock;
 use crate::model::estate::OnFailure;
 use crate::model::name::{ActionId, Digest, EnvironmentName, HostName, InstanceAddr, RunId};
 use crate::model::provider::Provider;
-use crate::plan::Plan;
+use crate::plan::{Decision, Plan};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Lease, RunRecord, Store};
 
@@ -55,6 +55,8 @@ pub struct RunArgs {
     pub host_limits: BTreeMap<HostName, u32>,
     /// Looks at an instance after a hop; `None`: nothing is observed.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Where the journal goes, for disks that fail; `None`: to a new segment in the run's folder.
+    pub journal: Option<Box<dyn Medium>>,
     /// Stops the run.
     pub control: Control,
     /// Time.
@@ -85,15 +87,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self { concurrency: 10, on_failure: OnFailure::default() }
     }
-}
-
-/// Gives the machine of a name.
-pub trait Hosts: Send + Sync {
-    /// The machine; `None`: this one.
-    ///
-    /// # Errors
-    /// There is none of that name, or it cannot be reached.
-    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure>;
 }
 
 /// Looks at an instance.
@@ -128,11 +121,6 @@ pub struct Finished {
 /// # Errors
 /// Nothing was begun: the plan or the lockfiles do not fit, the folder cannot be made, the state cannot be written.
 pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnostics> {
-    execute_on(plan, args, None).await
-}
-
-/// As [`execute`], with the journal on a medium of one's own: for disks that fail.
-pub(super) async fn execute_on(plan: Arc<Plan>, args: RunArgs, medium: Option<Box<dyn Medium>>) -> Result<Finished, Diagnostics> {
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, &args)?;
     given::check_base(&plan, &args)?;
@@ -140,7 +128,7 @@ pub(super) async fn execute_on(plan: Arc<Plan>, args: RunArgs, medium: Option<Bo
     shared::publish(&args.dir, &args.run, &*args.store, args.leases.values().next()).await?;
     let progress = Progress::new(&plan);
     let base = args.locks.clone();
-    let opening = Opening { operation: "apply", last: 0, digest, base, words: Vec::new(), next: 1, elsewhere: None, medium };
+    let opening = Opening { operation: operation(&plan), last: 0, digest, base, words: Vec::new(), next: 1, elsewhere: None };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -216,6 +204,15 @@ struct Reopened {
     moved: Result<(), Diagnostics>,
 }
 
+/// What a run is called in the history.
+pub(super) fn operation(plan: &Plan) -> &'static str {
+    match plan.changes.first().map(|change| change.decision) {
+        Some(Decision::Backup) => "backup",
+        Some(Decision::Restore) => "restore",
+        _ => "apply",
+    }
+}
+
 async fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
     let Reopened { plan, graph, progress, opening, moved } = read(args, operation).await?;
     moved?;
@@ -232,7 +229,7 @@ async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagn
     let elsewhere = last_machine(&journal.entries).filter(|machine| *machine != machine_of(&args.who)).map(str::to_owned);
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    let opening = Opening { operation, last, digest, base, words: Vec::new(), next, elsewhere, medium: None };
+    let opening = Opening { operation, last, digest, base, words: Vec::new(), next, elsewhere };
     Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
 }
 

@@ -120,7 +120,7 @@ fn wanted_steps(action: &Action) -> Option<BTreeSet<String>> {
         }
     };
     let look_at_call = |call: &Call, look: &mut dyn FnMut(&Expr)| {
-        for arg in call.args.values() {
+        for (_, arg) in call.given() {
             if let Arg::Deferred(expr) = arg {
                 look(expr);
             }
@@ -133,10 +133,12 @@ fn wanted_steps(action: &Action) -> Option<BTreeSet<String>> {
         look_at_call(&check.call, &mut look);
         check.done.iter().for_each(&mut look);
     }
-    if let ActionUndo::Call { call, .. } = &action.undo {
+    if let ActionUndo::Call { call, poll, .. } = &action.undo {
         look_at_call(call, &mut look);
+        poll.iter().flat_map(|poll| poll.expressions()).for_each(&mut look);
     }
     action.tolerate.iter().for_each(&mut look);
+    action.poll.iter().flat_map(|poll| poll.expressions()).for_each(&mut look);
     if all {
         wanted.clear();
     }

@@ -74,6 +74,10 @@ impl Medium for Tee {
     fn close(&mut self) -> std::io::Result<()> {
         self.medium.close()
     }
+
+    fn simulated(&self) -> Option<Duration> {
+        self.medium.simulated()
+    }
 }
 
 /// A medium whose bytes go to the store as well.

@@ -72,6 +72,15 @@ impl ActionVoice {
         }
     }
 
+    /// Keeps a line for a failure to carry.
+    fn keep(&self, line: &str) {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.len() == TAIL {
+            tail.pop_front();
+        }
+        tail.push_back(line.to_owned());
+    }
+
     /// The last lines that it said.
     pub(super) fn tail(&self) -> Vec<String> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
@@ -82,13 +91,7 @@ impl Sink for ActionVoice {
     fn line(&self, line: &str) {
         // Drivers redact what they say; a second time costs little and holds for a driver that forgot.
         let line = self.redact.apply(line).into_owned();
-        {
-            let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-            if tail.len() == TAIL {
-                tail.pop_front();
-            }
-            tail.push_back(line.clone());
-        }
+        self.keep(&line);
         let percent = self.percent(&line);
         self.voice.say(EventKind::ActionOutput { action: self.action.clone(), line });
         if let Some(percent) = percent {
@@ -100,6 +103,17 @@ impl Sink for ActionVoice {
         let (action, unit) = (self.action.clone(), unit.to_owned());
         self.voice.say(EventKind::ActionProgress { action, done, total, unit });
     }
+}
+
+/// An action's voice that says nothing, and keeps the last lines for a failure.
+pub(super) struct Hushed(pub Arc<ActionVoice>);
+
+impl Sink for Hushed {
+    fn line(&self, line: &str) {
+        self.0.keep(&self.0.redact.apply(line));
+    }
+
+    fn progress(&self, _done: u64, _total: Option<u64>, _unit: &str) {}
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `archive`: checks, unpacks and packs archives.
+//! `archive`: checks, looks into, unpacks and packs archives.
 //!
 //! What is unpacked comes from outside and is not trusted: names and links that lead out of it, devices, and absurd sizes are
 //! refused before anything stands.
@@ -11,10 +11,15 @@ use super::http::whole;
 use super::transfer::{sha256_of_text, work};
 use super::{Args, Context, Driver, Failure, FailureKind};
 use crate::lang::{Object, Value};
-use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
+use crate::model::driver::DriverSchema;
 
 pub(super) mod format;
+mod look;
+#[cfg(test)]
+mod look_tests;
+mod members;
 pub(super) mod pack;
+mod schema;
 #[cfg(test)]
 mod tests;
 pub(super) mod tree;
@@ -22,80 +27,12 @@ pub(super) mod unpack;
 pub(super) mod walk;
 
 use pack::Pack;
+use schema::SCHEMA;
 use unpack::Unpack;
 
 /// The driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Archive;
-
-const SCHEMA: DriverSchema = DriverSchema {
-    name: "archive",
-    summary: "Checks an archive's digest, unpacks it, or packs a folder. Packing and unpacking work on the machine that Windlass runs on; checking works on every host.",
-    args: &[
-        ArgSchema { name: "action", ty: "string", required: true, summary: "\"verify\", \"unpack\" or \"pack\"." },
-        ArgSchema {
-            name: "path",
-            ty: "string",
-            required: true,
-            summary: "The archive (verify, unpack: tar, tar.gz, tar.zst or zip, told by its content), or the folder (pack).",
-        },
-        ArgSchema {
-            name: "sha256",
-            ty: "string",
-            required: false,
-            summary: "The SHA-256 that the archive must have. Needed for verify.",
-        },
-        ArgSchema {
-            name: "to",
-            ty: "string",
-            required: false,
-            summary: "The folder to unpack into, which must not be there or be empty; or the archive to pack into, replaced if it is there, whose name ends in `.tar.gz`, `.tgz`, `.tar.zst` or `.tar`. It stands complete or not at all.",
-        },
-        ArgSchema {
-            name: "replace",
-            ty: "bool",
-            required: false,
-            summary: "Unpack: whether a folder `to` with something in it is replaced (in one go); false where not given.",
-        },
-        ArgSchema {
-            name: "strip_components",
-            ty: "number",
-            required: false,
-            summary: "Unpack: how many folders at the beginning of each name are left out; 0 where not given. Entries with no more than these are left out.",
-        },
-        ArgSchema {
-            name: "max_bytes",
-            ty: "any",
-            required: false,
-            summary: "Unpack: what holds more is refused, a number or a text like `10GiB`; `64GiB` where not given.",
-        },
-        ArgSchema {
-            name: "max_entries",
-            ty: "number",
-            required: false,
-            summary: "Unpack: what has more entries is refused; 1000000 where not given.",
-        },
-        ArgSchema {
-            name: "max_ratio",
-            ty: "number",
-            required: false,
-            summary: "Unpack: what holds more than this many times its own size (and 64 MiB) is refused; 250 where not given.",
-        },
-        ArgSchema {
-            name: "exclude",
-            ty: "list(string)",
-            required: false,
-            summary: "Pack: patterns of what is left out, relative to the folder (`logs` is its own folder `logs`, `**/*.tmp` all such files); `*` stays within a name.",
-        },
-    ],
-    results: &[
-        ResultSchema { name: "path", ty: "string", summary: "The archive (verify, pack) or the folder (unpack)." },
-        ResultSchema { name: "sha256", ty: "string", summary: "The archive's SHA-256." },
-        ResultSchema { name: "bytes", ty: "number", summary: "The archive's size (verify, pack), or what was unpacked." },
-        ResultSchema { name: "entries", ty: "number", summary: "How many files, folders and links; null for verify." },
-    ],
-    observes: false,
-};
 
 #[async_trait]
 impl Driver for Archive {
@@ -111,11 +48,21 @@ impl Driver for Archive {
             Some(text) => Some(sha256_of_text(&text).ok_or_else(|| args.invalid("`sha256` must be 64 hexadecimal digits"))?),
         };
         args.needed_text("action")?;
-        match args.word("action", &["verify", "unpack", "pack"])? {
+        let action = args.word("action", &["verify", "list", "digest", "read", "unpack", "pack"])?;
+        if ctx.dir.is_none()
+            && let Some(acting @ ("unpack" | "pack")) = action
+        {
+            let message = format!("`{acting}` changes something, and a fact or check may only look");
+            return Err(args.invalid(message).help("use \"verify\", \"list\", \"digest\" or \"read\""));
+        }
+        match action {
             Some("verify") => {
                 let wanted = sha256.ok_or_else(|| args.invalid("`sha256` is missing"))?;
                 verify(path, wanted, ctx).await
             }
+            Some("list") => look::list(&args, path, ctx).await,
+            Some("digest") => look::digest(&args, path, ctx).await,
+            Some("read") => look::read(&args, path, ctx).await,
             Some("unpack") => unpack(&args, path, sha256, ctx).await,
             _ => pack(&args, path, ctx).await,
         }
@@ -134,7 +81,7 @@ async fn verify(path: PathBuf, wanted: String, ctx: &Context) -> Result<Value, F
         there(&path, ctx).await?
     };
     unpack::check_digest(&path, &found, &wanted)?;
-    Ok(result(&path, &found, bytes, Value::Null))
+    Ok(of_archive(&path, &found, bytes, Value::Null))
 }
 
 /// The digest and size of a file on another host.
@@ -167,7 +114,7 @@ async fn unpack(args: &Args<'_>, archive: PathBuf, sha256: Option<String>, ctx: 
     };
     let to = unpack.to.clone();
     let (written, sha256) = work(ctx, move |watch| unpack.run(watch)).await?;
-    Ok(result(&to, &sha256, written.bytes, whole(written.entries)))
+    Ok(of_archive(&to, &sha256, written.bytes, whole(written.entries)))
 }
 
 async fn pack(args: &Args<'_>, from: PathBuf, ctx: &Context) -> Result<Value, Failure> {
@@ -175,7 +122,7 @@ async fn pack(args: &Args<'_>, from: PathBuf, ctx: &Context) -> Result<Value, Fa
     let to = PathBuf::from(args.needed_path("to")?);
     let pack = Pack { from, to: to.clone(), exclude: walk::patterns(args, "exclude")? };
     let packed = work(ctx, move |watch| pack.run(watch)).await?;
-    Ok(result(&to, &packed.sha256, packed.bytes, whole(packed.entries)))
+    Ok(of_archive(&to, &packed.sha256, packed.bytes, whole(packed.entries)))
 }
 
 /// Refuses what can only be done on this machine.
@@ -188,8 +135,14 @@ pub(super) fn here(args: &Args<'_>, action: &str, ctx: &Context) -> Result<(), F
     Err(args.invalid(message).help("run Windlass on that machine, or use `exec` with the tools that are there"))
 }
 
-fn result(path: &Path, sha256: &str, bytes: u64, entries: Value) -> Value {
-    Value::object([
+/// What of a result is not given is null.
+fn result<const N: usize>(given: [(&'static str, Value); N]) -> Value {
+    let nulls = SCHEMA.results.iter().map(|result| (result.name, Value::Null));
+    Value::object(nulls.chain(given))
+}
+
+fn of_archive(path: &Path, sha256: &str, bytes: u64, entries: Value) -> Value {
+    result([
         ("path", Value::string(path.to_string_lossy())),
         ("sha256", Value::string(sha256)),
         ("bytes", whole(bytes)),

@@ -9,6 +9,7 @@ use rust_decimal::prelude::ToPrimitive as _;
 
 use super::{Failure, FailureKind};
 use crate::lang::{Object, Value};
+use crate::model::duration::parse_duration;
 
 /// The arguments of one call.
 #[derive(Clone, Copy)]
@@ -118,6 +119,28 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Whole numbers that are not negative; empty where it is not given.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn counts(&self, name: &str) -> Result<Vec<u64>, Failure> {
+        match self.value(name) {
+            None => Ok(Vec::new()),
+            Some(Value::List(items)) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| {
+                    let number = match item.unmark().0 {
+                        Value::Number(number) if number.is_integer() => number.to_u64(),
+                        _ => None,
+                    };
+                    number.ok_or_else(|| self.must_be(&format!("{name}[{index}]"), "a whole number, zero or more", item))
+                })
+                .collect(),
+            Some(other) => Err(self.must_be(name, "a list of whole numbers", other)),
+        }
+    }
+
     /// A number of bytes: a whole number, or a text with a unit (`"500MB"`, `"10GiB"`).
     ///
     /// # Errors
@@ -139,7 +162,7 @@ impl<'a> Args<'a> {
         let wrong = || self.invalid(format_args!("`{name}` must be a duration like `90s` or `1h30m`"));
         match self.value(name) {
             None => Ok(None),
-            Some(Value::String(text)) => duration(text).map(Some).ok_or_else(wrong),
+            Some(Value::String(text)) => parse_duration(text).map(Some).map_err(|_| wrong()),
             Some(Value::Number(number)) => {
                 number.to_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Some).ok_or_else(wrong)
             }
@@ -220,6 +243,25 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// The names that are given.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.object.keys().map(|name| &**name)
+    }
+
+    /// Only these names may be given; `whole` is what has them.
+    ///
+    /// # Errors
+    /// Another is.
+    pub fn only(&self, whole: &str, names: &[&str]) -> Result<(), Failure> {
+        match self.names().find(|name| !names.contains(name)) {
+            None => Ok(()),
+            Some(other) => {
+                let all = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                Err(self.invalid(format_args!("`{whole}` has {all}, and no `{}`", other.escape_debug())))
+            }
+        }
+    }
+
     /// Which of these is given; exactly one must be.
     ///
     /// # Errors
@@ -265,32 +307,6 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// Reads `90s`, `1h30m`, `250ms`, `2d`.
-fn duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let after = &rest[digits..];
-        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let millis: u64 = match &after[..end] {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
-        rest = &after[end..];
-    }
-    Some(total)
-}
-
 /// Reads `1024`, `500MB`, `10 GiB`, `1.5G`.
 fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -318,12 +334,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn durations_are_read_with_their_units() {
-        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
-        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
-        assert_eq!(duration("2d"), Some(Duration::from_secs(172_800)));
-        for wrong in ["", "5", "s", "1x", "-1s", "1h 30m", "99999999999999999999s", "9999999999999999d", "1é"] {
-            assert_eq!(duration(wrong), None, "{wrong}");
+    fn durations_are_texts_with_units_or_seconds() {
+        let object = args(json!({"text": "1h30m", "short": 0.25, "wrong": "5", "negative": -1}));
+        let args = Args::new("wait", &object);
+        assert_eq!(args.duration("text").unwrap(), Some(Duration::from_secs(5400)));
+        assert_eq!(args.duration("short").unwrap(), Some(Duration::from_millis(250)));
+        assert_eq!(args.duration("absent").unwrap(), None);
+        for name in ["wrong", "negative"] {
+            assert!(args.duration(name).unwrap_err().message.contains("must be a duration like `90s`"), "{name}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! `backup`: keeps a folder or some files in a repository, proves that they can be read back, and puts them back.
 //!
 //! Works on the machine that Windlass runs on. It copies files as they lie: whatever writes them must be stopped (a backup whose
-//! source changed meanwhile fails). Extended attributes and ACLs are not kept.
+//! source changed meanwhile fails), unless a snapshot is read or the caller says that it runs. Extended attributes and ACLs are
+//! not kept.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,148 +14,40 @@ use super::http::whole;
 use super::transfer::{Watch, work};
 use super::{Args, Context, Driver, Failure, FailureKind};
 use crate::lang::{Object, Value};
-use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
+use crate::model::driver::DriverSchema;
+use crate::model::retention::Retention;
 
+mod change;
 mod entry;
+mod kept;
+mod pick;
+mod place;
 mod prune;
 mod readback;
 mod repository;
+mod restic;
 mod restore;
+mod schema;
+mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 mod source;
 mod tar;
 #[cfg(test)]
 mod tests;
 
 use entry::Entry;
-use repository::{Repository, Wish};
-use tar::TarRepository;
+use pick::Pick;
+use place::{Method, Place};
+pub(crate) use repository::Membership;
+use repository::Wish;
+use schema::SCHEMA;
+use snapshot::Snapshot;
+use source::Asked;
 
 /// The driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Backup;
-
-const SCHEMA: DriverSchema = DriverSchema {
-    name: "backup",
-    summary: "Backs a folder or some files up into a repository, reads backups back, restores and prunes them; on the machine that Windlass runs on. Files are copied as they lie: stop what writes them first. Permissions, owners (as root), times, links and holes are kept; extended attributes and ACLs are not.",
-    args: &[
-        ArgSchema {
-            name: "action",
-            ty: "string",
-            required: true,
-            summary: "\"create\", \"verify\", \"restore\", \"list\", \"prune\" or \"remove\".",
-        },
-        ArgSchema {
-            name: "repository",
-            ty: "string",
-            required: true,
-            summary: "The folder that holds the backups, made where it is not there. Several instances may share one: tell them apart by `labels`.",
-        },
-        ArgSchema {
-            name: "path",
-            ty: "string",
-            required: false,
-            summary: "The folder (or single file) that is backed up or restored. Needed for create and restore; list and prune then look at its backups only.",
-        },
-        ArgSchema {
-            name: "files",
-            ty: "list(string)",
-            required: false,
-            summary: "Create: only these files of the folder. For a database in a file (SQLite) its `-wal`, `-shm` and `-journal` are kept with it, and it must be stopped. A restore then replaces these files only.",
-        },
-        ArgSchema {
-            name: "exclude",
-            ty: "list(string)",
-            required: false,
-            summary: "Create: patterns of what is left out, relative to the folder (`logs` is its own folder `logs`, `**/*.tmp` all such files); `*` stays within a name.",
-        },
-        ArgSchema {
-            name: "method",
-            ty: "string",
-            required: false,
-            summary: "How backups are kept: \"tar\" (the only one, and where not given), one `data.tar.zst` each, restorable by `tar --zstd -xpf`.",
-        },
-        ArgSchema {
-            name: "labels",
-            ty: "map(string)",
-            required: false,
-            summary: "Create: what is written on the backup. Else: only backups that bear all of these.",
-        },
-        ArgSchema {
-            name: "id",
-            ty: "string",
-            required: false,
-            summary: "Verify, restore, remove: which backup; \"latest\" is the newest verified one of this `path` and these `labels`.",
-        },
-        ArgSchema {
-            name: "compression",
-            ty: "number",
-            required: false,
-            summary: "Create: Zstandard's level, 1 to 19; 3 where not given. It works on all processors (at most eight).",
-        },
-        ArgSchema {
-            name: "verify",
-            ty: "bool",
-            required: false,
-            summary: "Create: whether the backup is read back and compared; true where not given. One that is not right is removed, and that is a failure.",
-        },
-        ArgSchema {
-            name: "allow_inconsistent",
-            ty: "bool",
-            required: false,
-            summary: "Create: whether a source that changed meanwhile is no failure but `consistent = false`; false where not given.",
-        },
-        ArgSchema {
-            name: "check_space",
-            ty: "bool",
-            required: false,
-            summary: "Create: whether the repository must have room for the source uncompressed; true where not given.",
-        },
-        ArgSchema {
-            name: "keep_previous",
-            ty: "bool",
-            required: false,
-            summary: "Restore: whether the content before stays beside the path, as `PATH.before-restore-ID`; false where not given. What the backup leaves out by `exclude` is taken over from it in any case.",
-        },
-        ArgSchema {
-            name: "keep_last",
-            ty: "number",
-            required: false,
-            summary: "Prune: so many of the newest stay. The newest verified one always stays.",
-        },
-        ArgSchema { name: "keep_within", ty: "string", required: false, summary: "Prune: those that are no older than this stay." },
-    ],
-    results: &[
-        ResultSchema {
-            name: "backup",
-            ty: "object({ id = string, location = string, method = string, size = number, verified = bool, path = string, at = string, bytes = number, entries = number, consistent = bool, labels = map(string) })",
-            summary: "The backup that was made, verified or restored (else null): its id and repository, its stored size and that of its files, and whether it was read back and found right.",
-        },
-        ResultSchema { name: "path", ty: "string", summary: "What was backed up or restored, else null." },
-        ResultSchema {
-            name: "changed",
-            ty: "list(string)",
-            summary: "Create: what changed meanwhile (the first hundred), else null.",
-        },
-        ResultSchema {
-            name: "skipped",
-            ty: "list(string)",
-            summary: "Create: sockets, pipes and devices, which are not kept, else null.",
-        },
-        ResultSchema { name: "previous", ty: "list(string)", summary: "Restore: where the content before still lies, else null." },
-        ResultSchema {
-            name: "carried",
-            ty: "number",
-            summary: "Restore: how many things that the backup leaves out were taken over, else null.",
-        },
-        ResultSchema {
-            name: "backups",
-            ty: "list(any)",
-            summary: "List, prune: the backups that there are, oldest first, each as `backup` is; else null.",
-        },
-        ResultSchema { name: "removed", ty: "list(string)", summary: "Prune, remove: the ids of what was removed, else null." },
-    ],
-    observes: false,
-};
 
 #[async_trait]
 impl Driver for Backup {
@@ -167,43 +60,43 @@ impl Driver for Backup {
         args.needed_text("action")?;
         let action = args.word("action", &["create", "verify", "restore", "list", "prune", "remove"])?.unwrap_or("list");
         here(&args, action, ctx)?;
-        args.word("method", &["tar"])?;
-        let repository = PathBuf::from(args.needed_path("repository")?);
+        let place = Place::of(&args, action == "create")?;
         let pick = Pick::of(&args)?;
         match action {
-            "create" => create(&args, repository, ctx).await,
+            "create" => create(&args, place, ctx).await,
             "list" => {
                 work(ctx, move |_| {
-                    let backups = pick.all(&TarRepository { dir: repository.clone() })?;
-                    Ok(result([("backups", values(&backups, &repository))]))
+                    let backups = pick.all(&*place.open()?)?;
+                    Ok(result([("backups", values(&backups, &place.dir))]))
                 })
                 .await
             }
-            "prune" => prune(&args, repository, pick, ctx).await,
+            "prune" => prune(&args, place, pick, ctx).await,
             "restore" => {
                 let path = PathBuf::from(args.needed_path("path")?.trim_end_matches('/'));
                 let keep = args.flag("keep_previous")?;
                 pick.needed(&args)?;
-                work(ctx, move |watch| put_back(&repository, &path, &pick, keep, watch)).await
+                work(ctx, move |watch| put_back(&place, &path, &pick, keep, watch)).await
             }
             "verify" => {
                 pick.needed(&args)?;
                 work(ctx, move |watch| {
-                    let tar = TarRepository { dir: repository.clone() };
-                    let entry = tar.verify(&pick.one(&tar, false)?, watch)?;
-                    Ok(result([("backup", entry.value(&repository))]))
+                    let repository = place.open()?;
+                    let entry = repository.verify(&pick.one(&*repository, false)?, watch)?;
+                    Ok(result([("backup", entry.value(&place.dir))]))
                 })
                 .await
             }
             _ => {
                 pick.needed(&args)?;
-                work(ctx, move |_| {
-                    let tar = TarRepository { dir: repository };
+                work(ctx, move |watch| {
                     let id = pick.id.clone().unwrap_or_default();
                     if id == "latest" || !entry::is_id(&id) {
                         return Err(Failure::new(FailureKind::Invalid, "backup: to remove one, give its `id`"));
                     }
-                    tar.remove(&id)?;
+                    let repository = place.open()?;
+                    repository.remove(&id)?;
+                    repository.compact(watch)?;
                     Ok(result([("removed", Value::list([Value::string(id)]))]))
                 })
                 .await
@@ -212,12 +105,21 @@ impl Driver for Backup {
     }
 }
 
-async fn create(args: &Args<'_>, repository: PathBuf, ctx: &Context) -> Result<Value, Failure> {
-    let path = PathBuf::from(args.needed_path("path")?);
-    let (files, exclude) = (args.texts("files")?, walk::patterns(args, "exclude")?);
+async fn create(args: &Args<'_>, place: Place, ctx: &Context) -> Result<Value, Failure> {
     let level = args.count("compression")?.unwrap_or(3);
     if !(1..=19).contains(&level) {
         return Err(args.invalid("`compression` must be 1 to 19"));
+    }
+    let sets = sets(args)?;
+    let asked = Asked {
+        path: PathBuf::from(args.needed_path("path")?),
+        files: args.texts("files")?,
+        exclude: walk::patterns(args, "exclude")?,
+        sets,
+    };
+    let snapshot = Snapshot::of(args)?;
+    if snapshot.is_none() && place.method == Some(Method::Snapshot) {
+        return Err(args.invalid("`method = \"snapshot\"` needs `snapshot`, which says how one is made"));
     }
     let wish = Wish {
         labels: args.map("labels")?,
@@ -225,14 +127,23 @@ async fn create(args: &Args<'_>, repository: PathBuf, ctx: &Context) -> Result<V
         allow_inconsistent: args.flag("allow_inconsistent")?,
         check_space: args.truth("check_space")?.unwrap_or(true),
         verify: args.truth("verify")?.unwrap_or(true),
+        // A snapshot that is not of one moment is no better than the running folder.
+        running: snapshot.as_ref().map_or(args.flag("running")?, |snapshot| !snapshot.atomic),
+        set: Membership::read(args)?,
     };
     work(ctx, move |watch| {
-        let source = source::source(&path, &files, &exclude, &repository)?;
-        let entry = TarRepository { dir: repository.clone() }.create(&source, &wish, watch)?;
+        let source = source::source(&asked, &place.dir)?;
+        let entry = match (snapshot, place.method) {
+            (Some(snapshot), Some(Method::Snapshot)) => kept::keep(&place.dir, &snapshot, &source, &wish, watch)?,
+            (Some(snapshot), _) => {
+                snapshot.read(&place.dir, source, watch, |source, watch| place.open()?.create(source, &wish, watch))?
+            }
+            (None, _) => place.open()?.create(&source, &wish, watch)?,
+        };
         let texts = |texts: &[String]| Value::list(texts.iter().map(Value::string));
         Ok(result([
-            ("backup", entry.value(&repository)),
-            ("path", Value::string(path.to_string_lossy())),
+            ("backup", entry.value(&place.dir)),
+            ("path", Value::string(asked.path.to_string_lossy())),
             ("changed", texts(&entry.changed)),
             ("skipped", texts(&entry.skipped)),
         ]))
@@ -240,79 +151,60 @@ async fn create(args: &Args<'_>, repository: PathBuf, ctx: &Context) -> Result<V
     .await
 }
 
-fn put_back(repository: &Path, path: &Path, pick: &Pick, keep: bool, watch: &mut Watch) -> Result<Value, Failure> {
-    let tar = TarRepository { dir: repository.to_owned() };
-    let entry = pick.one(&tar, true)?;
+/// Patterns by the name of their set.
+fn sets(args: &Args<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let Some(object) = args.object("exclude_sets")? else { return Ok(BTreeMap::new()) };
+    let mut sets = BTreeMap::new();
+    for name in object.names() {
+        sets.insert(name.to_owned(), walk::patterns(&object, name)?);
+    }
+    Ok(sets)
+}
+
+fn put_back(place: &Place, path: &Path, pick: &Pick, keep: bool, watch: &mut Watch) -> Result<Value, Failure> {
+    let repository = place.open()?;
+    let entry = pick.one(&*repository, true)?;
+    if !entry.exclude.is_empty() {
+        watch.line(&format!("the backup {} does not hold: {}", entry.id, entry.exclude.join(", ")));
+    }
     // A single file was backed up as a file of its folder.
     let single = entry.files.as_deref().is_some_and(|files| files.iter().any(|file| path == Path::new(&entry.path).join(file)));
     let target = if single { super::host::local_file::parent(path) } else { path };
-    let restored = restore::restore(&tar, &entry, target, keep, watch)?;
+    let restored = restore::restore(&*repository, &entry, target, keep, watch)?;
     let previous = Value::list(restored.previous.iter().map(|path| Value::string(path.to_string_lossy())));
     Ok(result([
-        ("backup", entry.value(repository)),
+        ("backup", entry.value(&place.dir)),
         ("path", Value::string(path.to_string_lossy())),
         ("previous", previous),
         ("carried", whole(restored.carried)),
     ]))
 }
 
-async fn prune(args: &Args<'_>, repository: PathBuf, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
-    let rules = prune::Rules { last: args.count("keep_last")?, within: args.duration("keep_within")? };
-    if rules.last.is_none() && rules.within.is_none() {
-        return Err(args.invalid("one of `keep_last`, `keep_within` is needed"));
+async fn prune(args: &Args<'_>, place: Place, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
+    let rules = Retention {
+        last: args.count("keep_last")?,
+        within: args.duration("keep_within")?,
+        daily: args.count("keep_daily")?,
+        weekly: args.count("keep_weekly")?,
+        monthly: args.count("keep_monthly")?,
+    };
+    let needed = args.texts("keep_ids")?;
+    if !rules.says_something() {
+        return Err(args.invalid("one of `keep_last`, `keep_within`, `keep_daily`, `keep_weekly`, `keep_monthly` is needed"));
     }
-    work(ctx, move |_| {
-        let tar = TarRepository { dir: repository.clone() };
-        let removed = prune::prunable(&pick.all(&tar)?, rules, source::now());
+    work(ctx, move |watch| {
+        let repository = place.open()?;
+        let removed = prune::prunable(&pick.all(&*repository)?, &rules, &needed, source::now());
         for id in &removed {
-            tar.remove(id)?;
+            repository.remove(id)?;
         }
-        let left = pick.all(&tar)?;
-        Ok(result([("backups", values(&left, &repository)), ("removed", Value::list(removed.iter().map(Value::string)))]))
+        if !removed.is_empty() {
+            repository.compact(watch)?;
+        }
+        let left = pick.all(&*repository)?;
+        Ok(result([("backups", values(&left, &place.dir)), ("removed", Value::list(removed.iter().map(Value::string)))]))
     })
     .await
-}
-
-/// Which backups are meant.
-struct Pick {
-    id: Option<String>,
-    path: Option<PathBuf>,
-    labels: BTreeMap<String, String>,
-}
-
-impl Pick {
-    fn of(args: &Args<'_>) -> Result<Self, Failure> {
-        Ok(Self { id: args.text("id")?, path: args.path("path")?.map(PathBuf::from), labels: args.map("labels")? })
-    }
-
-    fn needed(&self, args: &Args<'_>) -> Result<(), Failure> {
-        if self.id.is_some() { Ok(()) } else { Err(args.invalid("`id` is missing")) }
-    }
-
-    /// All of this path with these labels.
-    fn all(&self, repository: &dyn Repository) -> Result<Vec<Entry>, Failure> {
-        let mut entries = repository.list()?;
-        entries.retain(|entry| self.labels.iter().all(|(name, value)| entry.labels.get(name) == Some(value)));
-        if let Some(path) = &self.path {
-            entries.retain(|entry| source::is_of(path, entry));
-        }
-        Ok(entries)
-    }
-
-    /// The one that `id` names; one that was never verified is not the latest for a restore.
-    fn one(&self, repository: &dyn Repository, verified: bool) -> Result<Entry, Failure> {
-        let id = self.id.as_deref().unwrap_or_default();
-        if id == "latest" {
-            let found = self.all(repository)?.into_iter().rev().find(|entry| !verified || entry.verified.is_some());
-            return found
-                .ok_or_else(|| Failure::new(FailureKind::Failed, "there is no verified backup of this path with these labels"));
-        }
-        let all = repository.list()?;
-        all.into_iter().find(|entry| entry.id == id).ok_or_else(|| {
-            Failure::new(FailureKind::Failed, format!("there is no backup `{}` in the repository", id.escape_debug()))
-                .help("`action = \"list\"` tells which there are")
-        })
-    }
 }
 
 fn values(entries: &[Entry], repository: &Path) -> Value {

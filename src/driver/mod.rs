@@ -21,7 +21,9 @@ mod exec;
 mod file;
 pub mod host;
 mod http;
+mod kubernetes;
 mod manual;
+mod ports;
 mod postgres;
 mod process;
 mod redact;
@@ -42,7 +44,9 @@ pub use exec::Exec;
 pub use file::File;
 pub use host::{Command, Host, Local, Output, Ssh};
 pub use http::Http;
+pub use kubernetes::Kubernetes;
 pub use manual::{Confirmation, Manual};
+pub use ports::Ports;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redact::Redactor;
@@ -64,9 +68,11 @@ pub fn standard() -> Drivers {
         .with(DiskSpace)
         .with(Manual)
         .with(Http)
+        .with(Kubernetes)
         .with(Archive)
         .with(Backup)
         .with(Postgres)
+        .with(Ports)
 }
 
 /// One primitive.
@@ -245,7 +251,21 @@ mod tests {
     fn every_driver_describes_itself_fully() {
         let drivers = standard();
         let names: Vec<_> = drivers.schemas().map(|schema| schema.name).collect();
-        let all = ["archive", "backup", "disk_space", "exec", "file", "http", "manual", "postgres", "process", "template", "wait"];
+        let all = [
+            "archive",
+            "backup",
+            "disk_space",
+            "exec",
+            "file",
+            "http",
+            "kubernetes",
+            "manual",
+            "ports",
+            "postgres",
+            "process",
+            "template",
+            "wait",
+        ];
         assert_eq!(names, all);
         for schema in drivers.schemas() {
             let mut seen = std::collections::BTreeSet::new();

@@ -8,6 +8,8 @@ use super::host::{Host, Local};
 use super::{Context, Failure, Redactor, Sink};
 use crate::lang::{Object, Value};
 
+pub(crate) mod sshd;
+
 /// Hears everything.
 #[derive(Default)]
 pub(crate) struct Heard {

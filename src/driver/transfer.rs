@@ -52,6 +52,21 @@ impl Watch {
         if self.stop.is_cancelled() { Err(io::Error::other("told to stop")) } else { Ok(()) }
     }
 
+    /// What tells to stop, for work on threads of its own.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Where progress goes.
+    pub(super) fn sink(&self) -> Arc<dyn Sink> {
+        Arc::clone(&self.sink)
+    }
+
+    /// Towards how many bytes it counts.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.total
+    }
+
     /// Says a line.
     pub(super) fn line(&self, line: &str) {
         self.sink.line(line);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::name::{Digest, DriverName, ProviderName, StepName, StrategyName};
+use super::poll::Poll;
 use super::release::Release;
 use super::version::{VersionReq, VersionScheme};
 use crate::lang::{Expr, Type};
@@ -84,6 +85,8 @@ pub enum OnChange {
     Reconfigure,
     /// Nothing: it is only read by later runs (a timeout, a backup folder).
     Ignore,
+    /// It can only change together with the version (where a migration leads to): refused while the version stays.
+    WithVersion,
     /// It cannot change while the instance lives (a data directory): refused.
     Refuse,
 }
@@ -104,8 +107,17 @@ pub struct CallTemplate {
     pub driver: DriverName,
     /// Its arguments by name.
     pub args: IndexMap<Arc<str>, Expr>,
+    /// On which host, by the name of its declaration; `None`: where the instance lives.
+    pub on: Option<Expr>,
     /// Where it is written.
     pub span: Option<Span>,
+}
+
+impl CallTemplate {
+    /// Everything in it that is evaluated.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.args.values().chain(&self.on)
+    }
 }
 
 /// Something observed about an instance. Asked concurrently; a fact may use others (`fact.NAME`), then it waits for them.
@@ -119,6 +131,8 @@ pub struct Fact {
     pub value: Option<Expr>,
     /// Asked only where this is true; null otherwise.
     pub when: Option<Expr>,
+    /// Asked once for each item, `each.key`, `each.value`; its value is then a map with the same names.
+    pub for_each: Option<Expr>,
     /// Whether a difference between two observations is drift of the configuration.
     pub drift: bool,
     /// Whether no output may show it.
@@ -129,6 +143,13 @@ pub struct Fact {
     pub description: String,
     /// Where it is declared.
     pub span: Option<Span>,
+}
+
+impl Fact {
+    /// Everything in it that is evaluated.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.value.iter().chain(&self.when).chain(&self.for_each).chain(self.call.iter().flat_map(CallTemplate::exprs))
+    }
 }
 
 /// What an instance is moved by.
@@ -145,6 +166,10 @@ pub enum Movement {
     Reconfigure,
     /// Away.
     Remove,
+    /// Nowhere: what is there is backed up.
+    Backup,
+    /// From what a backup holds to the version that is there.
+    Restore,
 }
 
 /// A way from version to version.
@@ -321,6 +346,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Failures that count as success: any of these true, over `error` (`message`, `exit_code`, `stdout`, `stderr`, `status`).
     pub tolerate: Vec<Expr>,
+    /// Calls again and again until something is so.
+    pub poll: Option<Arc<Poll>>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
@@ -359,6 +386,8 @@ pub enum Undo {
         retry: Retry,
         /// How long it may take.
         timeout: Option<Duration>,
+        /// Calls again and again until something is so.
+        poll: Option<Arc<Poll>>,
     },
     /// Nothing needs to be reversed.
     Harmless,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::lang::{Expr, Value};
 use crate::model::call::Call;
 use crate::model::name::{ActionId, StepName};
+use crate::model::poll::Poll;
 use crate::model::provider::Retry;
 
 /// A step of a strategy, for one instance on one hop; or a landmark between them.
@@ -52,6 +53,9 @@ pub struct Action {
     /// Failures that count as success: any true, over `error` and the hop's scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerate: Vec<Expr>,
+    /// Calls again and again until something is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Arc<Poll>>,
     /// How far it is, in percent, over `line`, a line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Expr>,
@@ -135,6 +139,9 @@ pub enum ActionUndo {
         /// How long it may take.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout: Option<Duration>,
+        /// Calls again and again until something is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        poll: Option<Arc<Poll>>,
     },
     /// Nothing to reverse.
     Harmless,

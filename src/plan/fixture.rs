@@ -28,12 +28,12 @@ pub(super) struct World {
 /// A call of `exec`.
 pub(super) fn call(args: &[(&str, &str)]) -> CallTemplate {
     let args = args.iter().map(|(name, text)| (Arc::from(*name), expr(text))).collect();
-    CallTemplate { driver: "exec".into(), args, span: None }
+    CallTemplate { driver: "exec".into(), args, on: None, span: None }
 }
 
 /// An undo by a call.
 pub(super) fn undone_by(command: &str, restores_data: bool, downtime: bool) -> Undo {
-    Undo::Call { call: call(&[("command", command)]), restores_data, downtime, retry: Retry::default(), timeout: None }
+    Undo::Call { call: call(&[("command", command)]), restores_data, downtime, retry: Retry::default(), timeout: None, poll: None }
 }
 
 /// A step.
@@ -51,6 +51,7 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         retry: Retry::default(),
         timeout: None,
         tolerate: Vec::new(),
+        poll: None,
         progress: None,
         downtime: false,
         privileged: false,

@@ -74,8 +74,8 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             Presence::Each(items) => items,
         };
         let undo = match (&print.step.undo, &print.undo) {
-            (Undo::Call { restores_data, downtime, retry, timeout, .. }, Some(call)) if !items.is_empty() => {
-                Some((*restores_data, *downtime, *retry, *timeout, call))
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, call: _ }, Some(call)) if !items.is_empty() => {
+                Some((*restores_data, *downtime, *retry, *timeout, poll, call))
             }
             (Undo::Irreversible, _) if !items.is_empty() => {
                 let name = &print.step.name;
@@ -85,7 +85,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             }
             _ => None,
         };
-        let Some((restores_data, downtime, retry, timeout, call)) = undo else {
+        let Some((restores_data, downtime, retry, timeout, poll, call)) = undo else {
             ends[place] = needs;
             continue;
         };
@@ -97,7 +97,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
         let title: Arc<str> = format!("Undo: {}", print.title).into();
         for item in items {
             let view = RevertScope { outer: site.scope, step: print.step.name.as_str(), each: item.each.as_ref() };
-            let mut maker = Maker { view, env: site.env, problems: &mut problems };
+            let mut maker = Maker { view, env: site.env, hosts: site.hosts, problems: &mut problems };
             let Some(call) = maker.call(call) else { continue };
             ends[place].push(index(actions.len()));
             let step = print.step.name.clone();
@@ -118,6 +118,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 retry,
                 timeout,
                 tolerate: Vec::new(),
+                poll: poll.clone(),
                 progress: None,
                 estimate: None,
             });

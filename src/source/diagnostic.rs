@@ -134,6 +134,18 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
+    /// Removes what is said again, word for word and of the same place, from the one with that number on.
+    pub fn dedup_from(&mut self, start: usize) {
+        let mut place = start;
+        while place < self.0.len() {
+            if self.0.iter().take(place).skip(start).any(|earlier| self.0.get(place) == Some(earlier)) {
+                self.0.remove(place);
+            } else {
+                place += 1;
+            }
+        }
+    }
+
     /// Keeps the value of a success, and the problems of a failure.
     pub fn take<T>(&mut self, result: Result<T, impl Into<Self>>) -> Option<T> {
         match result {

@@ -131,9 +131,12 @@ fn unreachable_at(path: &Path, action: &'static str, error: &io::Error) -> State
     StateError::Unreachable { place: path.display().to_string(), action, why: error.to_string() }
 }
 
-/// The name of this machine, as the kernel knows it.
+/// The name of this machine, as the kernel knows it. A test may give it another (`WINDLASS_HOST_NAME`).
 #[must_use]
 pub fn host_name() -> String {
+    if let Some(name) = std::env::var("WINDLASS_HOST_NAME").ok().filter(|name| !name.is_empty()) {
+        return name;
+    }
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

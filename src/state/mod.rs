@@ -5,7 +5,7 @@
 //! has lost its lease cannot write when it wakes.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub(crate) mod durable;
 pub mod local;
 #[cfg(test)]

@@ -54,6 +54,8 @@ fn sign(decision: Decision, palette: Palette) -> String {
         Decision::Adopt => palette.mark("="),
         Decision::Remove => palette.bad("-"),
         Decision::Forget => palette.faint("·"),
+        Decision::Backup => palette.mark("◊"),
+        Decision::Restore => palette.warn("↺"),
     }
 }
 
@@ -67,6 +69,8 @@ pub(super) fn verb(decision: Decision) -> &'static str {
         Decision::Adopt => "adopt",
         Decision::Remove => "remove",
         Decision::Forget => "forget",
+        Decision::Backup => "back up",
+        Decision::Restore => "restore",
     }
 }
 
@@ -155,7 +159,7 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
         table.row([
             if action.downtime { palette.warn("▼") } else { " ".to_owned() },
             name.to_string(),
-            action.title.to_string(),
+            format!("{}{}", action.title, palette.faint(&manner(action))),
             action.estimate.map(duration).unwrap_or_default(),
             back,
         ]);
@@ -164,6 +168,12 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
         }
     }
     text.push_str(&table.render("      "));
+}
+
+/// How the call is made, where it is not made once.
+fn manner(action: &Action) -> String {
+    let poll = action.poll.as_ref().map(|poll| format!(" (again and again until {})", super::provider::line(poll.until.text())));
+    poll.unwrap_or_default()
 }
 
 fn back_text(action: &Action) -> String {
@@ -215,6 +225,8 @@ fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
         Decision::Adopt,
         Decision::Remove,
         Decision::Forget,
+        Decision::Backup,
+        Decision::Restore,
     ];
     let mut parts: Vec<String> = decisions
         .into_iter()

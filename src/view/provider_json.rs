@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::lang::Expr;
+use crate::model::poll::Poll;
 use crate::model::provider::{CallTemplate, Movement, OnChange, Provider, Retry, Setting, Step, Strategy, Undo};
 use crate::model::release::Release;
 use crate::model::version::VersionReq;
@@ -103,6 +104,7 @@ fn setting(name: &str, setting: &Setting) -> Value {
         "on_change": match on_change {
             OnChange::Reconfigure => "reconfigure",
             OnChange::Ignore => "ignore",
+            OnChange::WithVersion => "with_version",
             OnChange::Refuse => "refuse",
         },
         "validations": validations.collect::<Vec<_>>(),
@@ -137,6 +139,7 @@ fn step(step: &Step) -> Value {
         "retry": self::retry(*retry),
         "timeout": seconds(*timeout),
         "tolerate": tolerate.iter().map(Expr::text).collect::<Vec<_>>(),
+        "poll": step.poll.as_deref().map(self::poll),
         "downtime": step.downtime,
         "privileged": step.privileged,
         "estimate": seconds(step.estimate),
@@ -148,17 +151,24 @@ fn undo(undo: &Undo) -> Value {
     match undo {
         Undo::Harmless => json!({ "kind": "harmless" }),
         Undo::Irreversible => json!({ "kind": "irreversible" }),
-        Undo::Call { call, restores_data, downtime, retry, timeout } => json!({
+        Undo::Call { call, restores_data, downtime, retry, timeout, poll } => json!({
             "kind": "call", "call": self::call(call), "restores_data": restores_data, "downtime": downtime,
-            "retry": self::retry(*retry), "timeout": seconds(*timeout),
+            "retry": self::retry(*retry), "timeout": seconds(*timeout), "poll": poll.as_deref().map(self::poll),
         }),
     }
 }
 
-fn call(CallTemplate { driver, args, span: _ }: &CallTemplate) -> Value {
+fn call(CallTemplate { driver, args, on, span: _ }: &CallTemplate) -> Value {
     let args: serde_json::Map<String, Value> =
         args.iter().map(|(name, expr)| (name.to_string(), Value::from(expr.text()))).collect();
-    json!({ "driver": driver, "args": args })
+    json!({ "driver": driver, "args": args, "on": on.as_ref().map(Expr::text) })
+}
+
+fn poll(Poll { until, fail, message, progress, interval }: &Poll) -> Value {
+    json!({
+        "until": until.text(), "fail": text(fail.as_ref()), "message": text(message.as_ref()), "progress": text(progress.as_ref()),
+        "interval": interval.as_secs_f64(),
+    })
 }
 
 fn retry(Retry { attempts, backoff }: Retry) -> Value {

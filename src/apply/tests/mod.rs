@@ -3,6 +3,7 @@
 mod cost;
 mod failure;
 mod order;
+mod poll;
 mod recording;
 mod resumption;
 mod shared;

@@ -1,6 +1,7 @@
 //! One file a command, or a family of commands.
 
 pub(super) mod apply;
+pub(super) mod backup;
 pub(super) mod console;
 pub(super) mod drift;
 pub(super) mod fmt;

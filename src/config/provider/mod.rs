@@ -9,9 +9,11 @@ mod check;
 mod embedded;
 mod fact;
 mod find;
+mod group;
 mod guard;
 mod lint;
 mod parse;
+mod poll;
 mod setting;
 mod step;
 
@@ -105,7 +107,7 @@ pub(super) fn decode(
         }
     }
     super::release::check_duplicates(&releases, problems);
-    let strategies = step::strategies(parsed.of("strategy"), &context, problems);
+    let strategies = step::strategies(parsed.of("strategy"), parsed.of("step_group"), &context, problems);
     let provider = Provider {
         name: parsed.name.clone(),
         title,

@@ -27,6 +27,7 @@ const BLOCKS: &[&str] = &[
     "preflight",
     "requires",
     "note",
+    "step_group",
     "strategy",
 ];
 

@@ -7,6 +7,8 @@ use indexmap::IndexMap;
 
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
+use super::group::Groups;
+use super::poll::poll;
 use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
 use crate::lang::{Block, Body, Expr};
@@ -20,6 +22,7 @@ const ATTRIBUTES: &[&str] = &[
     "after",
     "when",
     "for_each",
+    "on",
     "harmless",
     "irreversible",
     "repeatable",
@@ -33,27 +36,36 @@ const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Blocks of a step that are not drivers.
-const BLOCKS: &[&str] = &["check", "undo", "retry"];
+const BLOCKS: &[&str] = &["check", "undo", "retry", "poll"];
 
-/// Reads all strategies.
-pub(super) fn strategies(blocks: &[Block], context: &Context<'_>, problems: &mut Diagnostics) -> IndexMap<StrategyName, Strategy> {
+/// Reads all strategies, and the step groups that they use.
+pub(super) fn strategies(
+    blocks: &[Block],
+    groups: &[Block],
+    context: &Context<'_>,
+    problems: &mut Diagnostics,
+) -> IndexMap<StrategyName, Strategy> {
     let mut strategies = IndexMap::new();
+    let mut groups = Groups::new(groups, problems);
+    let before = problems.len();
     for (name, block) in named(blocks, "strategy", problems) {
         let what = format!("strategy `{name}`");
-        check_shape(&block.body, &Shape { what: &what, attributes: &["description"], blocks: &["step"] }, problems);
+        check_shape(&block.body, &Shape { what: &what, attributes: &["description"], blocks: &["step", "use"] }, problems);
         let header = block.header_span();
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
         let description = fields.text("description").unwrap_or_default();
         let name = StrategyName::new(&**name);
-        let steps = steps(&block.body, &what, context, problems);
+        let steps = steps(&groups.steps(&block.body, problems), &what, context, problems);
         strategies.insert(name.clone(), Strategy { name, description, steps, span: Some(header) });
     }
+    // What is wrong with a group is found in every strategy that uses it, and said once.
+    problems.dedup_from(before);
+    groups.warn_of_unused(problems);
     strategies
 }
 
-fn steps(body: &Body, strategy: &str, context: &Context<'_>, problems: &mut Diagnostics) -> Vec<Step> {
-    let blocks: Vec<Block> = body.blocks.iter().filter(|block| &*block.ident == "step").cloned().collect();
-    let named = named(&blocks, "step", problems);
+fn steps(blocks: &[Block], strategy: &str, context: &Context<'_>, problems: &mut Diagnostics) -> Vec<Step> {
+    let named = named(blocks, "step", problems);
     let names: Vec<Arc<str>> = named.iter().map(|(name, _)| Arc::clone(name)).collect();
     let mut after: BTreeMap<Arc<str>, Uses> = BTreeMap::new();
     for (index, (name, block)) in named.iter().enumerate() {
@@ -141,6 +153,7 @@ fn step(
     with_own.insert(Arc::from(name));
     let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
+    let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
     let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
     let when = fields.expr("when");
     let for_each = fields.expr("for_each");
@@ -152,6 +165,7 @@ fn step(
         context.known.check(expr, Scene { what: &what, roots: PROGRESS, each: false, steps: None }, fields.problems);
     }
     let retry = retry(&mut fields);
+    let (undo, check) = where_the_step_is(call.as_ref().and_then(|call| call.on.as_ref()), undo, check);
     let step = Step {
         name: StepName::new(name),
         title: fields.text("title").unwrap_or_else(|| sentence(name)),
@@ -161,10 +175,12 @@ fn step(
         call: call?,
         check,
         undo: undo?,
-        repeatable: fields.flag("repeatable"),
+        // What may be called again and again may be called once more.
+        repeatable: fields.flag("repeatable") || poll.is_some(),
         retry,
         timeout: fields.duration("timeout"),
         tolerate: Vec::new(),
+        poll,
         progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
@@ -174,6 +190,21 @@ fn step(
     };
     let tolerate = tolerate(&block.body, running.with(TOLERATE), context, problems);
     Some(Step { tolerate, ..step })
+}
+
+/// What undoes a step and what asks about it look where the step acts, where they do not say otherwise.
+fn where_the_step_is(on: Option<&Expr>, mut undo: Option<Undo>, mut check: Option<Check>) -> (Option<Undo>, Option<Check>) {
+    let calls = [
+        match &mut undo {
+            Some(Undo::Call { call, .. }) => Some(call),
+            _ => None,
+        },
+        check.as_mut().map(|check| &mut check.call),
+    ];
+    for call in calls.into_iter().flatten().filter(|call| call.on.is_none()) {
+        call.on = on.cloned();
+    }
+    (undo, check)
 }
 
 /// `stop_service` as a title: `Stop service`.
@@ -236,7 +267,7 @@ fn retry(fields: &mut Fields<'_>) -> Retry {
 fn check(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, problems: &mut Diagnostics) -> Option<Check> {
     let inner = only_block(&block.body, "check", owner, problems)?;
     let what = format!("`check` of {owner}");
-    check_attributes(&inner.body, &what, &["done"], context, problems);
+    check_attributes(&inner.body, &what, &["done", "on"], context, problems);
     let scene = Scene { what: &what, ..scene };
     let holder = Holder { what: &what, others: &[], fact: false, header: inner.ident_span };
     let call = call(&inner.body, holder, scene, context, problems);
@@ -279,15 +310,18 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     }
     let inner = inner?;
     let what = format!("`undo` of {owner}");
-    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout"], context, problems);
-    let holder = Holder { what: &what, others: &["retry"], fact: false, header: inner.ident_span };
-    let call = call(&inner.body, holder, Scene { what: &what, ..scene }, context, problems);
+    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on"], context, problems);
+    let holder = Holder { what: &what, others: &["retry", "poll"], fact: false, header: inner.ident_span };
+    let scene = Scene { what: &what, ..scene };
+    let call = call(&inner.body, holder, scene, context, problems);
+    let poll = poll(&inner.body, &what, call.as_ref(), scene, context, problems);
     let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
     Some(Undo::Call {
         restores_data: fields.flag("restores_data"),
         downtime: fields.flag("downtime"),
         retry: retry(&mut fields),
         timeout: fields.duration("timeout"),
+        poll,
         call: call?,
     })
 }

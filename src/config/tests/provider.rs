@@ -231,3 +231,105 @@ fn what_is_required_of_another_provider_is_read_with_its_scheme() {
     let schemes = BTreeMap::from([("db".into(), "semver".parse().unwrap())]);
     assert!(provider_from_files(&"p".into(), files(&text), &schemes, DRIVERS, &mut sources).is_err());
 }
+
+#[test]
+fn the_steps_of_a_group_stand_where_it_is_used() {
+    let step = |name: &str, inside: &str| format!("step \"{name}\" {{\nexec {{ command = [] }}\nharmless = true\n{inside}\n}}\n");
+    let text = format!(
+        "{VERSION}step_group \"g\" {{\n{}{}}}\nstrategy \"s\" {{\n{}use \"g\" {{}}\n{}}}\nstrategy \"t\" {{\nuse \"g\" {{}}\n}}\n",
+        step("b", ""),
+        step("c", "tolerate = [step.b.result.x]"),
+        step("a", ""),
+        step("d", ""),
+    );
+    let (provider, warnings) = load(&text).unwrap();
+    assert!(warnings.is_empty());
+    let order = |strategy: &str| -> Vec<String> {
+        let steps = &provider.strategies[strategy].steps;
+        steps.iter().map(|step| format!("{}<{}", step.name, step.after.first().map_or("", |name| name.as_str()))).collect()
+    };
+    assert_eq!(order("s"), ["a<", "b<a", "c<b", "d<c"]);
+    assert_eq!(order("t"), ["b<", "c<b"]);
+}
+
+#[test]
+fn mistakes_around_step_groups_are_told_once_and_with_their_place() {
+    let good = "step \"a\" {\nexec { command = [] }\nharmless = true\n}\n";
+    for (text, told) in [
+        (
+            format!("step_group \"stop\" {{\n{good}}}\nstrategy \"s\" {{\nuse \"stpo\" {{}}\n}}"),
+            "unknown step group: the provider has no step group `stpo` (did you mean `stop`?)",
+        ),
+        ("strategy \"s\" {\nuse \"g\" {}\n}".to_owned(), "(add `step_group \"g\" { … }` to the provider)"),
+        ("strategy \"s\" {\nuse {}\n}".to_owned(), "missing label: `use` takes 1 label, not 0"),
+        (
+            format!("step_group \"g\" {{\n{good}}}\nstrategy \"s\" {{\n{good}use \"g\" {{}}\n}}"),
+            "[b.hcl:5:1 b.hcl:11:1] declared twice: step `a` is declared twice",
+        ),
+        (
+            format!("step_group \"g\" {{\n{good}}}\nstrategy \"s\" {{\nuse \"g\" {{\nx = 1\n}}\n}}"),
+            "unknown attribute: `use` has no attribute `x`",
+        ),
+        (format!("step_group \"g\" {{\n{good}x = 1\n}}\n"), "step group `g` has no attribute `x`"),
+    ] {
+        let found = refused(&text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+    let bad = "step \"a\" {\nexec { command = [self.x] }\nharmless = true\n}\n";
+    let uses = "strategy \"s\" {\nuse \"g\" {}\n}\nstrategy \"t\" {\nuse \"g\" {}\n}\n";
+    let found = refused(&format!("step_group \"g\" {{\n{bad}}}\n{uses}"));
+    assert_eq!(found.matches("unknown setting").count(), 1, "{found}");
+    let (_, warnings) = load(&format!("{VERSION}step_group \"g\" {{\n{bad}}}\n")).unwrap();
+    assert!(warnings.iter().any(|warning| warning.summary == "unused step group"), "{warnings:?}");
+}
+
+#[test]
+fn what_is_polled_only_looks_and_its_conditions_are_checked() {
+    let step = |inside: &str| format!("strategy \"s\" {{\nstep \"a\" {{\n{inside}\nharmless = true\n}}\n}}\n");
+    let exec = "exec { command = [] }";
+    for (inside, told) in [
+        (format!("{exec}\npoll {{}}"), "missing attribute: `poll` of step `a` needs `until`"),
+        (format!("{exec}\npoll {{\nuntil = error.x\n}}"), "`poll` of step `a` uses `error`, which is not known here"),
+        (format!("{exec}\npoll {{\nuntil = result.x\nevery = \"1s\"\n}}"), "`poll` of step `a` has no attribute `every`"),
+        (
+            "manual { text = \"t\" }\npoll {\nuntil = result.x\n}".to_owned(),
+            "driver changes things: step `a` polls with `manual`, which does more than look",
+        ),
+        (format!("{exec}\nprogress = line\npoll {{\nuntil = result.x\n}}"), "two kinds of progress"),
+    ] {
+        let found = refused(&step(&inside));
+        assert!(found.contains(told), "{inside}: {found}");
+    }
+    let text = step(&format!("{exec}\npoll {{\nuntil = result.x == self.y\ninterval = \"2s\"\n}}"));
+    let (provider, _) = load(&format!("{VERSION}setting \"y\" {{}}\n{text}")).unwrap();
+    let step = &provider.strategies["s"].steps[0];
+    assert!(step.repeatable && step.poll.as_ref().is_some_and(|poll| poll.interval.as_secs() == 2));
+}
+
+#[test]
+fn on_and_for_each_are_read_and_checked() {
+    let text = "setting \"nodes\" {}\nfact \"java\" {\n  for_each = self.nodes\n  on = each.value\n  exec { command = [each.key] }\n  \
+                value = \"${each.key} ${result.stdout}\"\n}\nstrategy \"s\" {\n  step \"a\" {\n    for_each = fact.java\n    on = each.key\n    \
+                exec { command = [] }\n    check {\n      exec { command = [] }\n    }\n    undo {\n      on = \"other\"\n      exec { command = [] }\n    }\n  }\n}\n";
+    let (provider, _) = load(&format!("{VERSION}{text}")).unwrap();
+    let java = &provider.facts["java"];
+    assert_eq!(java.for_each.as_ref().map(crate::lang::Expr::text), Some("self.nodes"));
+    assert_eq!(java.call.as_ref().unwrap().on.as_ref().map(crate::lang::Expr::text), Some("each.value"));
+    let step = &provider.strategies["s"].steps[0];
+    let on = |call: &crate::model::provider::CallTemplate| call.on.as_ref().map(|on| on.text().to_owned());
+    let Undo::Call { call: undo, .. } = &step.undo else { panic!() };
+    let check = &step.check.as_ref().unwrap().call;
+    let found = [on(&step.call), on(check), on(undo)].map(Option::unwrap_or_default);
+    assert_eq!(found, ["each.key", "each.key", "\"other\""]);
+    for (text, told) in [
+        ("fact \"x\" {\n  on = each.key\n  exec { command = [] }\n}", "fact `x` uses `each`, which is not known here"),
+        ("fact \"x\" {\n  for_each = [each.key]\n  value = 1\n}", "fact `x` uses `each`, which is not known here"),
+        ("fact \"x\" {\n  on = \"a\"\n  value = 1\n}", "nothing to ask there: fact `x` says `on`"),
+        ("fact \"a\" {\n  for_each = fact.b\n  value = 1\n}\nfact \"b\" { value = fact.a }", "dependency cycle"),
+    ] {
+        let found = refused(text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+    let mapped = load("fact \"version\" {\n  for_each = [1]\n  value = 1\n}").unwrap_err();
+    assert!(mapped.contains("one version for each item"), "{mapped}");
+}

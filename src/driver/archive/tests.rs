@@ -16,7 +16,7 @@ async fn archive(json: serde_json::Value) -> Result<Value, Failure> {
 }
 
 /// One entry of an archive that is made by hand; the name goes in as it is.
-struct Item<'a> {
+pub(super) struct Item<'a> {
     kind: tar::EntryType,
     name: &'a str,
     target: &'a str,
@@ -25,15 +25,15 @@ struct Item<'a> {
     mode: u32,
 }
 
-fn item<'a>(kind: tar::EntryType, name: &'a str, target: &'a str) -> Item<'a> {
+pub(super) fn item<'a>(kind: tar::EntryType, name: &'a str, target: &'a str) -> Item<'a> {
     Item { kind, name, target, content: b"", declared: None, mode: 0o644 }
 }
 
-fn file<'a>(name: &'a str, content: &'a [u8]) -> Item<'a> {
+pub(super) fn file<'a>(name: &'a str, content: &'a [u8]) -> Item<'a> {
     Item { content, ..item(tar::EntryType::Regular, name, "") }
 }
 
-fn tar_of(items: &[Item<'_>]) -> Vec<u8> {
+pub(super) fn tar_of(items: &[Item<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for item in items {
         let mut header = tar::Header::new_gnu();
@@ -48,7 +48,7 @@ fn tar_of(items: &[Item<'_>]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

@@ -54,6 +54,8 @@ pub(in crate::driver) struct Tree {
     made: BTreeMap<PathBuf, Made>,
     /// Set at the end, because a directory that is read-only cannot be filled and filling it changes its time.
     directories: Vec<(PathBuf, Meta)>,
+    /// Set at the end, because filling a file changes its time.
+    prepared: Vec<(PathBuf, Meta)>,
     bytes: u64,
     entries: u64,
 }
@@ -96,7 +98,7 @@ pub(in crate::driver) fn clean(name: &Path, strip: usize) -> Result<Option<PathB
 impl Tree {
     /// An empty tree in a folder that is there, is empty and is nobody else's.
     pub(in crate::driver) fn new(root: PathBuf, limits: Limits) -> Self {
-        Self { root, limits, made: BTreeMap::new(), directories: Vec::new(), bytes: 0, entries: 0 }
+        Self { root, limits, made: BTreeMap::new(), directories: Vec::new(), prepared: Vec::new(), bytes: 0, entries: 0 }
     }
 
     fn count(&mut self) -> Result<(), Failure> {
@@ -186,6 +188,21 @@ impl Tree {
         Ok((sha256, bytes))
     }
 
+    /// A file of this length that the caller fills in (its parts in any order, on any thread) before the tree is finished. Its
+    /// attributes are set at the end; gives where it stands.
+    pub(in crate::driver) fn prepare(&mut self, path: &Path, size: u64, meta: Meta) -> Result<PathBuf, Failure> {
+        if size > self.limits.max_bytes.saturating_sub(self.bytes) {
+            return Err(self.too_big());
+        }
+        let full = self.place(path)?;
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&full);
+        file.and_then(|file| file.set_len(size)).map_err(|error| io_failure("make", &full, &error))?;
+        self.bytes += size;
+        self.made.insert(path.to_owned(), Made::File);
+        self.prepared.push((path.to_owned(), meta));
+        Ok(full)
+    }
+
     fn too_big(&self) -> Failure {
         refused(format!("the archive holds more than {} bytes", self.limits.max_bytes))
             .help("if it really is so big, raise `max_bytes`; else it is a decompression bomb")
@@ -243,6 +260,11 @@ impl Tree {
                     return Err(refused(message));
                 }
             }
+        }
+        for (path, meta) in &self.prepared {
+            let full = self.root.join(path);
+            let file = File::options().write(true).open(&full).map_err(|error| io_failure("open", &full, &error))?;
+            self.apply(&file, &full, *meta)?;
         }
         // Deepest first, so that closing a directory does not shut out those below it.
         let mut directories = self.directories.clone();

@@ -29,7 +29,7 @@ pub(super) struct Unpack {
 }
 
 /// Below this many bytes no ratio is absurd.
-const RATIO_FROM: u64 = 64 * 1024 * 1024;
+pub(super) const RATIO_FROM: u64 = 64 * 1024 * 1024;
 
 impl Unpack {
     /// Unpacks; gives what was written and the archive's SHA-256.
@@ -80,10 +80,7 @@ impl Unpack {
         let mut file = file;
         file.by_ref().take(512).read_to_end(&mut head).map_err(failed)?;
         file.rewind().map_err(failed)?;
-        let format = Format::of_content(&head).ok_or_else(|| {
-            let message = format!("`{}` is no archive: neither tar (plain, gzip, Zstandard) nor zip", self.archive.display());
-            Failure::new(FailureKind::Failed, message).help("was an error page downloaded in its place?")
-        })?;
+        let format = Format::of_content(&head).ok_or_else(|| unknown_format(&self.archive))?;
         watch.expect(None);
         match format {
             Format::Zip => self.unzip(file, size, &mut tree, watch)?,
@@ -97,7 +94,7 @@ impl Unpack {
 
     fn untar(&self, content: Box<dyn Read + '_>, limit: u64, tree: &mut Tree, watch: &mut Watch) -> Result<(), Failure> {
         let zeros = Rc::new(Cell::new(0));
-        let bounded = Bounded { inner: content, left: limit, zeros: zeros.clone() };
+        let bounded = Bounded::new(content, limit, zeros.clone());
         let failed = |error: io::Error| unreadable(&self.archive, &error);
         let mut archive = tar::Archive::new(bounded);
         for entry in archive.entries().map_err(failed)? {
@@ -105,12 +102,7 @@ impl Unpack {
             watch.go_on().map_err(failed)?;
             self.tar_entry(&mut entry, tree, watch)?;
         }
-        if zeros.get() < 512 {
-            return Err(refused(format!("`{}` ends in the middle", self.archive.display())));
-        }
-        // To the very end: only there does the compression tell whether all was right.
-        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(failed)?;
-        Ok(())
+        ends_whole(&self.archive, archive.into_inner(), zeros.get())
     }
 
     fn tar_entry(&self, entry: &mut tar::Entry<'_, impl Read>, tree: &mut Tree, watch: &mut Watch) -> Result<(), Failure> {
@@ -235,6 +227,21 @@ pub(in crate::driver) fn sibling(path: &Path, purpose: &str) -> Result<PathBuf, 
     Ok(path.with_file_name(sibling))
 }
 
+/// A file whose content is that of no archive.
+pub(super) fn unknown_format(archive: &Path) -> Failure {
+    let message = format!("`{}` is no archive: neither tar (plain, gzip, Zstandard) nor zip", archive.display());
+    Failure::new(FailureKind::Failed, message).help("was an error page downloaded in its place?")
+}
+
+/// Reads a tar to its very end, after its last entry: only there does the compression tell whether all was right.
+pub(super) fn ends_whole(archive: &Path, mut rest: impl Read, zeros: u64) -> Result<(), Failure> {
+    if zeros < 512 {
+        return Err(refused(format!("`{}` ends in the middle", archive.display())));
+    }
+    io::copy(&mut rest, &mut io::sink()).map_err(|error| unreadable(archive, &error))?;
+    Ok(())
+}
+
 /// Opens a regular file.
 pub(super) fn open(path: &Path) -> Result<(File, u64), Failure> {
     let failed = |error: io::Error| io_failure("read", path, &error);
@@ -269,10 +276,17 @@ pub(super) fn check_digest(path: &Path, found: &str, wanted: &str) -> Result<(),
 }
 
 /// Stops when more comes out than is sensible, and counts the zeros at the end.
-struct Bounded<R> {
+pub(super) struct Bounded<R> {
     inner: R,
     left: u64,
     zeros: Rc<Cell<u64>>,
+}
+
+impl<R> Bounded<R> {
+    /// At most `limit` bytes of `inner`.
+    pub(super) fn new(inner: R, limit: u64, zeros: Rc<Cell<u64>>) -> Self {
+        Self { inner, left: limit, zeros }
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {

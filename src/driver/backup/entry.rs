@@ -57,11 +57,58 @@ pub(super) struct Entry {
     pub(super) owner: (u32, u32),
     /// When it was last read back and found right.
     pub(super) verified: Option<Timestamp>,
+    /// Whether what writes there ran meanwhile.
+    #[serde(default)]
+    pub(super) running: bool,
+    /// The matched set that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) set: Option<SetPart>,
+    /// What was left out, by the name of the set of patterns.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) excluded: BTreeMap<String, Vec<String>>,
+    /// Restic: the snapshot in the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot: Option<String>,
+    /// A snapshot that is kept as it is: what its command calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reference: Option<String>,
+    /// A snapshot that is kept as it is: the commands by which it is checked and deleted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) commands: BTreeMap<String, Vec<String>>,
+}
+
+/// A part of a matched set: backups that belong together and are good only together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetPart {
+    /// Names the set.
+    pub(crate) name: String,
+    /// Which part this is.
+    pub(crate) part: String,
+    /// All parts that the set needs; none are named where nobody said.
+    pub(crate) parts: Vec<String>,
+}
+
+impl SetPart {
+    /// What `result.backup.set` is.
+    pub(crate) fn value(&self) -> Value {
+        Value::object([
+            ("name", Value::string(&self.name)),
+            ("part", Value::string(&self.part)),
+            ("parts", Value::list(self.parts.iter().map(Value::string))),
+        ])
+    }
 }
 
 impl Entry {
+    /// Whether a restore may take it unasked: it was read back, and what it holds fits together.
+    pub(super) fn is_good(&self) -> bool {
+        self.verified.is_some() && self.consistent
+    }
+
     /// What `result.backup` is, and the items of `result.backups`.
     pub(super) fn value(&self, repository: &Path) -> Value {
+        let texts = |texts: &[String]| Value::list(texts.iter().map(Value::string));
+        let optional = |text: &Option<String>| text.as_ref().map_or(Value::Null, Value::string);
         Value::object([
             ("id", Value::string(&self.id)),
             ("location", Value::string(repository.to_string_lossy())),
@@ -73,6 +120,11 @@ impl Entry {
             ("bytes", whole(self.bytes)),
             ("entries", whole(self.entries)),
             ("consistent", self.consistent.into()),
+            ("set", self.set.as_ref().map_or(Value::Null, SetPart::value)),
+            ("exclude", texts(&self.exclude)),
+            ("excluded", Value::object(self.excluded.iter().map(|(name, patterns)| (name, texts(patterns))))),
+            ("snapshot", optional(&self.snapshot)),
+            ("reference", optional(&self.reference)),
             ("labels", Value::object(self.labels.iter().map(|(name, value)| (name, Value::string(value))))),
         ])
     }

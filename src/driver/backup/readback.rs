@@ -159,7 +159,7 @@ fn modified((seconds, nanos): (i64, u32)) -> Option<SystemTime> {
 }
 
 /// Only root may give files away.
-fn owner(line: &Line) -> Option<(u32, u32)> {
+pub(super) fn owner(line: &Line) -> Option<(u32, u32)> {
     rustix::process::geteuid().is_root().then_some((line.uid, line.gid))
 }
 

@@ -7,19 +7,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::entry::Entry;
-use crate::driver::Failure;
+use super::entry::{Entry, SetPart};
 use crate::driver::transfer::Watch;
+use crate::driver::{Args, Failure};
 
 /// What is backed up.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     /// The folder, with no symbolic link in its path.
     pub(super) root: PathBuf,
+    /// Where it is read: the folder itself, or where a snapshot of it is mounted.
+    pub(super) from: PathBuf,
     /// Only these files, relative to it; else everything.
     pub(super) files: Option<Vec<PathBuf>>,
-    /// Patterns of what is left out.
+    /// Patterns of what is left out, those of sets among them.
     pub(super) exclude: Vec<String>,
+    /// The sets by name.
+    pub(super) excluded: BTreeMap<String, Vec<String>>,
 }
 
 /// What the caller says about a backup that is to be made.
@@ -34,6 +38,49 @@ pub(super) struct Wish {
     pub(super) check_space: bool,
     /// Whether it is read back.
     pub(super) verify: bool,
+    /// Whether what writes there runs: the backup is possibly inconsistent, whatever was seen.
+    pub(super) running: bool,
+    /// The matched set that it is a part of.
+    pub(super) set: Option<Membership>,
+}
+
+/// The matched set that a backup is to be a part of.
+#[derive(Debug, Clone)]
+pub(crate) struct Membership {
+    /// The set's name; that of the backup itself where it is the first part.
+    pub(crate) name: Option<String>,
+    /// Which part.
+    pub(crate) part: String,
+    /// All that there must be.
+    pub(crate) parts: Vec<String>,
+}
+
+impl Membership {
+    /// What stands on the backup of this id.
+    pub(crate) fn of(&self, id: &str) -> SetPart {
+        let Self { name, part, parts } = self.clone();
+        SetPart { name: name.unwrap_or_else(|| id.to_owned()), part, parts }
+    }
+
+    /// The argument `set`: a name, or an object with `name`, `part` and `parts`.
+    pub(crate) fn read(args: &Args<'_>) -> Result<Option<Self>, Failure> {
+        let Some(value) = args.value("set") else { return Ok(None) };
+        if let Some(name) = value.as_str() {
+            return Ok(Some(Self { name: Some(name.to_owned()), part: "backup".to_owned(), parts: Vec::new() }));
+        }
+        let wrong = || args.invalid("`set` must be a name, or an object with `part`, `parts` and (but for the first part) `name`");
+        let object = value.as_object().ok_or_else(wrong)?;
+        if object.keys().any(|key| !["name", "part", "parts"].contains(&&**key)) {
+            return Err(wrong());
+        }
+        let inner = Args::new("backup", object);
+        let part = inner.needed_text("part").map_err(|_| wrong())?;
+        let parts = inner.texts("parts").map_err(|_| wrong())?;
+        if !parts.is_empty() && !parts.contains(&part) {
+            return Err(args.invalid("`set.part` is not among `set.parts`"));
+        }
+        Ok(Some(Self { name: inner.text("name").map_err(|_| wrong())?, part, parts }))
+    }
 }
 
 /// Keeps backups.
@@ -52,4 +99,9 @@ pub(super) trait Repository {
 
     /// Removes one; one that is not there is fine.
     fn remove(&self, id: &str) -> Result<(), Failure>;
+
+    /// Frees what only removed backups used, where removing does not do so by itself.
+    fn compact(&self, _watch: &mut Watch) -> Result<(), Failure> {
+        Ok(())
+    }
 }

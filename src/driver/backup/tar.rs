@@ -4,7 +4,6 @@
 //! it is durable. Extended attributes and ACLs are not kept.
 #![expect(clippy::disallowed_methods, reason = "a door: the repository's files, the clock that dates a backup, its random name")]
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -12,12 +11,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::change::all_changes;
 use super::entry::{Entry, Kind, LAYOUT, Line, encode, is_id};
 use super::readback::{compare, read_back};
 use super::repository::{Repository, Source, Wish};
+use super::source::{check_space, fresh_id};
 use crate::driver::archive::pack::{Exactly, TarWriter, threads};
 use crate::driver::archive::tree::{Limits, Tree};
-use crate::driver::archive::walk::{Found, Walk, globs, walk};
+use crate::driver::archive::walk::Found;
 use crate::driver::host::{Attributes, io_failure, local_file};
 use crate::driver::transfer::{Hashing, Watch};
 use crate::driver::{Failure, FailureKind};
@@ -26,9 +27,6 @@ pub(super) const DATA: &str = "data.tar.zst";
 pub(super) const MANIFEST: &str = "manifest.jsonl";
 const ENTRY: &str = "entry.json";
 const LOCK: &str = "lock";
-
-/// How many paths that changed are remembered.
-const CHANGES: usize = 100;
 
 /// A repository in a folder.
 pub(super) struct TarRepository {
@@ -65,23 +63,16 @@ impl TarRepository {
     fn make(&self, source: &Source, wish: &Wish, partial: &Path, id: &str, watch: &mut Watch) -> Result<Entry, Failure> {
         let at = Timestamp::now();
         let before = source.walk()?;
-        self.check_space(&before, wish)?;
+        check_space(&self.dir, &before, wish)?;
         watch.expect(Some(before.bytes));
-        let root = fs::metadata(&source.root).map_err(|error| io_failure("look at", &source.root, &error))?;
+        let root = fs::metadata(&source.from).map_err(|error| io_failure("look at", &source.from, &error))?;
         let (data, manifest) = (partial.join(DATA), partial.join(MANIFEST));
         let mut writing = Writing::begin(&data, &manifest, wish.level)?;
         for found in &before.found {
-            writing.add(&source.root, found, watch)?;
+            writing.add(&source.from, found, watch)?;
         }
         let mut written = writing.finish()?;
-        written.changed.extend(changes(&before, &source.walk()?));
-        written.changed.sort();
-        written.changed.dedup();
-        written.changed.truncate(CHANGES);
-        let consistent = written.changed.is_empty();
-        if !consistent && !wish.allow_inconsistent {
-            return Err(inconsistent(source, &written.changed));
-        }
+        written.changed = all_changes(source, wish, &before, written.changed)?;
         let entry = Entry {
             layout: LAYOUT,
             id: id.to_owned(),
@@ -96,74 +87,23 @@ impl TarRepository {
             size: written.size,
             data_sha256: written.data_sha256,
             manifest_sha256: written.manifest_sha256,
-            consistent,
+            consistent: written.changed.is_empty() && !wish.running,
             changed: written.changed,
             skipped: before.skipped.iter().map(|path| encode(path)).collect(),
             mode: root.mode() & 0o7777,
             owner: (root.uid(), root.gid()),
             verified: None,
+            running: wish.running,
+            set: wish.set.as_ref().map(|set| set.of(id)),
+            excluded: source.excluded.clone(),
+            snapshot: None,
+            reference: None,
+            commands: std::collections::BTreeMap::new(),
         };
         self.write_entry(partial, &entry)?;
         local_file::sync_dir(partial)?;
         Ok(entry)
     }
-
-    fn check_space(&self, walk: &Walk, wish: &Wish) -> Result<(), Failure> {
-        let free = local_file::space(&self.dir)?.free;
-        if !wish.check_space || free >= walk.bytes {
-            return Ok(());
-        }
-        let message = format!("`{}` has {free} bytes free, and what is backed up is {} bytes long", self.dir.display(), walk.bytes);
-        Err(Failure::new(FailureKind::Failed, message)
-            .help("free some space, prune old backups, or write `check_space = false` if it compresses well"))
-    }
-}
-
-impl Source {
-    /// What there is now.
-    pub(super) fn walk(&self) -> Result<Walk, Failure> {
-        let Some(files) = &self.files else {
-            let exclude = globs(&self.exclude).map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))?;
-            return walk(&self.root, &exclude);
-        };
-        let mut walk = Walk::default();
-        for path in files {
-            let full = self.root.join(path);
-            let metadata = fs::symlink_metadata(&full).map_err(|error| io_failure("back up", &full, &error))?;
-            if !metadata.is_file() {
-                return Err(Failure::new(FailureKind::Failed, format!("`{}` is not a regular file", full.display())));
-            }
-            walk.bytes += metadata.len();
-            walk.found.push(Found { path: path.clone(), metadata, target: None });
-        }
-        Ok(walk)
-    }
-}
-
-fn inconsistent(source: &Source, changed: &[String]) -> Failure {
-    let first = changed.iter().take(10).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
-    let more = if changed.len() > 10 { " and more" } else { "" };
-    let message = format!("`{}` changed while it was backed up: {first}{more}", source.root.display());
-    Failure::new(FailureKind::Failed, message)
-        .help("stop what writes there first, exclude what may change, or write `allow_inconsistent = true` for a first pass")
-}
-
-/// What is not as it was.
-fn changes(before: &Walk, after: &Walk) -> Vec<String> {
-    let stamp = |found: &Found| {
-        let content = found.metadata.is_file().then(|| Found::stamp(&found.metadata));
-        (found.metadata.mode(), found.target.clone(), content)
-    };
-    let mut old: BTreeMap<&Path, &Found> = before.found.iter().map(|found| (found.path.as_path(), found)).collect();
-    let mut changed = Vec::new();
-    for found in &after.found {
-        match old.remove(found.path.as_path()) {
-            Some(was) if stamp(was) == stamp(found) => {}
-            _ => changed.push(encode(&found.path)),
-        }
-    }
-    changed.extend(old.into_keys().map(encode));
-    changed
 }
 
 type Compressed = zstd::stream::write::Encoder<'static, Hashing<BufWriter<File>>>;
@@ -282,8 +222,7 @@ impl Repository for TarRepository {
             local_file::make_dir(&self.dir, &Attributes { mode: Some(0o700), owner: None })?;
         }
         self.sweep()?;
-        let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let id = format!("{now}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let id = fresh_id();
         let partial = self.dir.join(format!(".{id}.partial"));
         local_file::make_dir(&partial, &Attributes { mode: Some(0o700), owner: None })?;
         let lock_path = partial.join(LOCK);

@@ -10,13 +10,19 @@ use serde_json::json;
 use super::*;
 use crate::driver::testing::{applying, args};
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
+    more: Vec<(String, String)>,
 }
 
 impl Place {
     /// A folder `data` with all that a backup must keep, and a repository that is not there yet.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, with these arguments in every call.
+    pub(super) fn with(more: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         fs::create_dir_all(data.join("a/empty")).unwrap();
@@ -35,24 +41,34 @@ impl Place {
         let then = SystemTime::UNIX_EPOCH + Duration::new(1_500_000_000, 123_456_789);
         File::options().append(true).open(data.join("a/one")).unwrap().set_modified(then).unwrap();
         fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).unwrap();
-        Self { dir }
+        Self { dir, more: more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    fn repository(&self) -> PathBuf {
+    pub(super) fn repository(&self) -> PathBuf {
         self.dir.path().join("backups")
     }
 
-    async fn run(&self, more: serde_json::Value) -> Result<Value, Failure> {
-        let mut call = json!({"repository": self.repository(), "path": self.data()});
-        call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        Backup.run(&args(call), &applying(self.dir.path())).await
+    pub(super) async fn run(&self, more: serde_json::Value) -> Result<Value, Failure> {
+        self.run_in(more, &applying(self.dir.path())).await
     }
 
-    async fn create(&self) -> String {
+    pub(super) async fn run_in(&self, more: serde_json::Value, ctx: &Context) -> Result<Value, Failure> {
+        let mut call = json!({"repository": self.repository(), "path": self.data()});
+        let call_object = call.as_object_mut().unwrap();
+        call_object.extend(self.more.iter().map(|(name, value)| (name.clone(), json!(value))));
+        call_object.extend(more.as_object().unwrap().clone());
+        Backup.run(&args(call), ctx).await
+    }
+
+    pub(super) async fn create(&self) -> String {
         id(&self.run(json!({"action": "create"})).await.unwrap())
     }
 
@@ -65,12 +81,12 @@ impl Place {
     }
 }
 
-fn id(result: &Value) -> String {
+pub(super) fn id(result: &Value) -> String {
     result.get("backup").unwrap().get("id").unwrap().as_str().unwrap().to_owned()
 }
 
 /// Everything about a tree that a backup keeps.
-fn fingerprint(root: &Path) -> Vec<String> {
+pub(super) fn fingerprint(root: &Path) -> Vec<String> {
     let nothing = walk::globs(&[]).unwrap();
     let describe = |found: walk::Found| {
         let metadata = &found.metadata;
@@ -324,6 +340,9 @@ async fn senseless_calls_are_refused() {
         json!({}),
         json!({"action": "x"}),
         json!({"action": "create", "method": "restic"}),
+        json!({"action": "create", "method": "zip"}),
+        json!({"action": "create", "set": {"parts": ["a"]}}),
+        json!({"action": "create", "set": {"part": "b", "parts": ["a"]}}),
         json!({"action": "create", "repository": inside}),
         json!({"action": "create", "compression": 20}),
         json!({"action": "create", "files": ["../x"]}),

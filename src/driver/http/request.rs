@@ -7,8 +7,10 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
+use super::login::Login;
+use super::multipart::Multipart;
 use crate::driver::tls::{self, Tls};
-use crate::driver::{Args, Failure};
+use crate::driver::{Args, Context, Failure};
 use crate::lang::Value;
 
 /// How long one request may take where nothing is said.
@@ -20,18 +22,35 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Vec<u8>>,
+    /// What the body is made of, where it has parts.
+    multipart: Option<Multipart>,
     pub(super) tls: Tls,
     pub(super) expect: Statuses,
     /// How long one request may take.
     pub(super) patience: Duration,
     /// Secrets that it carries.
     pub(super) secrets: Vec<String>,
+    /// How to log on before.
+    pub(super) login: Option<Box<Login>>,
 }
 
 impl Request {
     /// Reads the arguments.
     pub(super) fn of(args: &Args<'_>) -> Result<Self, Failure> {
-        let method = args.text("method")?.unwrap_or_else(|| "GET".to_owned());
+        let mut request = Self::bare(args, "GET")?;
+        request.login = Login::of(args)?;
+        let carried = request.login.as_ref().map(|login| login.secrets().collect::<Vec<_>>());
+        request.secrets.extend(carried.unwrap_or_default());
+        Ok(request)
+    }
+
+    /// Reads the arguments of `login`.
+    pub(super) fn of_login(args: &Args<'_>) -> Result<Self, Failure> {
+        Self::bare(args, "POST")
+    }
+
+    fn bare(args: &Args<'_>, usual: &str) -> Result<Self, Failure> {
+        let method = args.text("method")?.unwrap_or_else(|| usual.to_owned());
         let method = method.parse::<Method>().map_err(|_| args.invalid("`method` is not a method of HTTP"))?;
         let url = url(args)?;
         let mut headers = HeaderMap::new();
@@ -53,11 +72,24 @@ impl Request {
             url,
             headers,
             body,
+            multipart: Multipart::of(args)?,
             tls: tls::of(args)?,
             expect: Statuses::of(args, "expect")?.unwrap_or(Statuses::Success),
             patience: args.duration("request_timeout")?.unwrap_or(REQUEST_TIMEOUT),
             secrets,
+            login: None,
         })
+    }
+
+    /// Makes the body of parts, where it has such: reads the files that go along.
+    pub(super) async fn gather(&mut self, ctx: &Context) -> Result<(), Failure> {
+        let Some(multipart) = &self.multipart else { return Ok(()) };
+        let (body, kind) = multipart.body(ctx).await?;
+        let kind = HeaderValue::from_str(&kind)
+            .map_err(|_| Failure::new(crate::driver::FailureKind::Invalid, "http: the parts make no body"))?;
+        self.body = Some(body);
+        self.headers.insert(CONTENT_TYPE, kind);
+        Ok(())
     }
 
     /// `GET http://host:1/path`, without what may be secret.
@@ -119,11 +151,13 @@ fn authorization(args: &Args<'_>, headers: &mut HeaderMap) -> Result<Vec<String>
 }
 
 fn body(args: &Args<'_>, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Failure> {
-    let given = ["body", "json", "form"].iter().filter(|name| args.value(name).is_some()).count();
+    let given = ["body", "json", "form", "multipart"].iter().filter(|name| args.value(name).is_some()).count();
     if given == 0 {
         return Ok(None);
     }
-    let (bytes, kind) = match args.exactly_one(&["body", "json", "form"])? {
+    let (bytes, kind) = match args.exactly_one(&["body", "json", "form", "multipart"])? {
+        // Its files are read when it is sent.
+        "multipart" => return Ok(Some(Vec::new())),
         "json" => {
             let value = args.value("json").map(Value::revealed).unwrap_or_default();
             let bytes = serde_json::to_vec(&value).map_err(|error| args.invalid(format_args!("`json` cannot be sent: {error}")))?;

@@ -44,6 +44,76 @@ async fn a_form_and_a_bearer_token_are_sent() {
 }
 
 #[tokio::test]
+async fn it_logs_on_first_and_sends_the_token_that_it_was_given() {
+    let server = Server::start(|_, text| match text.starts_with("POST /login") {
+        true => json_reply(r#"{"data": {"token": "t0ken-of-the-session"}}"#),
+        false if text.contains("x-session: t0ken-of-the-session") => json_reply(r#"{"echo": "t0ken-of-the-session"}"#),
+        false => reply("401 Unauthorized", "", ""),
+    })
+    .await;
+    let login = json!({
+        "url": format!("{}/login", server.url), "json": {"username": "u", "password": "p"}, "token": "/data/token", "header": "X-Session",
+    });
+    let result = http(json!({"url": format!("{}/a", server.url), "login": login})).await.unwrap();
+    assert_eq!(server.count(), 2);
+    assert!(!format!("{result:?}").contains("t0ken"), "{result:?}");
+    let missing = json!({"url": format!("{}/login", server.url), "json": {}, "token": "/data/other"});
+    let error = http(json!({"url": server.url, "login": missing})).await.unwrap_err();
+    assert!(error.message.contains("no text at `/data/other`"), "{error}");
+}
+
+#[tokio::test]
+async fn cookies_are_a_session_and_one_that_is_over_is_begun_anew() {
+    let server = Server::start(|number, text| match number {
+        0 => reply("200 OK", "Set-Cookie: id=one; Path=/\r\nSet-Cookie: b=2; HttpOnly\r\n", ""),
+        1 => {
+            assert!(text.contains("cookie: id=one; b=2"), "{text}");
+            reply("401 Unauthorized", "", "")
+        }
+        2 => reply("200 OK", "Set-Cookie: id=two\r\n", ""),
+        _ => {
+            assert!(text.contains("cookie: id=two"), "{text}");
+            json_reply(r#"{"state": "done"}"#)
+        }
+    })
+    .await;
+    let login = json!({"url": format!("{}/login", server.url), "form": {"user": "u"}});
+    http(json!({"url": server.url, "login": login, "until": {"json": {"/state": "done"}}, "interval": "10ms"})).await.unwrap();
+    assert_eq!(server.count(), 4);
+    assert!(server.requests.lock().unwrap()[2].starts_with("POST /login"));
+}
+
+#[tokio::test]
+async fn fields_and_files_are_sent_in_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("kit \"1\".zip");
+    std::fs::write(&file, b"PK\x03\x04 --windlass- \r\n").unwrap();
+    let server = Server::start(|_, _| reply("200 OK", "", "")).await;
+    let call = |files| json!({"method": "POST", "url": server.url, "multipart": {"fields": {"overwrite": true}, "files": files}});
+    http(call(json!({"file": file, "more": {"path": file, "name": "a.txt", "type": "text/plain"}}))).await.unwrap();
+    let request = server.requests.lock().unwrap()[0].clone();
+    let boundary = request.split_once("content-type: multipart/form-data; boundary=").unwrap().1.lines().next().unwrap().to_owned();
+    let expected = format!(
+        "\r\n\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"overwrite\"\r\n\r\ntrue\r\n\
+         --{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"kit %221%22.zip\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\nPK\x03\x04 --windlass- \r\n\r\n\
+         --{boundary}\r\nContent-Disposition: form-data; name=\"more\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\n\
+         PK\x03\x04 --windlass- \r\n\r\n--{boundary}--\r\n"
+    );
+    assert!(request.ends_with(&expected), "{request}");
+    for (files, said) in [
+        (json!({"f": "relative"}), "`f` must be an absolute path"),
+        (json!({"f": {"pth": "/x"}}), "has `path`, `name`, `type`, and no `pth`"),
+        (json!({"f": "/no/such/file"}), "it is not there"),
+    ] {
+        let error = http(call(files)).await.unwrap_err();
+        assert!(error.message.contains(said), "{error}");
+    }
+    let error = http(json!({"url": server.url, "method": "POST", "body": "x", "multipart": {}})).await.unwrap_err();
+    assert!(error.message.contains("only one of"), "{error}");
+}
+
+#[tokio::test]
 async fn a_wrong_status_is_a_failure_without_secrets() {
     let server = Server::start(|_, _| reply("500 Internal Server Error", "X-Echo: t0ps3cret\r\n", "token t0ps3cret is bad")).await;
     let error = http(json!({"url": format!("{}/x?key=hidden", server.url), "bearer": "t0ps3cret"})).await.unwrap_err();

@@ -29,10 +29,20 @@ pub(super) fn check(plan: &Plan, violations: &mut Vec<String>) {
         if action.each.as_ref().is_some_and(tells) {
             violations.push(format!("{} holds a sensitive value", action.id));
         }
-        let undo = match &action.undo {
-            ActionUndo::Call { call, .. } => Some(call),
-            ActionUndo::Harmless | ActionUndo::Irreversible => None,
+        let (undo, undo_poll) = match &action.undo {
+            ActionUndo::Call { call, poll, .. } => (Some(call), poll.as_ref()),
+            ActionUndo::Harmless | ActionUndo::Irreversible => (None, None),
         };
+        let polls = action.poll.iter().map(|poll| (poll, false)).chain(undo_poll.map(|poll| (poll, true)));
+        for (poll, undoes) in polls {
+            for expr in poll.expressions() {
+                for reference in expr.references().iter().filter(|reference| &*reference.root != "result") {
+                    if let Some(missing) = missing(plan, action, hop, reference, undoes) {
+                        violations.push(format!("`poll` of {} uses {missing}", action.id));
+                    }
+                }
+            }
+        }
         let calls = action.kind.call().into_iter().chain(action.check.as_ref().map(|check| &check.call)).map(|call| (call, false));
         for (call, undoes) in calls.chain(undo.map(|call| (call, true))) {
             arguments(plan, action, hop, call, undoes, &mut references, violations);
@@ -59,7 +69,7 @@ fn arguments<'p>(
     references: &mut HashMap<&'p str, Vec<Reference>>,
     violations: &mut Vec<String>,
 ) {
-    for (name, arg) in &call.args {
+    for (name, arg) in call.given() {
         match arg {
             Arg::Known(value) if value.has_sensitive() || value.has_unknown() => {
                 violations.push(format!("argument `{name}` of {} is said to be known and is not", action.id));

@@ -5,7 +5,7 @@ use crate::model::provider::{CallTemplate, Provider, Step, Undo};
 use crate::source::{Diagnostic, Diagnostics};
 
 /// Drivers whose calls may take for ever.
-const MAY_HANG: &[&str] = &["exec", "http", "wait"];
+const MAY_HANG: &[&str] = &["exec", "http", "kubernetes", "wait"];
 /// Arguments by which a call limits itself.
 const LIMITS: &[&str] = &["timeout", "duration"];
 
@@ -36,10 +36,10 @@ fn one(step: &Step, what: &str, problems: &mut Diagnostics) {
             &place,
         ));
     }
-    if step.timeout.is_none() && unlimited(&step.call) {
+    if step.timeout.is_none() && (step.poll.is_some() || unlimited(&step.call)) {
         problems.push(no_timeout(what, &step.call));
     }
-    if let Undo::Call { call, timeout, .. } = &step.undo {
+    if let Undo::Call { call, timeout, poll, .. } = &step.undo {
         let undo = format!("`undo` of {what}");
         if call.driver.as_str() == "manual" {
             problems.push(placed(
@@ -49,7 +49,7 @@ fn one(step: &Step, what: &str, problems: &mut Diagnostics) {
                 &[call.span, step.span],
             ));
         }
-        if timeout.is_none() && unlimited(call) {
+        if timeout.is_none() && (poll.is_some() || unlimited(call)) {
             problems.push(no_timeout(&undo, call));
         }
     }

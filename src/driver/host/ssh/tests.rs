@@ -1,81 +1,9 @@
 //! SSH against a real server on this machine, on a port of its own. Skipped, saying why, where there is no sshd.
 
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::Mutex;
-
 use super::*;
 use crate::driver::host::Kind;
+use crate::driver::testing::sshd::Server;
 use crate::driver::testing::{Heard, hiding};
-
-struct Server {
-    sshd: Mutex<Child>,
-    dir: tempfile::TempDir,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let mut sshd = self.sshd.lock().unwrap();
-        let _ = sshd.kill();
-        let _ = sshd.wait();
-    }
-}
-
-impl Server {
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-    async fn start() -> Option<Self> {
-        let sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].into_iter().find(|path| Path::new(path).exists());
-        let Some(sshd) = sshd else {
-            eprintln!("skipped: there is no sshd on this machine");
-            return None;
-        };
-        if rustix::process::geteuid().is_root() {
-            std::fs::create_dir_all("/run/sshd").unwrap();
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        for key in ["host", "user"] {
-            let made = std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &path(key)]).status();
-            assert!(made.unwrap().success());
-        }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        std::fs::copy(path("user.pub"), path("authorized")).unwrap();
-        let host = std::fs::read_to_string(path("host.pub")).unwrap();
-        std::fs::write(path("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_STATE_HOME={}\n",
-            path("host"),
-            path("authorized"),
-            path("state")
-        );
-        std::fs::write(path("config"), config).unwrap();
-        let child = std::process::Command::new(sshd).args(["-D", "-f", &path("config")]).stderr(Stdio::null()).spawn().unwrap();
-        for _ in 0..250 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Some(Self { sshd: Mutex::new(child), dir, port })
-    }
-
-    fn client_knowing(&self, known: &str) -> Arc<Ssh> {
-        let path = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
-        let settings =
-            Settings { address: "127.0.0.1".to_owned(), port: Some(self.port), user: None, identity_file: Some(path("user")) };
-        let options = [format!("UserKnownHostsFile={}", path(known)), "IdentitiesOnly=yes".to_owned()];
-        Arc::new(Ssh::new(&settings, options).unwrap())
-    }
-
-    fn ctx(&self) -> Context {
-        Context { privileged: true, ..Context::observing("test", self.client_knowing("known")) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join("there").join(name)
-    }
-}
 
 fn sh(script: &str) -> Command {
     Command::new(["/bin/sh", "-c", script])

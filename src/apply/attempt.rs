@@ -1,0 +1,52 @@
+//! The folders of an action's tries: drivers find there what they began.
+#![expect(clippy::disallowed_methods, reason = "a door to the folders of actions")]
+
+use std::path::{Path, PathBuf};
+
+use super::event::Direction;
+use crate::model::name::ActionId;
+
+/// What the folders of an action's tries are called, before the number.
+fn prefix(direction: Direction) -> &'static str {
+    if direction == Direction::Undo { "undo-" } else { "" }
+}
+
+/// The folder of the files of one try.
+pub(super) fn attempt_folder(dir: &Path, action: &ActionId, direction: Direction, number: u32) -> PathBuf {
+    dir.join("actions").join(action.file_name()).join(format!("{}{number}", prefix(direction)))
+}
+
+/// The number of the last try that has left a folder. Tries before it may have left none.
+pub(super) fn last_attempt(dir: &Path, action: &ActionId, direction: Direction) -> Option<u32> {
+    let entries = std::fs::read_dir(dir.join("actions").join(action.file_name())).ok()?;
+    let number = |name: &str| name.strip_prefix(prefix(direction))?.parse().ok();
+    entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).max()
+}
+
+/// The folder of the last try of an action of the run in `dir`, its undo's where that was begun; where a confirmation belongs.
+/// `None`: it was never begun, or has left none.
+#[must_use]
+pub fn last_folder(dir: &Path, action: &ActionId) -> Option<PathBuf> {
+    [Direction::Undo, Direction::Forward]
+        .into_iter()
+        .find_map(|direction| Some(attempt_folder(dir, action, direction, last_attempt(dir, action, direction)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_that_left_no_folder_do_not_hide_later_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let action = ActionId::new(&crate::model::name::InstanceAddr::from_text("p.a"), "1", "s", None);
+        assert_eq!(last_folder(dir.path(), &action), None);
+        for (direction, number) in [(Direction::Forward, 2), (Direction::Forward, 10)] {
+            std::fs::create_dir_all(attempt_folder(dir.path(), &action, direction, number)).unwrap();
+        }
+        assert_eq!(last_attempt(dir.path(), &action, Direction::Forward), Some(10));
+        assert_eq!(last_attempt(dir.path(), &action, Direction::Undo), None);
+        std::fs::create_dir(attempt_folder(dir.path(), &action, Direction::Undo, 1)).unwrap();
+        assert!(last_folder(dir.path(), &action).unwrap().ends_with("undo-1"));
+    }
+}

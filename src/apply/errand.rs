@@ -1,0 +1,390 @@
+//! One call of a driver, seen through: evaluates its arguments, calls, tries again, and finds out what became of it after a crash.
+//!
+//! Takes a [`Job`] and which call of its action is meant; gives what became of it. Knows nothing of the run's state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attempt::{attempt_folder, last_attempt};
+use super::event::{Direction, Ending, EventKind};
+use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
+use super::place::machine;
+use super::voice::{ActionVoice, Hushed};
+use crate::driver::host::Host;
+use crate::driver::{Context, Failure, FailureKind, Sink};
+use crate::lang::{Env, Expr, Object, Value};
+use crate::model::call::{Arg, Call};
+use crate::model::poll::Poll;
+use crate::model::provider::Retry;
+use crate::model::scope::RecordedScope;
+use crate::plan::{Action, ActionUndo, Change};
+use crate::source::Diagnostics;
+
+/// How long a driver has to end after it was cancelled or its time is over; then it is dropped.
+const GRACE: Duration = Duration::from_secs(15);
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// What is called, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub call: &'a Call,
+    pub retry: Retry,
+    pub timeout: Option<Duration>,
+    pub poll: Option<&'a Poll>,
+}
+
+impl<'a> Work<'a> {
+    /// The work of an action in a direction, where something is to be called.
+    pub(super) fn of(action: &'a Action, direction: Direction) -> Option<Self> {
+        match (direction, &action.undo) {
+            (Direction::Forward, _) => {
+                let Action { retry, timeout, poll, .. } = action;
+                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll: poll.as_deref() })
+            }
+            (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, .. }) => {
+                Some(Self { call, retry: *retry, timeout: *timeout, poll: poll.as_deref() })
+            }
+            (Direction::Undo, ActionUndo::Harmless | ActionUndo::Irreversible) => None,
+        }
+    }
+}
+
+/// One call to be seen through.
+pub(super) struct Errand<'a> {
+    pub(super) job: &'a Job,
+    pub(super) action: &'a Action,
+    change: &'a Change,
+    pub(super) work: Work<'a>,
+    pub(super) mode: Mode,
+    pub(super) voice: Arc<ActionVoice>,
+}
+
+/// For what a driver is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To do it: the try of that number, which has a folder.
+    Try(u32),
+    /// To see whether it is done.
+    Check,
+    /// To see whether it is so by now.
+    Poll,
+}
+
+impl<'a> Errand<'a> {
+    /// The one call of an action.
+    pub(super) fn new(job: &'a Job, action: &'a Action, change: &'a Change, work: Work<'a>) -> Self {
+        let progress = action.progress.clone().filter(|_| job.direction == Direction::Forward);
+        let voice = ActionVoice::new(Arc::clone(&job.around.voice), action.id.clone(), job.redact.clone(), progress);
+        Self { job, action, change, work, mode: job.mode, voice: Arc::new(voice) }
+    }
+
+    /// Sees it through.
+    pub(super) async fn run(&self) -> Told {
+        let mut number = self.last_attempt();
+        if self.mode == Mode::Asked {
+            number = number.saturating_sub(1);
+        }
+        if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
+            match self.recover(number).await {
+                Recovery::Again => {}
+                Recovery::Known(told) => return told,
+            }
+        }
+        match self.work.poll {
+            Some(poll) => self.poll(poll).await,
+            None => self.tries(number).await,
+        }
+    }
+
+    /// Calls until it works, as often as it may.
+    async fn tries(&self, mut number: u32) -> Told {
+        let Surroundings { control, clock, .. } = &*self.job.around;
+        let Work { call, retry, timeout, .. } = self.work;
+        for attempt in 1u32.. {
+            if control.is_terminating() {
+                return Told::Withdrawn;
+            }
+            number += 1;
+            self.job.say_begun(self.action, attempt);
+            let failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
+                Ok(value) => return succeeded(value),
+                Err(failure) => failure,
+            };
+            if let Some(told) = self.tolerated(&failure) {
+                return told;
+            }
+            if attempt >= retry.attempts || !may_retry(failure.kind) || control.is_stopping() {
+                return self.failed(failure).await;
+            }
+            let pause = self.say_retry(&failure, attempt);
+            tokio::select! {
+                () = clock.sleep(pause) => {}
+                () = control.stopped() => return self.failed(failure).await,
+            }
+        }
+        // Not reached: the loop ends by returning.
+        Told::Withdrawn
+    }
+
+    /// Says that there will be another try, and answers after which pause.
+    pub(super) fn say_retry(&self, failure: &Failure, attempt: u32) -> Duration {
+        let pause = pause_after(self.work.retry, attempt);
+        let message = self.job.redact.apply(&failure.message).into_owned();
+        self.job.around.voice.say(EventKind::ActionRetries { action: self.action.id.clone(), message, pause });
+        pause
+    }
+
+    /// Finds out how an action ended that had begun when Windlass died.
+    async fn recover(&self, number: u32) -> Recovery {
+        use crate::driver::host::Recovered;
+        let Work { call, timeout, poll, .. } = self.work;
+        if let Mode::Recover { .. } = self.mode
+            && number > 0
+            && let Ok(host) = self.machine(call)
+            && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
+        {
+            // The driver finds the command that it began and waits for it; it does not begin it again.
+            match self.attempt(call, timeout, Purpose::Try(number)).await {
+                Ok(value) => return Recovery::Known(succeeded(value)),
+                Err(failure) if failure.kind == FailureKind::Unknown => {}
+                Err(failure) => {
+                    let told = match self.tolerated(&failure) {
+                        Some(told) => told,
+                        None => self.failed(failure).await,
+                    };
+                    return Recovery::Known(told);
+                }
+            }
+        }
+        let (kind, past, again) = match self.mode {
+            Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
+            Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
+        };
+        let elsewhere = self.may_run_elsewhere(call);
+        let why = match (self.job.direction, self.check().await) {
+            (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
+            _ if !again => format!("{past}, and it will be undone"),
+            (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
+            // What only looks may look again.
+            _ if poll.is_some() => return Recovery::Again,
+            (_, Answer::NoCheck) if elsewhere.is_some() => {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
+            }
+            _ if self.action.repeatable => return Recovery::Again,
+            (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
+            (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
+        };
+        Recovery::Known(held(kind, why))
+    }
+
+    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
+    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
+        let had_begun = matches!(self.mode, Mode::Recover { .. });
+        let is_local = self.machine(call).is_ok_and(|host| host.is_local());
+        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
+    }
+
+    async fn check(&self) -> Answer {
+        let Some(check) = &self.action.check else { return Answer::NoCheck };
+        match (self.attempt(&check.call, self.action.timeout, Purpose::Check).await, &check.done) {
+            (Ok(_), None) => Answer::Done,
+            (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
+            (Err(failure), _) => Answer::Unclear(self.job.redact.apply(&failure.message).into_owned()),
+            (Ok(result), Some(done)) => match self.eval(done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
+                Ok(Some(true)) => Answer::Done,
+                Ok(Some(false)) => Answer::NotDone,
+                Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
+                Err(problems) => Answer::Unclear(self.sentence(&problems)),
+            },
+        }
+    }
+
+    /// One call of a driver, within its time.
+    pub(super) async fn attempt(&self, call: &Call, timeout: Option<Duration>, purpose: Purpose) -> Result<Value, Failure> {
+        let Surroundings { drivers, clock, control, .. } = &*self.job.around;
+        let driver = drivers
+            .get(call.driver.as_str())
+            .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
+        let args = self.arguments(call)?;
+        let host = self.machine(call)?;
+        // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
+        let dir = match purpose {
+            Purpose::Try(number) => Some(self.folder(number)),
+            Purpose::Check | Purpose::Poll => None,
+        };
+        let suffix = match (self.job.direction, purpose) {
+            (_, Purpose::Check) => "-check",
+            (Direction::Forward, Purpose::Try(_) | Purpose::Poll) => "",
+            (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
+        };
+        let sink: Arc<dyn Sink> = match purpose {
+            // The same lines every other second tell nobody anything.
+            Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
+            Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,
+        };
+        let cancel = control.token();
+        let context = Context {
+            key: format!("{}{suffix}", self.action.id.file_name()),
+            host,
+            dir,
+            files: Arc::clone(&self.job.files),
+            timeout,
+            cancel: cancel.clone(),
+            sink,
+            redact: self.job.redact.clone(),
+            privileged: self.action.privileged,
+        };
+        // The driver watches time and cancellation itself; this is for one that does not.
+        let overdue = async {
+            match timeout {
+                Some(timeout) => clock.sleep(timeout.saturating_add(GRACE)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let deaf = async {
+            cancel.cancelled().await;
+            clock.sleep(GRACE).await;
+        };
+        let result = tokio::select! {
+            result = driver.run(&args, &context) => result,
+            () = overdue => Err(Failure::new(FailureKind::TimedOut, "it took too long and was given up")),
+            () = deaf => Err(Failure::new(FailureKind::Cancelled, "it was cancelled, did not end in time and was given up")),
+        };
+        crash_point!("apply.called");
+        result
+    }
+
+    fn machine(&self, call: &Call) -> Result<Arc<dyn Host>, Failure> {
+        let eval = |expr: &Expr| self.eval(expr, None).map_err(|problems| self.sentence(&problems));
+        machine(&*self.job.around.hosts, self.change, call, eval)
+    }
+
+    fn arguments(&self, call: &Call) -> Result<Object, Failure> {
+        let mut args = Object::new();
+        for (name, arg) in &call.args {
+            let value = match arg {
+                Arg::Known(value) => value.clone(),
+                Arg::Deferred(expr) => self.eval(expr, None).map_err(|problems| {
+                    let why = self.sentence(&problems);
+                    Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
+                })?,
+            };
+            let value = value.revealed();
+            if value.has_unknown() {
+                let message = format!("argument `{name}` of `{}` is not known here", call.driver);
+                let help = "it depends on a secret that was not given, or on a result that a restarted run may not keep";
+                return Err(Failure::new(FailureKind::Invalid, message).help(help));
+            }
+            args.insert(Arc::clone(name), value);
+        }
+        Ok(args)
+    }
+
+    /// What became of it, where the provider counts the failure as success.
+    pub(super) fn tolerated(&self, failure: &Failure) -> Option<Told> {
+        if self.job.direction == Direction::Undo || matches!(failure.kind, FailureKind::Cancelled | FailureKind::Unknown) {
+            return None;
+        }
+        let mut error = failure.detail.as_object().cloned().unwrap_or_default();
+        error.insert("message".into(), Value::string(&failure.message));
+        let kind = serde_json::to_value(failure.kind).ok().and_then(|kind| kind.as_str().map(Value::string)).unwrap_or_default();
+        error.insert("kind".into(), kind);
+        let error = Value::Object(error.into());
+        // An expression that cannot be evaluated (this failure has no exit code) does not tolerate.
+        let tolerates = |expr: &Expr| {
+            self.eval(expr, Some(("error", error.clone()))).is_ok_and(|value| value.unmark().0.as_bool() == Some(true))
+        };
+        self.action.tolerate.iter().any(tolerates).then(|| Told::Ended {
+            ending: Ending::Tolerated { message: self.job.redact.apply(&failure.message).into_owned() },
+            kind: None,
+            result: failure.detail.clone(),
+        })
+    }
+
+    /// What became of it after a failure.
+    pub(super) async fn failed(&self, failure: Failure) -> Told {
+        let message = self.job.redact.apply(&failure.message).into_owned();
+        match failure.kind {
+            FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
+            FailureKind::Invalid | FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => {}
+        }
+        if self.job.direction == Direction::Undo && self.mode == Mode::Incomplete && matches!(self.check().await, Answer::NotDone) {
+            let message = format!("there was nothing to undo: {message}");
+            return Told::Ended { ending: Ending::Tolerated { message }, kind: None, result: Value::Null };
+        }
+        let help = failure.help.map(|help| self.job.redact.apply(&help).into_owned());
+        let ending = Ending::Failed { kind: failure.kind, message, output: self.voice.tail(), help };
+        Told::Ended { ending, kind: Some(failure.kind), result: Value::Null }
+    }
+
+    /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
+    pub(super) fn eval(&self, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
+        let mut names = self.job.scope.clone();
+        if let Some((name, value)) = more {
+            names.set(name, value);
+        }
+        let env = Env::pure(self.job.around.plan.created);
+        let Some(provider) = &self.job.provider else { return expr.eval(&names, &env) };
+        let env = Env { files: &**provider, ..env };
+        let names = Value::Object(names.0.into());
+        expr.eval(&RecordedScope::new(&names, provider, &env), &env)
+    }
+
+    /// Problems in one redacted sentence.
+    pub(super) fn sentence(&self, problems: &Diagnostics) -> String {
+        let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        self.job.redact.apply(&text).into_owned()
+    }
+
+    /// The folder of the files of one try: drivers find there what they began.
+    fn folder(&self, number: u32) -> PathBuf {
+        attempt_folder(&self.job.around.dir, &self.action.id, self.job.direction, number)
+    }
+
+    /// The number of the last try that has left a folder, by any process; 0: none.
+    fn last_attempt(&self) -> u32 {
+        last_attempt(&self.job.around.dir, &self.action.id, self.job.direction).unwrap_or(0)
+    }
+}
+
+enum Recovery {
+    /// It may be done again.
+    Again,
+    /// This is how it ended.
+    Known(Told),
+}
+
+enum Answer {
+    Done,
+    NotDone,
+    Unclear(String),
+    NoCheck,
+}
+
+/// Whether trying again may help, and is known to be no repetition.
+pub(super) fn may_retry(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => true,
+        FailureKind::Invalid | FailureKind::Cancelled | FailureKind::Waiting | FailureKind::Unknown => false,
+    }
+}
+
+fn pause_after(retry: Retry, attempt: u32) -> Duration {
+    let factor = 1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+    retry.backoff.saturating_mul(factor).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_and_has_an_end() {
+        let retry = Retry { attempts: 99, backoff: Duration::from_secs(2) };
+        let pauses: Vec<u64> = [1, 2, 3, 10, 33, 99].map(|attempt| pause_after(retry, attempt).as_secs()).into();
+        assert_eq!(pauses, [2, 4, 8, 600, 600, 600]);
+    }
+}
