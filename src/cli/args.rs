@@ -129,6 +129,18 @@ pub struct InitArgs {
     /// Fetches modules and providers again, moving to the newest that the configuration allows
     #[arg(long)]
     pub upgrade: bool,
+    /// `false` does not look at where state is kept
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub backend: bool,
+    /// Copies lockfiles, kept providers and history from this folder to the backend that the configuration names
+    #[arg(long)]
+    pub migrate_state: bool,
+    /// The folder of the local lockfiles, where it is not the configuration's own
+    #[arg(long, value_name = "DIR", requires = "migrate_state")]
+    pub lockfiles: Option<PathBuf>,
+    /// Copies without asking
+    #[arg(long, requires = "migrate_state")]
+    pub auto_approve: bool,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,

@@ -496,12 +496,9 @@ impl<'a> Case<'_, 'a> {
 fn direction(decision: Decision) -> Direction {
     match decision {
         Decision::Rollback | Decision::Remove | Decision::Forget => Direction::Down,
-        Decision::Install
-        | Decision::Upgrade
-        | Decision::Reconfigure
-        | Decision::Adopt
-        | Decision::Backup
-        | Decision::Restore => Direction::Up,
+        Decision::Install | Decision::Upgrade | Decision::Reconfigure | Decision::Adopt | Decision::Backup | Decision::Restore => {
+            Direction::Up
+        }
     }
 }
 
