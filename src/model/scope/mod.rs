@@ -64,7 +64,7 @@ impl<'a> Subject<'a> {
             env,
             settings: Arc::clone(&instance.settings),
             backup: instance.backup.clone(),
-            instance: instance_object(&instance.addr, &instance.provider, &instance.environment),
+            instance: instance_object(&instance.addr, &instance.provider, &instance.environment, instance.promote_from.as_ref()),
             host: host_object(host),
             observation,
         }
@@ -92,7 +92,7 @@ impl<'a> Subject<'a> {
             env,
             settings,
             backup,
-            instance: instance_object(addr, &locked.provider, environment),
+            instance: instance_object(addr, &locked.provider, environment, None),
             host: host_object(host),
             observation,
         }
