@@ -87,7 +87,7 @@ fn k06_a_package_with_a_wrong_checksum_is_refused_before_the_stop() {
 
 #[test]
 fn k09_a_new_version_that_cannot_be_verified_is_taken_back() {
-    let mut world = World::with_nodes("3.4.1", &["3.4.5"], &["a"], "  start_timeout = \"2s\"\n");
+    let mut world = World::with_nodes("3.4.1", &["3.4.5"], &["a"], "  start_timeout = \"4s\"\n");
     world.want("3.4.5");
     // The page does not show up.
     world.on("ui_unreachable", "version=3.4.5");
@@ -100,7 +100,7 @@ fn k09_a_new_version_that_cannot_be_verified_is_taken_back() {
     assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()));
     world.off("segment_build_fails");
     // Connections that drop are no failure: it is asked again.
-    world.on("drop_connections", "version=3.4.5 3");
+    world.on("drop_connections", "version=3.4.5 2");
     world.estate.apply().exit(0);
     assert_eq!((world.version("a"), world.count()), ("3.4.5".into(), "10100".into()));
 }
