@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::attempt::{action_folder, attempt_folder, item_folder, last_attempt};
 use super::event::{Direction, Ending, EventKind};
 use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
+use super::place::machine;
 use super::voice::{ActionVoice, Hushed};
+use crate::driver::host::Host;
 use crate::driver::{Context, Failure, FailureKind, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
@@ -175,7 +177,7 @@ impl<'a> Errand<'a> {
         let Work { call, timeout, poll, .. } = self.work;
         if let Mode::Recover { .. } = self.mode
             && number > 0
-            && let Ok(host) = self.job.around.hosts.host(self.change.host.as_ref())
+            && let Ok(host) = self.machine(call, Purpose::Try(number))
             && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
@@ -195,16 +197,29 @@ impl<'a> Errand<'a> {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
             Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
         };
+        let elsewhere = self.may_run_elsewhere(call);
         let why = match (self.job.direction, self.check().await) {
             (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
             _ if !again => format!("{past}, and it will be undone"),
             (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
             // What only looks may look again.
-            _ if self.action.repeatable || poll.is_some() => return Recovery::Again,
+            _ if poll.is_some() => return Recovery::Again,
+            (_, Answer::NoCheck) if elsewhere.is_some() => {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
+            }
+            _ if self.action.repeatable => return Recovery::Again,
             (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
             (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
         };
         Recovery::Known(held(kind, why))
+    }
+
+    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
+    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
+        let had_begun = matches!(self.mode, Mode::Recover { .. });
+        let is_local = self.machine(call).is_ok_and(|host| host.is_local());
+        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
     }
 
     async fn check(&self) -> Answer {
@@ -235,12 +250,12 @@ impl<'a> Errand<'a> {
 
     /// One call of a driver, within its time.
     pub(super) async fn attempt(&self, call: &Call, timeout: Option<Duration>, purpose: Purpose) -> Result<Value, Failure> {
-        let Surroundings { drivers, hosts, clock, control, .. } = &*self.job.around;
+        let Surroundings { drivers, clock, control, .. } = &*self.job.around;
         let driver = drivers
             .get(call.driver.as_str())
             .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
         let args = self.arguments(call, purpose)?;
-        let host = hosts.host(self.change.host.as_ref())?;
+        let host = self.machine(call, purpose)?;
         // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
         let dir = match purpose {
             Purpose::Try(number) => Some(self.folder(number)),
@@ -286,6 +301,11 @@ impl<'a> Errand<'a> {
         };
         crash_point!("apply.called");
         result
+    }
+
+    fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
+        let eval = |expr: &Expr| self.eval_for(purpose, expr, None).map_err(|problems| self.sentence(&problems));
+        machine(&*self.job.around.hosts, self.change, call, eval)
     }
 
     fn arguments(&self, call: &Call, purpose: Purpose) -> Result<Object, Failure> {

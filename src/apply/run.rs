@@ -9,21 +9,21 @@ use async_trait::async_trait;
 use super::clock::Clock;
 use super::control::Control;
 use super::dispatch::Dispatcher;
-use super::folder;
 use super::given;
 use super::graph::{Graph, by_name};
 use super::journal::{Entry, Medium};
 use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
-use crate::driver::host::Host;
-use crate::driver::{Drivers, Failure};
+use super::{folder, shared};
+use crate::driver::Drivers;
+pub use crate::driver::host::Hosts;
 use crate::lang::{Object, Value};
 use crate::lock::Lock;
 use crate::model::estate::OnFailure;
 use crate::model::name::{ActionId, Digest, EnvironmentName, HostName, InstanceAddr, RunId};
 use crate::model::provider::Provider;
-use crate::plan::Plan;
+use crate::plan::{Decision, Plan};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Lease, RunRecord, Store};
 
@@ -55,6 +55,8 @@ pub struct RunArgs {
     pub host_limits: BTreeMap<HostName, u32>,
     /// Looks at an instance after a hop; `None`: nothing is observed.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Where the journal goes, for disks that fail; `None`: to a new segment in the run's folder.
+    pub journal: Option<Box<dyn Medium>>,
     /// Stops the run.
     pub control: Control,
     /// Time.
@@ -85,15 +87,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self { concurrency: 10, on_failure: OnFailure::default() }
     }
-}
-
-/// Gives the machine of a name.
-pub trait Hosts: Send + Sync {
-    /// The machine; `None`: this one.
-    ///
-    /// # Errors
-    /// There is none of that name, or it cannot be reached.
-    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure>;
 }
 
 /// Looks at an instance.
@@ -128,17 +121,14 @@ pub struct Finished {
 /// # Errors
 /// Nothing was begun: the plan or the lockfiles do not fit, the folder cannot be made, the state cannot be written.
 pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnostics> {
-    execute_on(plan, args, None).await
-}
-
-/// As [`execute`], with the journal on a medium of one's own: for disks that fail.
-pub(super) async fn execute_on(plan: Arc<Plan>, args: RunArgs, medium: Option<Box<dyn Medium>>) -> Result<Finished, Diagnostics> {
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, &args)?;
     given::check_base(&plan, &args)?;
     let digest = folder::create(&args.dir, &plan, &args.locks)?;
+    shared::publish(&args.dir, &args.run, &*args.store, args.leases.values().next()).await?;
     let progress = Progress::new(&plan);
-    let opening = Opening { operation: "apply", last: 0, digest, base: args.locks.clone(), words: Vec::new(), medium };
+    let base = args.locks.clone();
+    let opening = Opening { operation: operation(&plan), last: 0, digest, base, words: Vec::new(), next: 1, elsewhere: None };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -147,7 +137,7 @@ pub(super) async fn execute_on(plan: Arc<Plan>, args: RunArgs, medium: Option<Bo
 /// # Errors
 /// Nothing was begun: the folder cannot be read, the run was abandoned, an action is not in it, the state has moved.
 pub async fn resume(options: ResumeOptions, args: RunArgs) -> Result<Finished, Diagnostics> {
-    let (plan, graph, progress, mut opening) = reopen(&args, "resume")?;
+    let (plan, graph, progress, mut opening) = reopen(&args, "resume").await?;
     opening.words = given::words(&plan, &progress, options)?;
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
@@ -157,7 +147,7 @@ pub async fn resume(options: ResumeOptions, args: RunArgs) -> Result<Finished, D
 /// # Errors
 /// As [`resume`].
 pub async fn rollback(args: RunArgs) -> Result<Finished, Diagnostics> {
-    let (plan, graph, progress, opening) = reopen(&args, "rollback")?;
+    let (plan, graph, progress, opening) = reopen(&args, "rollback").await?;
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -179,7 +169,7 @@ pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Fi
         let refusal = Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`");
         return Err(refusal.into());
     }
-    let Reopened { plan, graph, mut progress, mut opening, moved } = read(&args, "abandon")?;
+    let Reopened { plan, graph, mut progress, mut opening, moved } = read(&args, "abandon").await?;
     match (how, moved) {
         (AbandonedAs::Succeeded, Ok(())) => opening.words = given::all_done(&plan, &progress)?,
         (AbandonedAs::Failed, Ok(())) => {}
@@ -214,22 +204,46 @@ struct Reopened {
     moved: Result<(), Diagnostics>,
 }
 
-fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
-    let Reopened { plan, graph, progress, opening, moved } = read(args, operation)?;
+/// What a run is called in the history.
+pub(super) fn operation(plan: &Plan) -> &'static str {
+    match plan.changes.first().map(|change| change.decision) {
+        Some(Decision::Backup) => "backup",
+        Some(Decision::Restore) => "restore",
+        _ => "apply",
+    }
+}
+
+async fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
+    let Reopened { plan, graph, progress, opening, moved } = read(args, operation).await?;
     moved?;
     Ok((plan, graph, progress, opening))
 }
 
-fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagnostics> {
+async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagnostics> {
+    let next = shared::take_up(&args.dir, &args.run, &*args.store, args.leases.values().next()).await?;
     let folder::Folder { plan, digest, base, journal } = folder::load(&args.dir)?;
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, args)?;
     let moved = given::check_moved(&plan, &base, args);
     let last = journal.last;
+    let elsewhere = last_machine(&journal.entries).filter(|machine| *machine != machine_of(&args.who)).map(str::to_owned);
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    let opening = Opening { operation, last, digest, base, words: Vec::new(), medium: None };
+    let opening = Opening { operation, last, digest, base, words: Vec::new(), next, elsewhere };
     Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
+}
+
+/// The machine of the process that had the run last.
+fn last_machine(entries: &[Entry]) -> Option<&str> {
+    entries.iter().rev().find_map(|entry| match entry {
+        Entry::Opened { who, .. } => Some(machine_of(who)),
+        _ => None,
+    })
+}
+
+/// The machine in `user@host`.
+fn machine_of(who: &str) -> &str {
+    who.rsplit_once('@').map_or(who, |(_, machine)| machine)
 }
 
 fn replay(plan: &Plan, graph: &Graph, entries: Vec<Entry>) -> Result<Progress, Diagnostic> {

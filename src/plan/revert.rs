@@ -100,7 +100,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
         for item in items {
             let each = later.as_ref().or(item.each.as_ref());
             let view = RevertScope { outer: site.scope, step: print.step.name.as_str(), each };
-            let mut maker = Maker { view, env: site.env, problems: &mut problems };
+            let mut maker = Maker { view, env: site.env, hosts: site.hosts, problems: &mut problems };
             let Some(call) = maker.call(call) else { continue };
             ends[place].push(index(actions.len()));
             let step = print.step.name.clone();

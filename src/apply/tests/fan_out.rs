@@ -27,7 +27,7 @@ fn fan_out(items: &str) -> FanOut {
 }
 
 fn call(name: &str, text: &str) -> Call {
-    Call { driver: "fake".into(), args: [(Arc::from(name), Arg::Deferred(expr(text)))].into_iter().collect() }
+    Call { driver: "fake".into(), on: None, args: [(Arc::from(name), Arg::Deferred(expr(text)))].into_iter().collect() }
 }
 
 /// `a.find` gives names, `a.work` does `work NAME` for each, `a.use` sees the result. The undo goes through what was done.
