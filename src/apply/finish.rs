@@ -15,6 +15,9 @@ use crate::plan::Change;
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome, RunRecord};
 
+/// The summary of an action that a person confirms.
+const WAITS: &str = "an action waits for a person";
+
 impl Dispatcher {
     /// Ends the run: says what is left, delivers, writes the last entry.
     pub(super) async fn finish(mut self) -> Finished {
@@ -285,12 +288,16 @@ impl Dispatcher {
         let run = &self.args.run;
         let (summary, what) = match (self.progress.state(index), kind) {
             (ActionState::UndoHeld, _) => ("an action could not be undone", "undo it by hand or repair the cause"),
-            (_, FailureKind::Waiting) => ("an action waits for a person", "do what it asks for"),
+            (_, FailureKind::Waiting) => (WAITS, "do what it asks for"),
             (ActionState::Held, _) => ("the outcome of an action is not known", "look whether it was done"),
             _ => ("an action failed", "repair the cause"),
         };
         let id = &action.id;
-        let help = format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done");
+        let help = if summary == WAITS {
+            format!("{what}; then `windlass confirm '{id}' --note 'what was done'`, and `windlass resume {run}` goes on")
+        } else {
+            format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done")
+        };
         Diagnostic::error(summary).fault(Fault::Platform).detail(format!("`{id}`: {message}")).help(help)
     }
 
