@@ -13,6 +13,9 @@ pub mod lock;
 pub mod model;
 pub mod observe;
 pub mod plan;
+#[cfg(test)]
+mod simulation;
 pub mod source;
 pub mod state;
+pub mod tls;
 pub mod view;

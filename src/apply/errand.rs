@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::attempt::{attempt_folder, last_attempt};
 use super::event::{Direction, Ending, EventKind};
 use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
+use super::place::machine;
 use super::voice::{ActionVoice, Hushed};
+use crate::driver::host::Host;
 use crate::driver::{Context, Failure, FailureKind, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
@@ -140,7 +142,7 @@ impl<'a> Errand<'a> {
         let Work { call, timeout, poll, .. } = self.work;
         if let Mode::Recover { .. } = self.mode
             && number > 0
-            && let Ok(host) = self.job.around.hosts.host(self.change.host.as_ref())
+            && let Ok(host) = self.machine(call)
             && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
@@ -189,12 +191,12 @@ impl<'a> Errand<'a> {
 
     /// One call of a driver, within its time.
     pub(super) async fn attempt(&self, call: &Call, timeout: Option<Duration>, purpose: Purpose) -> Result<Value, Failure> {
-        let Surroundings { drivers, hosts, clock, control, .. } = &*self.job.around;
+        let Surroundings { drivers, clock, control, .. } = &*self.job.around;
         let driver = drivers
             .get(call.driver.as_str())
             .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
         let args = self.arguments(call)?;
-        let host = hosts.host(self.change.host.as_ref())?;
+        let host = self.machine(call)?;
         // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
         let dir = match purpose {
             Purpose::Try(number) => Some(self.folder(number)),
@@ -240,6 +242,11 @@ impl<'a> Errand<'a> {
         };
         crash_point!("apply.called");
         result
+    }
+
+    fn machine(&self, call: &Call) -> Result<Arc<dyn Host>, Failure> {
+        let eval = |expr: &Expr| self.eval(expr, None).map_err(|problems| self.sentence(&problems));
+        machine(&*self.job.around.hosts, self.change, call, eval)
     }
 
     fn arguments(&self, call: &Call) -> Result<Object, Failure> {

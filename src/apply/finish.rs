@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::run::operation;
 use super::delivery::Written;
 use super::dispatch::Dispatcher;
 use super::event::{Direction, Ending, EventKind};
@@ -11,6 +10,7 @@ use super::graph::{by_name, narrow};
 use super::journal::Entry;
 use super::progress::ActionState;
 use super::run::Finished;
+use super::run::operation;
 use crate::driver::FailureKind;
 use crate::plan::Change;
 use crate::source::{Diagnostic, Diagnostics, Fault};

@@ -3,9 +3,9 @@
 //! Takes a plan that may have been edited by hand and refuses one whose numbers do not fit together; after that every index in it
 //! can be relied on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::model::name::{ActionId, EnvironmentName, HostName};
+use crate::model::name::{ActionId, EnvironmentName, HostName, LOCALHOST};
 use crate::plan::{Action, ActionKind, Plan};
 use crate::source::{Diagnostic, Fault};
 
@@ -21,6 +21,8 @@ pub(super) struct Graph {
     environment_of: Vec<u32>,
     /// By change.
     host_of: Vec<Option<u32>>,
+    /// Hosts of actions that are not made where their instance lives.
+    elsewhere: HashMap<ActionId, Option<u32>>,
     /// By change: number of its first hop among all hops.
     first_hop: Vec<u32>,
     /// By hop number.
@@ -59,11 +61,15 @@ impl Graph {
                 hosts.insert(host.clone(), 0);
             }
         }
+        let placed = |action: &Action| Some((action.id.clone(), action.kind.call()?.known_host()?));
+        let placed: Vec<(ActionId, HostName)> = plan.actions.iter().filter_map(placed).collect();
+        hosts.extend(placed.iter().filter(|(_, host)| host.as_str() != LOCALHOST).map(|(_, host)| (host.clone(), 0)));
         number(environments.values_mut());
         number(hosts.values_mut());
         let environment_of =
             plan.changes.iter().map(|change| environments.get(&change.environment).copied().unwrap_or(0)).collect();
         let host_of = plan.changes.iter().map(|change| change.host.as_ref().and_then(|host| hosts.get(host).copied())).collect();
+        let elsewhere = placed.into_iter().map(|(action, host)| (action, hosts.get(&host).copied())).collect();
         let (first_hop, mut hops) = hops(plan);
         let mut counts = vec![0u32; plan.actions.len() + 1];
         for (index, action) in plan.actions.iter().enumerate() {
@@ -80,7 +86,7 @@ impl Graph {
         let (offsets, dependents) = turn_round(plan, counts);
         let environments = environments.into_keys().collect();
         let hosts = hosts.into_keys().collect();
-        Ok(Self { environments, hosts, environment_of, host_of, first_hop, hops, offsets, dependents })
+        Ok(Self { environments, hosts, environment_of, host_of, elsewhere, first_hop, hops, offsets, dependents })
     }
 
     /// The actions that wait for this one.
@@ -94,9 +100,9 @@ impl Graph {
         self.environment_of[action.change as usize] as usize
     }
 
-    /// Number of the host of an action's change; `None`: this machine.
+    /// Number of the host that an action is made on; `None`: this machine.
     pub(super) fn host(&self, action: &Action) -> Option<u32> {
-        self.host_of[action.change as usize]
+        self.elsewhere.get(&action.id).copied().unwrap_or(self.host_of[action.change as usize])
     }
 
     /// Number of an action's hop among all hops.

@@ -21,6 +21,7 @@ mod invoke;
 pub mod journal;
 mod lease;
 mod open;
+mod place;
 mod poll;
 pub mod progress;
 mod record;

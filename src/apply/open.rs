@@ -10,7 +10,7 @@ use super::delivery::Delivery;
 use super::dispatch::{Dispatcher, Given, Phase};
 use super::graph::Graph;
 use super::invoke::Surroundings;
-use super::journal::{self, Entry, Medium, Segment, Word, Writer};
+use super::journal::{self, Entry, Segment, Word, Writer};
 use super::progress::Progress;
 use super::record::Books;
 use super::run::{Rules, RunArgs};
@@ -40,8 +40,6 @@ pub(super) struct Opening {
     pub base: BTreeMap<EnvironmentName, Lock>,
     /// A person's words.
     pub words: Vec<(u32, Word)>,
-    /// Where the journal goes; `None`: to a new segment in the run's folder.
-    pub medium: Option<Box<dyn Medium>>,
 }
 
 impl Dispatcher {
@@ -67,11 +65,12 @@ impl Dispatcher {
             environments,
             host_limits,
             observer,
+            journal: medium,
             control,
             clock,
             events,
         } = args;
-        let Opening { operation, last, digest, base, words, medium } = opening;
+        let Opening { operation, last, digest, base, words } = opening;
         let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
         let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
         let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));

@@ -132,6 +132,16 @@ pub struct Progress {
     /// Measured seconds and how often, by `provider/strategy/step`.
     pub durations: BTreeMap<String, (f64, u32)>,
     down: Vec<Down>,
+    /// What begun actions were before, for those that are withdrawn.
+    before: BTreeMap<u32, Before>,
+}
+
+/// An action before it was begun.
+#[derive(Debug, Clone)]
+struct Before {
+    state: ActionState,
+    reason: Option<(FailureKind, String)>,
+    untouched: bool,
 }
 
 /// Downtime of one change's instance.
@@ -157,6 +167,7 @@ impl Progress {
             began: None,
             durations: BTreeMap::new(),
             down: vec![Down::default(); plan.changes.len()],
+            before: BTreeMap::new(),
         }
     }
 
@@ -175,19 +186,29 @@ impl Progress {
         direction: Direction,
         at: Timestamp,
     ) -> Result<(), String> {
+        let place = action as usize;
+        let (reason, untouched) = (self.reasons.get(&action).cloned(), self.untouched[place]);
+        let before = Before { state: self.states[place], reason, untouched };
         self.step(plan, action, Step::Begin(direction))?;
-        self.times[action as usize] = Some(at);
+        self.before.insert(action, before);
+        self.times[place] = Some(at);
         if direction == Direction::Forward {
             self.reasons.remove(&action);
-            self.untouched[action as usize] = false;
+            self.untouched[place] = false;
         }
         self.account(plan, graph, action, at);
         Ok(())
     }
 
-    /// Takes in that nothing was called after all.
+    /// Takes in that nothing was called after all: the action is what it was before.
     pub(super) fn withdraw(&mut self, plan: &Plan, action: u32, direction: Direction) -> Result<(), String> {
-        self.step(plan, action, Step::Withdraw(direction))
+        self.step(plan, action, Step::Withdraw(direction))?;
+        if let Some(Before { state, reason, untouched }) = self.before.remove(&action) {
+            self.states[action as usize] = state;
+            self.untouched[action as usize] = untouched;
+            self.reasons.extend(reason.map(|reason| (action, reason)));
+        }
+        Ok(())
     }
 
     /// Takes in how an action ended.
@@ -202,6 +223,7 @@ impl Progress {
         };
         self.measure(plan, action, direction, ending, at);
         self.step(plan, action, step)?;
+        self.before.remove(&action);
         let place = action as usize;
         self.times[place] = Some(at);
         match (direction, reason) {

@@ -16,8 +16,8 @@ use super::journal::{Entry, Medium};
 use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
-use crate::driver::host::Host;
-use crate::driver::{Drivers, Failure};
+use crate::driver::Drivers;
+pub use crate::driver::host::Hosts;
 use crate::lang::{Object, Value};
 use crate::lock::Lock;
 use crate::model::estate::OnFailure;
@@ -55,6 +55,8 @@ pub struct RunArgs {
     pub host_limits: BTreeMap<HostName, u32>,
     /// Looks at an instance after a hop; `None`: nothing is observed.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Where the journal goes, for disks that fail; `None`: to a new segment in the run's folder.
+    pub journal: Option<Box<dyn Medium>>,
     /// Stops the run.
     pub control: Control,
     /// Time.
@@ -85,15 +87,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self { concurrency: 10, on_failure: OnFailure::default() }
     }
-}
-
-/// Gives the machine of a name.
-pub trait Hosts: Send + Sync {
-    /// The machine; `None`: this one.
-    ///
-    /// # Errors
-    /// There is none of that name, or it cannot be reached.
-    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure>;
 }
 
 /// Looks at an instance.
@@ -128,17 +121,12 @@ pub struct Finished {
 /// # Errors
 /// Nothing was begun: the plan or the lockfiles do not fit, the folder cannot be made, the state cannot be written.
 pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnostics> {
-    execute_on(plan, args, None).await
-}
-
-/// As [`execute`], with the journal on a medium of one's own: for disks that fail.
-pub(super) async fn execute_on(plan: Arc<Plan>, args: RunArgs, medium: Option<Box<dyn Medium>>) -> Result<Finished, Diagnostics> {
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, &args)?;
     given::check_base(&plan, &args)?;
     let digest = folder::create(&args.dir, &plan, &args.locks)?;
     let progress = Progress::new(&plan);
-    let opening = Opening { operation: operation(&plan), last: 0, digest, base: args.locks.clone(), words: Vec::new(), medium };
+    let opening = Opening { operation: operation(&plan), last: 0, digest, base: args.locks.clone(), words: Vec::new() };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -237,7 +225,7 @@ fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagnostics
     let last = journal.last;
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    let opening = Opening { operation, last, digest, base, words: Vec::new(), medium: None };
+    let opening = Opening { operation, last, digest, base, words: Vec::new() };
     Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
 }
 

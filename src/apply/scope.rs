@@ -120,7 +120,7 @@ fn wanted_steps(action: &Action) -> Option<BTreeSet<String>> {
         }
     };
     let look_at_call = |call: &Call, look: &mut dyn FnMut(&Expr)| {
-        for arg in call.args.values() {
+        for (_, arg) in call.given() {
             if let Arg::Deferred(expr) = arg {
                 look(expr);
             }

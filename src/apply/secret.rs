@@ -1,5 +1,6 @@
 //! Secrets: where they go into a scope, and how they are kept out of everything that is written.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::driver::Redactor;
@@ -57,18 +58,16 @@ fn collect_all(value: &Value, secrets: &mut BTreeSet<String>) {
     }
 }
 
-/// The value as it may be written: a text that holds a secret becomes a mark without content. Not "(sensitive)": a resumed run
-/// must refuse to use what it no longer knows, rather than use something else.
+/// The value as it may be written: a text that holds a secret becomes a mark without content, and so does an object that has it in
+/// a name. Not "(sensitive)": what is used later must be refused or filled again, rather than be something else.
 pub(super) fn redacted(value: &Value, redact: &Redactor) -> Value {
+    let holds = |text: &str| matches!(redact.apply(text), Cow::Owned(_));
     match value {
-        Value::String(text) if matches!(redact.apply(text), std::borrow::Cow::Owned(_)) => Value::Unknown.sensitive(),
-        Value::Number(number) if matches!(redact.apply(&number.to_string()), std::borrow::Cow::Owned(_)) => {
-            Value::Unknown.sensitive()
-        }
+        Value::String(text) if holds(text) => Value::Unknown.sensitive(),
+        Value::Number(number) if holds(&number.to_string()) => Value::Unknown.sensitive(),
         Value::List(items) => Value::list(items.iter().map(|item| redacted(item, redact))),
-        Value::Object(attributes) => {
-            Value::object(attributes.iter().map(|(name, value)| (redact.apply(name).into_owned(), redacted(value, redact))))
-        }
+        Value::Object(attributes) if attributes.keys().any(|name| holds(name)) => Value::Unknown.sensitive(),
+        Value::Object(attributes) => Value::object(attributes.iter().map(|(name, value)| (name.as_ref(), redacted(value, redact)))),
         Value::Sensitive(_) => Value::Unknown.sensitive(),
         plain => plain.clone(),
     }
@@ -112,9 +111,19 @@ mod tests {
         );
         let redact = Redactor::new(secrets);
         let result =
-            Value::object([("stdout", "x hunter22 y".into()), ("hunter22", "public".into()), ("list", Value::list([marked("z")]))]);
+            Value::object([("stdout", "x hunter22 y".into()), ("plain", "public".into()), ("list", Value::list([marked("z")]))]);
         let written = serde_json::to_string(&redacted(&result, &redact)).unwrap();
-        assert_eq!(written, r#"{"(sensitive)":"public","list":[{"$sensitive":true}],"stdout":{"$sensitive":true}}"#);
+        assert_eq!(written, r#"{"list":[{"$sensitive":true}],"plain":"public","stdout":{"$sensitive":true}}"#);
+    }
+
+    #[test]
+    fn an_object_with_a_secret_in_a_name_is_a_mark_and_is_filled_again_as_a_whole() {
+        let redact = Redactor::new(BTreeSet::from(["KYLIN".to_owned()]));
+        let before = Value::object([("environment", Value::object([("KYLIN_DIR", "/opt".into())])), ("port", 1u64.into())]);
+        let written = redacted(&before, &redact);
+        assert_eq!(serde_json::to_string(&written).unwrap(), r#"{"environment":{"$sensitive":true},"port":1}"#);
+        let filled = inject(&written, &before);
+        assert_eq!(filled.get("environment"), Some(&Value::object([("KYLIN_DIR", "/opt".into())]).sensitive()));
     }
 
     #[test]

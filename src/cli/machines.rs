@@ -7,7 +7,7 @@ use crate::apply::Hosts;
 use crate::driver::host::{Host, Local, Ssh};
 use crate::driver::{Failure, FailureKind};
 use crate::model::estate;
-use crate::model::name::HostName;
+use crate::model::name::{HostName, LOCALHOST};
 
 /// Every machine, made once. Connections are opened when they are first used.
 pub(super) struct Machines {
@@ -40,6 +40,8 @@ impl Hosts for Machines {
     fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
         match name {
             None => self.here.clone(),
+            // What expressions call the machine of those that have no host.
+            Some(name) if name.as_str() == LOCALHOST && !self.named.contains_key(name) => self.here.clone(),
             Some(name) => self.named.get(name).cloned().unwrap_or_else(|| {
                 Err(Failure::new(FailureKind::Invalid, format!("the configuration declares no host `{name}`"))
                     .help("declare it again until nothing is recorded on it any more"))

@@ -128,7 +128,7 @@ impl Session {
         }
         #[expect(clippy::disallowed_methods, reason = "facts carry the time at which they were taken")]
         let clock = || Timestamp::now();
-        let mut inventory = observe(&targets, &self.place.drivers, LOOKS, &clock).await;
+        let mut inventory = observe(&targets, &self.place.drivers, &*self.machines, LOOKS, &clock).await;
         inventory.instances.append(&mut unreachable.instances);
         inventory
     }

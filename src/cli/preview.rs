@@ -14,6 +14,7 @@ use super::running::input;
 use super::session::Session;
 use crate::apply::{Hosts as _, arguments_now};
 use crate::driver::{Context, Diff};
+use crate::model::call::Call;
 use crate::model::name::{ActionId, HostName};
 use crate::model::provider::Provider;
 use crate::plan::{Action, ActionKind, Change, Plan};
@@ -45,11 +46,12 @@ pub(super) async fn previews(session: &Session, plan: &Plan) -> Previews {
 
 /// Of several differences of one document, the last.
 fn last_of_each(plan: &Plan, found: Vec<Option<Vec<Diff>>>) -> Previews {
-    let mut last: BTreeMap<(Option<&HostName>, String), (&ActionId, Diff)> = BTreeMap::new();
+    let mut last: BTreeMap<(Option<HostName>, String), (&ActionId, Diff)> = BTreeMap::new();
     for (action, diffs) in plan.actions.iter().zip(found) {
-        let host = plan.changes.get(action.change as usize).and_then(|change| change.host.as_ref());
+        let own = plan.changes.get(action.change as usize).and_then(|change| change.host.clone());
+        let host = action.kind.call().and_then(Call::known_host).or(own);
         for diff in diffs.into_iter().flatten() {
-            last.insert((host, diff.path.clone()), (&action.id, diff));
+            last.insert((host.clone(), diff.path.clone()), (&action.id, diff));
         }
     }
     let mut previews = Previews::new();
@@ -67,17 +69,20 @@ async fn look(session: &Session, plan: &Plan, action: &Action, silent: &Mutex<BT
     let provider = session.providers.get(&change.provider).filter(|provider| provider.digest == hop.provider_digest)?;
     let input = session.estate.instances.get(&change.instance).map(input).unwrap_or_default();
     let foreseen = arguments_now(plan, action, &input)?;
-    if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&change.host) {
+    if call.on.is_some() && call.known_host().is_none() {
         return None;
     }
-    let mut context =
-        Context::observing(format!("{}-preview", action.id.file_name()), session.machines.host(change.host.as_ref()).ok()?);
+    let place = call.known_host().or_else(|| change.host.clone());
+    if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&place) {
+        return None;
+    }
+    let mut context = Context::observing(format!("{}-preview", action.id.file_name()), session.machines.host(place.as_ref()).ok()?);
     context.files = Arc::new(provider.files.clone());
     context.timeout = Some(PATIENCE);
     context.redact = foreseen.redact.clone();
     let Ok(diffs) = tokio::time::timeout(PATIENCE, driver.preview(&foreseen.args, &context)).await else {
         context.cancel.cancel();
-        silent.lock().unwrap_or_else(PoisonError::into_inner).insert(change.host.clone());
+        silent.lock().unwrap_or_else(PoisonError::into_inner).insert(place);
         return None;
     };
     let mut diffs = diffs?;

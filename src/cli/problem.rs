@@ -29,6 +29,9 @@ pub(super) fn state_problem(error: &StateError) -> Diagnostic {
         StateError::Newer { .. } => Diagnostic::error("state is newer than this Windlass")
             .detail(detail)
             .help("install the Windlass that wrote it, or a newer one"),
+        StateError::Unfit { .. } => Diagnostic::error("state cannot be kept there")
+            .detail(detail)
+            .help("two processes could overwrite each other's state: use another store"),
         StateError::Unreachable { .. } => Diagnostic::error("state cannot be reached")
             .fault(Fault::Platform)
             .detail(detail)

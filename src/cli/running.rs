@@ -74,6 +74,7 @@ impl Session {
                 machines: Arc::clone(&self.machines),
                 drivers: self.place.drivers.clone(),
             })),
+            journal: None,
             control: control.clone(),
             clock: Arc::new(SystemClock),
             events: self.listener(plan, flags),
@@ -140,7 +141,7 @@ impl Observer for Looker {
         let Ok(machine) = self.machines.host(instance.host.as_ref()) else { return BTreeMap::new() };
         let host = instance.host.as_ref().and_then(|name| self.estate.hosts.get(name));
         let target = Target { provider, known: Known::Declared(instance), host, machine };
-        let inventory = observe(&[target], &self.drivers, 1, &|| Timestamp::now()).await;
+        let inventory = observe(&[target], &self.drivers, &*self.machines, 1, &|| Timestamp::now()).await;
         drift_facts(provider, inventory.instances.get(addr))
     }
 }

@@ -75,7 +75,7 @@ const SCHEMA: DriverSchema = DriverSchema {
             name: "parse",
             ty: "string",
             required: false,
-            summary: "\"json\" reads standard output as JSON into `json` (it fails if it is none); \"lines\" gives its lines as `lines`.",
+            summary: "\"json\" reads standard output as JSON into `json` (it fails if it is none); \"lines\" gives its lines as `lines`; \"backup\" reads its last line as a JSON object `{\"id\": …, \"location\": …, \"method\": …}` (and `size`, `verified`): the backup that the command made, recorded in the lockfile.",
         },
     ],
     results: &[
@@ -92,6 +92,11 @@ const SCHEMA: DriverSchema = DriverSchema {
             name: "lines",
             ty: "list(string)",
             summary: "The lines of standard output, where `parse = \"lines\"`; else null.",
+        },
+        ResultSchema {
+            name: "backup",
+            ty: "object({ id = string, location = string, method = string, size = number, verified = bool })",
+            summary: "The backup that the command made, where `parse = \"backup\"`; else null.",
         },
         ResultSchema { name: "duration", ty: "number", summary: "Seconds it took." },
     ],
@@ -167,7 +172,7 @@ impl Driver for Exec {
         command.stdin = args.text("stdin")?.unwrap_or_default().into_bytes();
         command.stream = ctx.dir.is_some();
         let success = Success::of(&args)?;
-        let parse = args.word("parse", &["json", "lines"])?;
+        let parse = args.word("parse", &["json", "lines", "backup"])?;
         let ctx = Context { redact: ctx.redact.also(args.map("secrets")?.into_values()), ..ctx.clone() };
         let output = ctx.run(&command).await?;
         if !success.allows(output.ended.code()) {
@@ -176,6 +181,7 @@ impl Driver for Exec {
         let stdout = ctx.redact.apply(&output.stdout.text()).into_owned();
         let json = if parse == Some("json") { json(&stdout, &output, &command, &ctx)? } else { Value::Null };
         let lines = if parse == Some("lines") { Value::list(stdout.lines().map(Value::string)) } else { Value::Null };
+        let backup = if parse == Some("backup") { backup(&stdout, &output, &command, &ctx)? } else { Value::Null };
         Ok(Value::object([
             ("exit_code", i64::from(output.ended.code()).into()),
             ("stdout", stdout.into()),
@@ -183,6 +189,7 @@ impl Driver for Exec {
             ("truncated", (output.stdout.truncated() || output.stderr.truncated()).into()),
             ("json", json),
             ("lines", lines),
+            ("backup", backup),
             ("duration", seconds(output.duration)),
         ]))
     }
@@ -208,6 +215,25 @@ fn details(output: &Output, ctx: &Context) -> Value {
         ("stdout", Value::string(ctx.redact.apply(&output.stdout.text()))),
         ("stderr", Value::string(ctx.redact.apply(&output.stderr.text()))),
     ])
+}
+
+/// The backup that the last line tells of. One that cannot be recorded would be no evidence, so that is a failure.
+fn backup(stdout: &str, output: &Output, command: &Command, ctx: &Context) -> Result<Value, Failure> {
+    let wrong = |what: &str| {
+        let message = format!("`{}` did not say which backup it made: {what}", command.program());
+        Failure::new(FailureKind::Failed, message).detail(details(output, ctx))
+    };
+    let line = stdout.lines().rev().find(|line| !line.trim().is_empty()).ok_or_else(|| wrong("it printed nothing"))?;
+    let said: serde_json::Value = serde_json::from_str(line).map_err(|_| wrong("its last line is not JSON"))?;
+    let text = |name: &str| said.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    let needed = |name: &str| text(name).ok_or_else(|| wrong(&format!("its last line has no text `{name}`")));
+    Ok(Value::object([
+        ("id", Value::string(needed("id")?)),
+        ("location", Value::string(needed("location")?)),
+        ("method", Value::string(needed("method")?)),
+        ("size", said.get("size").and_then(serde_json::Value::as_u64).map_or(Value::Null, Value::from)),
+        ("verified", said.get("verified").and_then(serde_json::Value::as_bool).unwrap_or(false).into()),
+    ]))
 }
 
 fn json(stdout: &str, output: &Output, command: &Command, ctx: &Context) -> Result<Value, Failure> {
@@ -275,6 +301,21 @@ mod tests {
         let deep = "[".repeat(100_000);
         assert!(exec(json!({"command": ["cat"], "stdin": deep, "parse": "json"})).await.is_err());
         assert!(exec(json!({"command": ["true"], "parse": "json"})).await.unwrap_err().message.contains("printed nothing"));
+    }
+
+    #[tokio::test]
+    async fn a_command_tells_which_backup_it_made_or_fails() {
+        let script = "echo working; echo '{\"id\": \"snap-1\", \"location\": \"cloud\", \"method\": \"snapshot\", \"size\": 7}'";
+        let result = exec(json!({"shell": script, "parse": "backup"})).await.unwrap();
+        let backup = result.get("backup").unwrap();
+        assert_eq!(backup.get("id").unwrap().as_str(), Some("snap-1"));
+        assert_eq!((backup.get("size"), backup.get("verified")), (Some(&7u64.into()), Some(&false.into())));
+        for (script, why) in
+            [("true", "printed nothing"), ("echo done", "not JSON"), ("echo '{\"id\": \"x\", \"location\": \"y\"}'", "`method`")]
+        {
+            let error = exec(json!({"shell": script, "parse": "backup"})).await.unwrap_err();
+            assert!(error.message.contains(why), "{error}");
+        }
     }
 
     #[tokio::test]

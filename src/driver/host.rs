@@ -4,11 +4,13 @@
 //! and never pastes an argument into a shell unquoted.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Context, Failure, FailureKind};
+use crate::model::name::HostName;
 
 mod capture;
 mod command;
@@ -140,6 +142,15 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// The host is unreachable.
     async fn uid(&self) -> Result<u32, Failure>;
+}
+
+/// Gives the machine of a name.
+pub trait Hosts: Send + Sync {
+    /// The machine; `None`: this one.
+    ///
+    /// # Errors
+    /// There is none of that name, or it cannot be reached.
+    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure>;
 }
 
 impl Context {

@@ -15,6 +15,7 @@ use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
 mod client;
 mod download;
 mod json;
+mod login;
 mod multipart;
 mod request;
 #[cfg(test)]
@@ -24,7 +25,7 @@ mod tests;
 mod until;
 
 use client::{Reply, client, detail, headers, read, refused, send};
-use json::from_json;
+pub(in crate::driver) use json::from_json;
 use request::Request;
 use until::Condition;
 
@@ -72,6 +73,12 @@ const SCHEMA: DriverSchema = DriverSchema {
             summary: "User and password of basic authentication; an API key often goes into `user`, with an empty password.",
         },
         ArgSchema { name: "bearer", ty: "string", required: false, summary: "Token of bearer authentication." },
+        ArgSchema {
+            name: "login",
+            ty: "object({ url = string, method = string, headers = map(string), json = any, form = map(string), token = string, header = string, prefix = string })",
+            required: false,
+            summary: "Logs on first, for services that give out sessions: a request (POST where not given), in whose answer `token` is a JSON pointer to the token. It is sent as `prefix` (\"Bearer \" where not given) and token in `header` (Authorization). Without `token` the answer's cookies are the session. It lasts for one call; with `until`, it is logged on again where the answer is 401.",
+        },
         ArgSchema {
             name: "expect",
             ty: "any",
@@ -260,6 +267,10 @@ impl Call {
     }
 
     async fn run(&self, request: &Request, ctx: &Context, last_seen: &std::sync::Mutex<String>) -> Result<Object, Failure> {
+        let mut ctx = ctx.clone();
+        if let (Some(login), None) = (&request.login, &self.until) {
+            login.log_on(&mut ctx).await?;
+        }
         let target = self.download.lock().map(|mut target| target.take()).unwrap_or_default();
         if let Some(target) = target {
             if ctx.dir.is_none() {
@@ -268,13 +279,13 @@ impl Call {
                     "http: `save_to` changes something, and a fact or check only looks",
                 ));
             }
-            return download::download(request, target, ctx).await.map(|saved| saved_result(&saved));
+            return download::download(request, target, &ctx).await.map(|saved| saved_result(&saved));
         }
         let (reply, requests) = match &self.until {
-            None => (self.once(request, ctx).await?, 1),
-            Some(until) => self.poll(until, request, ctx, last_seen).await?,
+            None => (self.once(request, &ctx).await?, 1),
+            Some(until) => self.poll(until, request, &mut ctx, last_seen).await?,
         };
-        self.result(&reply, requests, request, ctx)
+        self.result(&reply, requests, request, &ctx)
     }
 
     async fn once(&self, request: &Request, ctx: &Context) -> Result<Reply, Failure> {
@@ -297,7 +308,7 @@ impl Call {
         &self,
         until: &Condition,
         request: &Request,
-        ctx: &Context,
+        ctx: &mut Context,
         last_seen: &std::sync::Mutex<String>,
     ) -> Result<(Reply, u64), Failure> {
         let client = client(request)?;
@@ -305,12 +316,21 @@ impl Call {
         let mut requests = 0;
         loop {
             requests += 1;
-            let asking = async { read(send(&client, request, ctx).await?, request, ctx).await };
+            let asking = async {
+                if let Some(login) = &request.login {
+                    login.log_on(ctx).await?;
+                }
+                read(send(&client, request, ctx).await?, request, ctx).await
+            };
             let state = match tokio::time::timeout(request.patience, asking).await {
                 Err(_) => "no answer".to_owned(),
                 Ok(Err(failure)) if failure.kind == FailureKind::Invalid => return Err(failure),
                 Ok(Err(failure)) => failure.message,
                 Ok(Ok(reply)) => {
+                    // A session ends; the next one is begun before the next look.
+                    if let (Some(login), 401) = (&request.login, reply.status) {
+                        login.forget();
+                    }
                     let state = until.state(&reply, ctx);
                     if self.fail_when.as_ref().is_some_and(|fail| fail.holds(&reply, None, ctx)) {
                         let seen = self.fail_when.as_ref().map_or(state, |fail| fail.state(&reply, ctx));

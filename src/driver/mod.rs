@@ -21,6 +21,7 @@ mod exec;
 mod file;
 pub mod host;
 mod http;
+mod kubernetes;
 mod manual;
 mod ports;
 mod postgres;
@@ -43,6 +44,7 @@ pub use exec::Exec;
 pub use file::File;
 pub use host::{Command, Host, Local, Output, Ssh};
 pub use http::Http;
+pub use kubernetes::Kubernetes;
 pub use manual::{Confirmation, Manual};
 pub use ports::Ports;
 pub use postgres::Postgres;
@@ -66,6 +68,7 @@ pub fn standard() -> Drivers {
         .with(DiskSpace)
         .with(Manual)
         .with(Http)
+        .with(Kubernetes)
         .with(Archive)
         .with(Backup)
         .with(Postgres)
@@ -255,6 +258,7 @@ mod tests {
             "exec",
             "file",
             "http",
+            "kubernetes",
             "manual",
             "ports",
             "postgres",

@@ -60,7 +60,8 @@ impl BackupPolicy {
             policy.keep = keep_rules(keep, &mut problems);
         }
         if policy.method.as_deref() == Some(MANAGED) && policy.reference.is_none() {
-            problems.push("`backup.method` is `managed`, and `backup.reference` does not say what the backups are called".to_owned());
+            problems
+                .push("`backup.method` is `managed`, and `backup.reference` does not say what the backups are called".to_owned());
         }
         (policy, problems)
     }

@@ -7,6 +7,7 @@ pub mod driver;
 pub mod duration;
 pub mod estate;
 pub mod inventory;
+pub mod items;
 pub mod name;
 pub mod poll;
 pub mod provider;

@@ -68,6 +68,9 @@ names! {
     Digest;
 }
 
+/// What expressions call the machine that Windlass runs on, where no host of that name is declared.
+pub const LOCALHOST: &str = "localhost";
+
 impl Digest {
     /// The digest of bytes.
     #[must_use]

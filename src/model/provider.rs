@@ -85,6 +85,8 @@ pub enum OnChange {
     Reconfigure,
     /// Nothing: it is only read by later runs (a timeout, a backup folder).
     Ignore,
+    /// It can only change together with the version (where a migration leads to): refused while the version stays.
+    WithVersion,
     /// It cannot change while the instance lives (a data directory): refused.
     Refuse,
 }
@@ -105,8 +107,17 @@ pub struct CallTemplate {
     pub driver: DriverName,
     /// Its arguments by name.
     pub args: IndexMap<Arc<str>, Expr>,
+    /// On which host, by the name of its declaration; `None`: where the instance lives.
+    pub on: Option<Expr>,
     /// Where it is written.
     pub span: Option<Span>,
+}
+
+impl CallTemplate {
+    /// Everything in it that is evaluated.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.args.values().chain(&self.on)
+    }
 }
 
 /// Something observed about an instance. Asked concurrently; a fact may use others (`fact.NAME`), then it waits for them.
@@ -120,6 +131,8 @@ pub struct Fact {
     pub value: Option<Expr>,
     /// Asked only where this is true; null otherwise.
     pub when: Option<Expr>,
+    /// Asked once for each item, `each.key`, `each.value`; its value is then a map with the same names.
+    pub for_each: Option<Expr>,
     /// Whether a difference between two observations is drift of the configuration.
     pub drift: bool,
     /// Whether no output may show it.
@@ -130,6 +143,13 @@ pub struct Fact {
     pub description: String,
     /// Where it is declared.
     pub span: Option<Span>,
+}
+
+impl Fact {
+    /// Everything in it that is evaluated.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.value.iter().chain(&self.when).chain(&self.for_each).chain(self.call.iter().flat_map(CallTemplate::exprs))
+    }
 }
 
 /// What an instance is moved by.

@@ -12,17 +12,21 @@ use futures_util::future::{BoxFuture, join_all};
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 
-use crate::driver::host::Host;
+use crate::driver::host::{Host, Hosts};
 use crate::driver::{Context, Drivers, Failure, Redactor};
-use crate::lang::{Env, Layered, Object, Scope, Value, Vars};
+use crate::lang::{Env, Expr, Layered, Object, Scope, Value, Vars};
 use crate::lock::Locked;
 use crate::model::estate::{self, Instance};
 use crate::model::inventory::{Inventory, Observation, Observed};
-use crate::model::name::{EnvironmentName, InstanceAddr};
+use crate::model::items;
+use crate::model::name::{EnvironmentName, HostName, InstanceAddr};
 use crate::model::provider::{CallTemplate, Fact, Provider};
 use crate::model::scope::{HopScope, Subject};
 
 use order::waves;
+
+/// Items of one fact that are asked at once.
+const ITEMS: usize = 32;
 
 /// An instance to look at.
 #[derive(Clone)]
@@ -64,18 +68,20 @@ impl Known<'_> {
     }
 }
 
-/// Looks at every target, at most `concurrency` instances at once. `clock` says when.
+/// Looks at every target, at most `concurrency` instances at once. `hosts` are for facts that look elsewhere; `clock` says when.
 pub async fn observe(
     targets: &[Target<'_>],
     drivers: &Drivers,
+    hosts: &dyn Hosts,
     concurrency: usize,
     clock: &(dyn Fn() -> Timestamp + Sync),
 ) -> Inventory {
     let mut instances = BTreeMap::new();
     // Boxed one by one, because the compiler does not see that a closure's borrowing future may move between threads.
+    let around = Around { drivers, hosts, clock };
     let mut looks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(targets.len());
     for target in targets {
-        looks.push(look(target, drivers, clock).boxed());
+        looks.push(look(target, around).boxed());
     }
     let mut looks = futures_util::stream::iter(looks).buffer_unordered(concurrency.max(1));
     while let Some((addr, observation)) = looks.next().await {
@@ -84,86 +90,134 @@ pub async fn observe(
     Inventory { instances }
 }
 
+/// What all looks share.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    drivers: &'a Drivers,
+    hosts: &'a dyn Hosts,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
 /// Looks at one instance: facts that need no other at once, then those that need them, and so on.
-async fn look(target: &Target<'_>, drivers: &Drivers, clock: &(dyn Fn() -> Timestamp + Sync)) -> (InstanceAddr, Observation) {
-    let mut seen = Observation { at: clock(), facts: BTreeMap::new() };
+async fn look(target: &Target<'_>, around: Around<'_>) -> (InstanceAddr, Observation) {
+    let mut seen = Observation { at: (around.clock)(), facts: BTreeMap::new() };
     let redact = Redactor::new(target.known.settings().secrets());
     for wave in waves(target.provider) {
         let asked = join_all(wave.into_iter().map(|(name, fact)| {
-            let seen = &seen;
-            let redact = redact.clone();
-            async move { (Arc::clone(name), ask(target, name, fact, seen, redact, drivers, clock()).await) }
+            let asking = Asking { target, around, name, fact, seen: &seen, redact: &redact, now: (around.clock)() };
+            async move { (Arc::clone(name), asking.ask().await) }
         }))
         .await;
         seen.facts.extend(asked);
     }
-    seen.at = clock();
+    seen.at = (around.clock)();
     (target.known.addr().clone(), seen)
 }
 
-/// Asks for one fact.
-async fn ask(
-    target: &Target<'_>,
-    name: &str,
-    fact: &Fact,
-    seen: &Observation,
-    redact: Redactor,
-    drivers: &Drivers,
+/// One fact that is asked for, with all that surrounds it.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    target: &'a Target<'a>,
+    around: Around<'a>,
+    name: &'a str,
+    fact: &'a Fact,
+    seen: &'a Observation,
+    redact: &'a Redactor,
     now: Timestamp,
-) -> Observed {
-    let answer = async {
-        // Scopes are not kept over a wait: they are cheap to make and cannot move between threads.
-        let applies = fact.when.as_ref().map_or(Ok(true), |when| with_scope(target, seen, now, |scope| scope.holds(when)))?;
-        if !applies {
-            return Ok(Value::Null);
-        }
-        let result = match &fact.call {
-            Some(call) => call_driver(target, name, fact, call, seen, &redact, drivers, now).await?,
-            None => Value::Null,
-        };
-        match &fact.value {
-            None => Ok(result),
-            Some(value) => with_scope(target, seen, now, |scope| {
-                let result = Vars::new([("result", result)]);
-                evaluate(value, &Layered { inner: &result, outer: scope }, now)
-            }),
-        }
-    };
-    match answer.await {
-        Ok(value) if fact.sensitive => Observed::Value(value.sensitive()),
-        Ok(value) => Observed::Value(value),
-        Err(why) => Observed::Unseen(redact.apply(&why).into_owned()),
-    }
 }
 
-/// Calls the fact's driver, within the fact's time.
-#[expect(clippy::too_many_arguments, reason = "everything that surrounds one call")]
-async fn call_driver(
-    target: &Target<'_>,
-    name: &str,
-    fact: &Fact,
-    call: &CallTemplate,
-    seen: &Observation,
-    redact: &Redactor,
-    drivers: &Drivers,
-    now: Timestamp,
-) -> Result<Value, String> {
-    let args = with_scope(target, seen, now, |scope| {
-        call.args
-            .iter()
-            .map(|(name, expr)| Ok((Arc::clone(name), scope.eval(expr)?.revealed())))
-            .collect::<Result<Object, String>>()
-    })?;
-    let driver = drivers.get(call.driver.as_str()).ok_or_else(|| format!("there is no driver `{}`", call.driver))?;
-    let context = Context {
-        timeout: Some(fact.timeout),
-        redact: redact.clone(),
-        ..Context::observing(format!("{}:{name}", target.known.addr().file_name()), Arc::clone(&target.machine))
-    };
-    match tokio::time::timeout(fact.timeout, driver.run(&args, &context)).await {
-        Ok(Ok(result)) => Ok(result),
-        Ok(Err(Failure { message, .. })) => Err(message),
-        Err(_) => Err(format!("no answer within {}", format_args!("{} s", fact.timeout.as_secs_f64()))),
+impl Asking<'_> {
+    async fn ask(&self) -> Observed {
+        match self.answer().await {
+            Ok(value) if self.fact.sensitive => Observed::Value(value.sensitive()),
+            Ok(value) => Observed::Value(value),
+            Err(why) => Observed::Unseen(self.redact.apply(&why).into_owned()),
+        }
+    }
+
+    async fn answer(&self) -> Result<Value, String> {
+        // Scopes are not kept over a wait: they are cheap to make and cannot move between threads.
+        let holds = |when| with_scope(self.target, self.seen, self.now, |scope| scope.holds(when));
+        if !self.fact.when.as_ref().map_or(Ok(true), holds)? {
+            return Ok(Value::Null);
+        }
+        let Some(for_each) = &self.fact.for_each else { return self.once(None, self.name).await };
+        let over = self.eval(for_each, None, None)?;
+        let items = items::items(over.unmark().0).map_err(|why| format!("`for_each` {why}"))?;
+        let mut asking: Vec<BoxFuture<'_, Result<(Arc<str>, Value), String>>> = Vec::with_capacity(items.len());
+        for (key, value) in items {
+            asking.push(
+                async move {
+                    let label = format!("{}:{key}", self.name);
+                    match self.once(Some(items::each(&key, &value)), &label).await {
+                        Ok(value) => Ok((key, value)),
+                        Err(why) => Err(format!("`{key}`: {why}")),
+                    }
+                }
+                .boxed(),
+            );
+        }
+        let answers: Vec<_> = futures_util::stream::iter(asking).buffered(ITEMS).collect().await;
+        let (mut values, mut problems) = (Object::new(), Vec::new());
+        for answer in answers {
+            match answer {
+                Ok((key, value)) => drop(values.insert(key, value)),
+                Err(why) => problems.push(why),
+            }
+        }
+        if problems.is_empty() { Ok(Value::Object(values.into())) } else { Err(problems.join("; ")) }
+    }
+
+    /// Asks once, for one item where there are several.
+    async fn once(&self, each: Option<Value>, label: &str) -> Result<Value, String> {
+        let result = match &self.fact.call {
+            Some(call) => self.call(call, each.as_ref(), label).await?,
+            None => Value::Null,
+        };
+        match &self.fact.value {
+            None => Ok(result),
+            Some(value) => self.eval(value, each.as_ref(), Some(result)),
+        }
+    }
+
+    /// Calls the fact's driver, within the fact's time.
+    async fn call(&self, call: &CallTemplate, each: Option<&Value>, label: &str) -> Result<Value, String> {
+        let mut args = Object::new();
+        for (name, expr) in &call.args {
+            args.insert(Arc::clone(name), self.eval(expr, each, None)?.revealed());
+        }
+        let drivers = self.around.drivers;
+        let driver = drivers.get(call.driver.as_str()).ok_or_else(|| format!("there is no driver `{}`", call.driver))?;
+        let machine = match &call.on {
+            None => Arc::clone(&self.target.machine),
+            Some(on) => match self.eval(on, each, None)?.revealed() {
+                Value::Null => Arc::clone(&self.target.machine),
+                Value::String(name) => {
+                    self.around.hosts.host(Some(&HostName::new(&*name))).map_err(|Failure { message, .. }| message)?
+                }
+                other => return Err(format!("`on` must be the name of a host, and is {}", other.kind())),
+            },
+        };
+        let context = Context {
+            timeout: Some(self.fact.timeout),
+            redact: self.redact.clone(),
+            ..Context::observing(format!("{}:{label}", self.target.known.addr().file_name()), machine)
+        };
+        match tokio::time::timeout(self.fact.timeout, driver.run(&args, &context)).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(Failure { message, .. })) => Err(message),
+            Err(_) => Err(format!("no answer within {}", format_args!("{} s", self.fact.timeout.as_secs_f64()))),
+        }
+    }
+
+    /// Evaluates over the instance, with `each` and `result` where there are such.
+    fn eval(&self, expr: &Expr, each: Option<&Value>, result: Option<Value>) -> Result<Value, String> {
+        with_scope(self.target, self.seen, self.now, |scope| {
+            let mut names = Vars::default();
+            each.into_iter().for_each(|each| names.set("each", each.clone()));
+            result.into_iter().for_each(|result| names.set("result", result));
+            evaluate(expr, &Layered { inner: &names, outer: scope }, self.now)
+        })
     }
 }
 
@@ -178,7 +232,7 @@ fn with_scope<T>(target: &Target<'_>, seen: &Observation, now: Timestamp, work: 
     work(&HopScope::new(&subject, Value::Null, Value::Null, Value::Null))
 }
 
-fn evaluate(expr: &crate::lang::Expr, scope: &dyn Scope, now: Timestamp) -> Result<Value, String> {
+fn evaluate(expr: &Expr, scope: &dyn Scope, now: Timestamp) -> Result<Value, String> {
     expr.eval(scope, &Env::pure(now)).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 

@@ -31,8 +31,7 @@ pub(super) fn waves(provider: &Provider) -> Vec<Vec<(&Arc<str>, &Fact)>> {
 fn needs(provider: &Provider, fact: &Fact) -> BTreeSet<Arc<str>> {
     let mut facts = BTreeSet::new();
     let mut locals = BTreeSet::new();
-    let mut waiting: Vec<&Expr> =
-        fact.call.iter().flat_map(|call| call.args.values()).chain(&fact.value).chain(&fact.when).collect();
+    let mut waiting: Vec<&Expr> = fact.exprs().collect();
     while let Some(expr) = waiting.pop() {
         for reference in expr.references() {
             match (&*reference.root, reference.path.first()) {

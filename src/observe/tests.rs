@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 
 use super::*;
+use crate::driver::host::Ssh;
 use crate::driver::{Driver, FailureKind};
-use crate::lang::{Expr, Type};
+use crate::lang::Type;
 use crate::model::driver::DriverSchema;
 use crate::model::name::Digest;
 use crate::model::provider::{OnChange, Setting};
@@ -24,9 +25,10 @@ impl Driver for Echo {
         &DriverSchema { name: "echo", summary: "", args: &[], results: &[], observes: true }
     }
 
-    async fn run(&self, args: &Object, _ctx: &Context) -> Result<Value, Failure> {
+    async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let say = args.get("say").and_then(Value::as_str).unwrap_or_default().to_owned();
-        self.asked.lock().expect("no panic").push(say.clone());
+        let place = if ctx.host.is_local() { String::new() } else { format!("@{}", ctx.host.name()) };
+        self.asked.lock().expect("no panic").push(format!("{say}{place}"));
         match say.as_str() {
             "sleep" => {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -38,15 +40,40 @@ impl Driver for Echo {
     }
 }
 
+/// A machine that is never reached, only named.
+fn elsewhere(name: &HostName) -> Arc<dyn Host> {
+    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None };
+    Arc::new(Ssh::new(&settings, []).expect("an address"))
+}
+
+/// Machines by name: every one is this one, but `gone`.
+struct Nowhere;
+
+impl Hosts for Nowhere {
+    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
+        match name {
+            Some(name) if name.as_str() == "gone" => Err(Failure::new(FailureKind::Unreachable, "it is gone")),
+            Some(name) => Ok(elsewhere(name)),
+            None => Ok(crate::driver::testing::local()),
+        }
+    }
+}
+
 fn expr(text: &str) -> Expr {
     Expr::parse(text).expect("an expression")
 }
 
 fn fact(say: Option<&str>, value: Option<&str>) -> Fact {
     Fact {
-        call: say.map(|say| CallTemplate { driver: "echo".into(), args: IndexMap::from([("say".into(), expr(say))]), span: None }),
+        call: say.map(|say| CallTemplate {
+            driver: "echo".into(),
+            args: IndexMap::from([("say".into(), expr(say))]),
+            on: None,
+            span: None,
+        }),
         value: value.map(expr),
         when: None,
+        for_each: None,
         drift: false,
         sensitive: false,
         timeout: Duration::from_secs(5),
@@ -112,7 +139,7 @@ async fn look_at(provider: &Provider) -> (Observation, Vec<String>) {
     let drivers = Drivers::new().with(Echo { asked: Arc::clone(&asked) });
     let instance = instance();
     let target = Target { provider, known: Known::Declared(&instance), host: None, machine: crate::driver::testing::local() };
-    let mut seen = observe(&[target], &drivers, 4, &|| Timestamp::UNIX_EPOCH).await;
+    let mut seen = observe(&[target], &drivers, &Nowhere, 4, &|| Timestamp::UNIX_EPOCH).await;
     let asked = asked.lock().expect("no panic").clone();
     (seen.instances.remove("demo.one").expect("it was looked at"), asked)
 }
@@ -160,4 +187,41 @@ async fn a_secret_reaches_the_driver_and_no_reason() {
 async fn a_fact_that_takes_too_long_is_unseen() {
     let (seen, _) = look_at(&provider(vec![("version", fact(Some("\"sleep\""), None))])).await;
     assert_eq!(seen.unseen("version"), Some("no answer within 5 s"));
+}
+
+#[tokio::test]
+async fn a_fact_for_each_item_is_a_map_and_is_asked_where_it_says() {
+    let mut java = fact(Some("each.value"), Some("\"${each.key} has ${result.say}\""));
+    java.for_each = Some(expr("fact.nodes"));
+    java.call.as_mut().expect("a driver").on = Some(expr("each.key"));
+    let nodes = fact(None, Some("{ n1 = \"17\", n2 = \"11\" }"));
+    let (seen, mut asked) = look_at(&provider(vec![("java", java), ("nodes", nodes)])).await;
+    asked.sort();
+    assert_eq!(asked, ["11@n2", "17@n1"]);
+    let expected = Value::object([("n1", Value::from("n1 has 17")), ("n2", "n2 has 11".into())]);
+    assert_eq!(seen.value("java"), Some(&expected));
+}
+
+#[tokio::test]
+async fn one_item_that_is_not_seen_makes_the_fact_unseen_with_its_name() {
+    let on = |place: &str| {
+        let mut asked = fact(Some("\"ok\""), None);
+        asked.for_each = Some(expr("[\"n1\", \"gone\"]"));
+        asked.call.as_mut().expect("a driver").on = Some(expr(place));
+        asked
+    };
+    let nothing = Fact { for_each: Some(expr("null")), ..fact(Some("\"ok\""), None) };
+    let (seen, _) = look_at(&provider(vec![
+        ("gone", on("each.value")),
+        ("number", on("7")),
+        ("here", on("null")),
+        ("nothing", nothing),
+        ("twice", Fact { for_each: Some(expr("[\"a\", \"a\"]")), ..fact(None, Some("1")) }),
+    ]))
+    .await;
+    assert_eq!(seen.unseen("gone"), Some("`gone`: it is gone"));
+    assert!(seen.unseen("number").is_some_and(|why| why.contains("`on` must be the name of a host, and is number")));
+    assert!(seen.value("here").is_some_and(|value| value.get("n1").is_some()));
+    assert_eq!(seen.value("nothing"), Some(&Value::object::<&str>([])));
+    assert_eq!(seen.unseen("twice"), Some("`for_each` has `a` twice; use `distinct`"));
 }

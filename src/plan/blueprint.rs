@@ -53,6 +53,8 @@ pub(super) struct CallPrint<'p> {
     pub(super) driver: &'p DriverName,
     /// Arguments in the order written.
     pub(super) args: Vec<(&'p Arc<str>, ArgPrint<'p>)>,
+    /// On which host, where it says.
+    pub(super) on: Option<&'p Expr>,
 }
 
 /// An argument of a [`CallPrint`].
@@ -150,7 +152,7 @@ impl<'p> CallPrint<'p> {
                 (name, print)
             })
             .collect();
-        Self { driver: &call.driver, args }
+        Self { driver: &call.driver, args, on: call.on.as_ref() }
     }
 }
 
@@ -199,12 +201,11 @@ fn expressions(step: &Step) -> impl Iterator<Item = &Expr> {
     };
     let check = step.check.as_ref();
     step.call
-        .args
-        .values()
+        .exprs()
         .chain(&step.when)
         .chain(&step.for_each)
-        .chain(check.into_iter().flat_map(|check| check.call.args.values().chain(&check.done)))
-        .chain(undo.into_iter().flat_map(|(call, poll)| call.args.values().chain(poll.iter().flat_map(|poll| poll.expressions()))))
+        .chain(check.into_iter().flat_map(|check| check.call.exprs().chain(&check.done)))
+        .chain(undo.into_iter().flat_map(|(call, poll)| call.exprs().chain(poll.iter().flat_map(|poll| poll.expressions()))))
         .chain(&step.tolerate)
         .chain(step.poll.iter().flat_map(|poll| poll.expressions()))
 }
@@ -236,7 +237,7 @@ fn kept(provider: &Provider, strategy: &Strategy) -> Vec<(Arc<str>, Vec<Arc<str>
     let mut found = BTreeSet::new();
     for step in &strategy.steps {
         if let Undo::Call { call, poll, .. } = &step.undo {
-            for expr in call.args.values().chain(poll.iter().flat_map(|poll| poll.expressions())) {
+            for expr in call.exprs().chain(poll.iter().flat_map(|poll| poll.expressions())) {
                 results(provider, expr, &mut BTreeSet::new(), &mut found);
             }
             // Which actions there were to undo is decided again when the hop is undone.

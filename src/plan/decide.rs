@@ -146,11 +146,14 @@ impl<'a> Case<'_, 'a> {
         let settings = self.changed_settings();
         // A setting that the provider did not have before has not changed.
         let had = |name: &str| locked.and_then(|locked| locked.settings.as_object()).is_some_and(|all| all.contains_key(name));
-        let refused: Vec<Obstacle> = settings
-            .iter()
-            .filter(|diff| had(&diff.name) && self.on_change(&diff.name) == OnChange::Refuse)
-            .map(|diff| self.refusal(diff))
-            .collect();
+        let stays = self.now.as_ref().is_none_or(|now| wanted == now);
+        let refuses = |diff: &SettingDiff| match self.on_change(&diff.name) {
+            OnChange::Refuse => true,
+            OnChange::WithVersion => stays,
+            OnChange::Reconfigure | OnChange::Ignore => false,
+        };
+        let refused: Vec<Obstacle> =
+            settings.iter().filter(|diff| had(&diff.name) && refuses(diff)).map(|diff| self.refusal(diff)).collect();
         let moves = locked.is_some_and(|locked| locked.host != declared.host);
         let Some(now) = &self.now else {
             // Where such a setting says where to look, nothing is seen there, and what it was before would be left behind.
@@ -360,11 +363,15 @@ impl<'a> Case<'_, 'a> {
 
     fn refusal(&self, diff: &SettingDiff) -> Obstacle {
         let shown = |value: &Value| serde_json::to_string(value).unwrap_or_else(|_| value.kind().to_owned());
+        let lasts = match self.on_change(&diff.name) {
+            OnChange::WithVersion => "while the version stays",
+            _ => "while the instance lives",
+        };
         let text = if diff.before == diff.after {
-            format!("setting `{}` cannot change while the instance lives: put its old value back", diff.name)
+            format!("setting `{}` cannot change {lasts}: put its old value back", diff.name)
         } else {
             let (before, after) = (shown(&diff.before), shown(&diff.after));
-            format!("setting `{}` cannot change from {before} to {after} while the instance lives: put {before} back", diff.name)
+            format!("setting `{}` cannot change from {before} to {after} {lasts}: put {before} back", diff.name)
         };
         Obstacle { text, span: self.candidate.span() }
     }
@@ -489,12 +496,9 @@ impl<'a> Case<'_, 'a> {
 fn direction(decision: Decision) -> Direction {
     match decision {
         Decision::Rollback | Decision::Remove | Decision::Forget => Direction::Down,
-        Decision::Install
-        | Decision::Upgrade
-        | Decision::Reconfigure
-        | Decision::Adopt
-        | Decision::Backup
-        | Decision::Restore => Direction::Up,
+        Decision::Install | Decision::Upgrade | Decision::Reconfigure | Decision::Adopt | Decision::Backup | Decision::Restore => {
+            Direction::Up
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct World {
 /// A call of `exec`.
 pub(super) fn call(args: &[(&str, &str)]) -> CallTemplate {
     let args = args.iter().map(|(name, text)| (Arc::from(*name), expr(text))).collect();
-    CallTemplate { driver: "exec".into(), args, span: None }
+    CallTemplate { driver: "exec".into(), args, on: None, span: None }
 }
 
 /// An undo by a call.

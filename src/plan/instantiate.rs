@@ -3,12 +3,14 @@
 //! Takes a [`Blueprint`] and a scope, gives a [`HopDraft`]: actions that know each other by their place in the hop. Never looks at
 //! another instance; `order` joins the hops.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::lang::{Env, Expr, Scope, Value};
 use crate::model::call::{Arg, Call};
-use crate::model::name::{ActionId, InstanceAddr};
+use crate::model::estate::Host;
+use crate::model::items::each as each_of;
+use crate::model::name::{ActionId, HostName, InstanceAddr, LOCALHOST};
 use crate::model::provider::{Retry, Undo};
 use crate::source::{Diagnostics, Span};
 
@@ -56,6 +58,8 @@ pub(super) struct Site<'a> {
     pub(super) label: &'a str,
     /// What surrounds evaluations.
     pub(super) env: &'a Env<'a>,
+    /// The hosts that are declared.
+    pub(super) hosts: &'a BTreeMap<HostName, Host>,
     /// What expressions see.
     pub(super) scope: &'a dyn Scope,
 }
@@ -97,7 +101,7 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
         let mut made = Vec::with_capacity(items.len());
         for item in items {
             let view = StepScope { site, blueprint, presence: &presence, place, own: false, each: item.each.as_ref() };
-            let mut maker = Maker { view, env: site.env, problems: &mut problems };
+            let mut maker = Maker { view, env: site.env, hosts: site.hosts, problems: &mut problems };
             let Some(call) = maker.call(&print.call) else { continue };
             let check = match (&print.check, &print.step.check) {
                 (Some(asks), Some(check)) => maker.call(asks).map(|call| ActionCheck { call, done: check.done.clone() }),
@@ -236,28 +240,8 @@ fn items(each: &Expr, scope: &dyn Scope, env: &Env<'_>, what: &str) -> Result<Ve
     if value.has_unknown() {
         return Err(refuse("depends on what becomes known only while applying; it must be known when planning"));
     }
-    let item = |key: Arc<str>, value: &Value| Item {
-        each: Some(Value::object([("key", Value::String(key.clone())), ("value", value.clone())])),
-        key: Some(key),
-    };
-    match &value {
-        Value::Null => Ok(Vec::new()),
-        Value::Object(attributes) => Ok(attributes.iter().map(|(key, value)| item(key.clone(), value)).collect()),
-        Value::List(values) => {
-            let mut seen = BTreeSet::new();
-            let mut made = Vec::with_capacity(values.len());
-            for (place, value) in values.iter().enumerate() {
-                // A list of texts is a set, as for instances; other lists are told apart by place.
-                let key = value.as_str().map_or_else(|| Arc::from(place.to_string()), Arc::from);
-                if !seen.insert(Arc::clone(&key)) {
-                    return Err(refuse(&format!("has `{key}` twice; use `distinct`")));
-                }
-                made.push(item(key, value));
-            }
-            Ok(made)
-        }
-        other => Err(refuse(&format!("must be a list or a map, and is {}", other.kind()))),
-    }
+    let items = crate::model::items::items(&value).map_err(|why| refuse(&why))?;
+    Ok(items.into_iter().map(|(key, value)| Item { each: Some(each_of(&key, &value)), key: Some(key) }).collect())
 }
 
 /// Evaluates calls in one step's view.
@@ -266,6 +250,8 @@ pub(super) struct Maker<'a, S> {
     pub(super) view: S,
     /// What surrounds evaluations.
     pub(super) env: &'a Env<'a>,
+    /// The hosts that are declared.
+    pub(super) hosts: &'a BTreeMap<HostName, Host>,
     /// What could not be evaluated.
     pub(super) problems: &'a mut Vec<Obstacle>,
 }
@@ -274,7 +260,7 @@ impl<S: View> Maker<'_, S> {
     /// A call with its arguments; `None` where one of them could not be evaluated.
     pub(super) fn call(&mut self, print: &CallPrint<'_>) -> Option<Call> {
         let before = self.problems.len();
-        let mut call = Call { driver: print.driver.clone(), args: indexmap::IndexMap::with_capacity(print.args.len()) };
+        let mut call = Call { driver: print.driver.clone(), args: indexmap::IndexMap::with_capacity(print.args.len()), on: None };
         for (name, arg) in &print.args {
             let arg = match arg {
                 ArgPrint::Constant(arg) => arg.clone(),
@@ -290,7 +276,35 @@ impl<S: View> Maker<'_, S> {
             };
             call.args.insert(Arc::clone(name), arg);
         }
+        call.on = print.on.and_then(|on| self.place(on));
         (self.problems.len() == before).then_some(call)
+    }
+
+    /// The host that a call is made on, where it is not the instance's.
+    fn place(&mut self, on: &Expr) -> Option<Arg> {
+        let what = format!("`on` in step `{}`", self.view.step());
+        let mut refuse = |text: String| {
+            self.problems.push(Obstacle { text, span: on.span() });
+            None
+        };
+        let value = match on.eval(&self.view, self.env) {
+            Ok(value) => value,
+            Err(problems) => {
+                self.problems.push(Obstacle::evaluating(&what, &problems, on.span()));
+                return None;
+            }
+        };
+        match &value {
+            Value::Null => None,
+            value if value.has_unknown() || value.has_sensitive() => Some(Arg::Deferred(on.clone())),
+            Value::String(name) if &**name == LOCALHOST || self.hosts.contains_key(&**name) => Some(Arg::Known(value)),
+            Value::String(name) => {
+                let known = crate::source::nearest(name, self.hosts.keys().map(HostName::as_str));
+                let known = known.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                refuse(format!("{what} is `{name}`, and the configuration declares no such host{known}"))
+            }
+            other => refuse(format!("{what} must be the name of a host, and is {}", other.kind())),
+        }
     }
 
     fn undo(&mut self, undo: &Undo, print: Option<&CallPrint<'_>>) -> ActionUndo {

@@ -177,7 +177,8 @@ impl<'c, 'a> Traveller<'c, 'a> {
             downtime: leg.downtime,
         };
         let label = self.label(leg.to.as_ref().map(Version::text));
-        let site = Site { instance: &self.subject.addr, label: &label, env: &self.subject.env, scope: &scope };
+        let hosts = &self.desk.input.estate.hosts;
+        let site = Site { instance: &self.subject.addr, label: &label, env: &self.subject.env, hosts, scope: &scope };
         instantiate(&site, &blueprint, hop)
     }
 
@@ -223,7 +224,8 @@ impl<'c, 'a> Traveller<'c, 'a> {
         let blueprint = self.desk.blueprints.get(provider, &applied.strategy).map_err(|problem| vec![problem])?;
         let env = Env { files: &**provider, ..self.subject.env };
         let scope = RecordedScope::new(&applied.scope, provider, &env);
-        let site = Site { instance: &self.subject.addr, label, env: &env, scope: &scope };
+        let hosts = &self.desk.input.estate.hosts;
+        let site = Site { instance: &self.subject.addr, label, env: &env, hosts, scope: &scope };
         revert(&site, &blueprint, applied)
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
         let title: Arc<str> = format!("Undo: {}", print.title).into();
         for item in items {
             let view = RevertScope { outer: site.scope, step: print.step.name.as_str(), each: item.each.as_ref() };
-            let mut maker = Maker { view, env: site.env, problems: &mut problems };
+            let mut maker = Maker { view, env: site.env, hosts: site.hosts, problems: &mut problems };
             let Some(call) = maker.call(call) else { continue };
             ends[place].push(index(actions.len()));
             let step = print.step.name.clone();

@@ -134,6 +134,7 @@ pub(super) fn fact() -> Fact {
         call: None,
         value: None,
         when: None,
+        for_each: None,
         drift: false,
         sensitive: false,
         timeout: minutes(1),

@@ -511,3 +511,28 @@ fn a_downgrade_route_is_taken_where_nothing_can_be_undone() {
     assert_eq!(plan.changes[0].decision, Decision::Rollback, "{:?}", plan.changes[0].why);
     assert_eq!(&*plan.changes[0].hops[0].route, "down");
 }
+
+#[test]
+fn a_step_is_done_on_the_host_that_it_names_and_that_host_must_be_declared() {
+    use crate::model::estate::Host;
+    let mut world = World::new();
+    world.declare("app.main", "2.0", &[]);
+    world.reteach("app", |provider| {
+        let fresh = provider.strategies.get_mut("fresh").unwrap();
+        fresh.steps[0].call.on = Some(expr("\"db${to.major}\""));
+    });
+    let (plan, report) = world.plan();
+    assert!(plan.changes.is_empty());
+    let (_, why) = verdict(&report, "app.main");
+    assert!(why.contains("`on` in step `fresh` is `db2`, and the configuration declares no such host"), "{why}");
+    let host = Host { name: "db2".into(), ssh: None, concurrency: 1, attributes: Value::Null, span: None };
+    world.estate.hosts.insert("db2".into(), host);
+    let (plan, _) = world.plan();
+    assert_eq!(plan.actions[0].kind.call().unwrap().on, Some(Arg::Known("db2".into())));
+    for (on, expected) in [("null", None), ("host.name", Some(Arg::Known("localhost".into())))] {
+        world.reteach("app", |provider| {
+            provider.strategies.get_mut("fresh").unwrap().steps[0].call.on = Some(expr(on));
+        });
+        assert_eq!(world.plan().0.actions[0].kind.call().unwrap().on, expected);
+    }
+}

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::durable;
 use super::{Holder, LEASE_TERM, Lease, RunRecord, StateError, Store};
-use crate::lock::{FORMAT, Lock, TextError, decode, encode};
+use super::{durable, lockfile};
+use crate::lock::{Lock, encode};
 use crate::model::name::{Digest, EnvironmentName};
 
 /// A lockfile larger than this is not one.
@@ -91,18 +91,7 @@ impl LocalStore {
             return Err(StateError::Corrupt { place, why: "it is larger than 1 GiB".to_owned() });
         }
         let Some(content) = durable::read(&path).map_err(|error| unreachable_at(&path, "read", &error))? else { return Ok(None) };
-        let text = String::from_utf8(content).map_err(|error| StateError::Corrupt {
-            place: place.clone(),
-            why: format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()),
-        })?;
-        let lock = decode(&text).map_err(|error| match error {
-            TextError::Line { line, why } => StateError::Corrupt { place: format!("{place}:{line}"), why },
-            TextError::Newer { found } => StateError::Newer { place: place.clone(), found, known: FORMAT },
-        })?;
-        if lock.environment != *environment {
-            return Err(StateError::Corrupt { place, why: format!("it is the lockfile of environment `{}`", lock.environment) });
-        }
-        Ok(Some(lock))
+        lockfile::read(&place, environment, content).map(Some)
     }
 
     fn runs_dir(&self) -> PathBuf {
@@ -145,15 +134,8 @@ impl Store for LocalStore {
     async fn write(&self, lock: &Lock, lease: &Lease) -> Result<(), StateError> {
         let _guard = self.guard(&lock.environment)?;
         self.fenced(lease)?;
-        if let Some(there) = self.read_lockfile(&lock.environment)? {
-            if there.lineage != lock.lineage {
-                return Err(StateError::Lineage { found: there.lineage, expected: lock.lineage.clone() });
-            }
-            if there.serial + 1 != lock.serial {
-                let what = format!("serial {} is there, {} was expected", there.serial, lock.serial.saturating_sub(1));
-                return Err(StateError::Moved { environment: lock.environment.clone(), what });
-            }
-        }
+        let there = self.read_lockfile(&lock.environment)?;
+        lockfile::follows(there.map(|there| (there.serial, there.lineage)), lock)?;
         let path = self.lockfile(&lock.environment);
         durable::replace(&path, encode(lock).as_bytes(), 0o644).map_err(|error| unreachable_at(&path, "written", &error))
     }

@@ -5,13 +5,28 @@
 //! has lost its lease cannot write when it wakes.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub(crate) mod durable;
 pub mod local;
 #[cfg(test)]
 mod local_tests;
+mod lockfile;
+pub mod postgres;
+#[cfg(test)]
+mod postgres_tests;
+pub mod process;
+pub mod s3;
+#[cfg(test)]
+mod s3_tests;
+#[cfg(test)]
+#[path = "../../tests/it/servers.rs"]
+mod server;
 
 pub use local::LocalStore;
+pub use postgres::PostgresStore;
+pub use s3::S3Store;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -25,6 +40,24 @@ use crate::model::name::{Digest, EnvironmentName, Lineage, RunId};
 pub trait Store: Send + Sync {
     /// Where it is, for people: a path or URL without credentials.
     fn describe(&self) -> String;
+
+    /// How long a lease holds without being renewed.
+    fn term(&self) -> Duration {
+        LEASE_TERM
+    }
+
+    /// Makes ready what can be made ready before the first use, and sees whether the store can be used at all.
+    ///
+    /// # Errors
+    /// Unreachable, not allowed, or not able to keep a promise that every store makes.
+    async fn prepare(&self) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// Where runs are kept, so that another machine can go on with them; `None`: only this machine reaches the store.
+    fn run_files(&self) -> Option<&dyn RunFiles> {
+        None
+    }
 
     /// The environment's lockfile; `None`: never written.
     ///
@@ -45,7 +78,7 @@ pub trait Store: Send + Sync {
     /// [`StateError::Held`] with the holder.
     async fn acquire(&self, environment: &EnvironmentName, holder: &Holder) -> Result<Lease, StateError>;
 
-    /// Says that the holder is alive; to be called every third of [`LEASE_TERM`].
+    /// Says that the holder is alive; to be called every third of [`Store::term`].
     ///
     /// # Errors
     /// [`StateError::Fenced`] where another has taken it.
@@ -94,13 +127,51 @@ pub trait Store: Send + Sync {
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError>;
 }
 
-/// How long a lease holds without being renewed.
-pub const LEASE_TERM: std::time::Duration = std::time::Duration::from_secs(60);
+/// The part of a store that every machine reaches: what another machine needs to go on with a run.
+///
+/// The journal is a log that only grows: its chunks are numbered from 1, and a number is given once. So two processes that both
+/// believe to hold a run cannot both write it: the second one finds its number taken.
+#[async_trait]
+pub trait RunFiles: Send + Sync {
+    /// Appends a chunk to a run's journal. The same chunk again is no error: an answer may have been lost.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] where the lease is not the newest, [`StateError::Moved`] where another chunk has the number.
+    async fn append(&self, run: &RunId, number: u64, chunk: &[u8], lease: &Lease) -> Result<(), StateError>;
+
+    /// A run's journal, chunk by chunk.
+    ///
+    /// # Errors
+    /// Unreachable, or a chunk is missing.
+    async fn journal(&self, run: &RunId) -> Result<Vec<Vec<u8>>, StateError>;
+
+    /// Keeps a file of a run, in place of the one of that name. A file of a holder that was fenced since never hides a newer one.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] where the lease is not the newest.
+    async fn put_file(&self, run: &RunId, name: &str, content: &[u8], lease: &Lease) -> Result<(), StateError>;
+
+    /// The names of a run's files.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn file_names(&self, run: &RunId) -> Result<Vec<String>, StateError>;
+
+    /// A file of a run.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn file(&self, run: &RunId, name: &str) -> Result<Option<Vec<u8>>, StateError>;
+}
+
+/// How long a lease holds without being renewed, where nothing else was asked for.
+pub const LEASE_TERM: Duration = Duration::from_secs(60);
 
 /// Who holds an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// A nonce: two holders are never the same.
+    /// A nonce: two holders are never the same. Behind its first dot it may say which process of which machine it is
+    /// ([`process::mark`]).
     pub id: String,
     /// `user@host`.
     pub who: String,
@@ -234,6 +305,14 @@ pub enum StateError {
         found: u32,
         /// The newest format that can be read.
         known: u32,
+    },
+    /// The store lacks what a state store must be able to do.
+    #[error("{place} cannot keep state: {why}")]
+    Unfit {
+        /// Which store.
+        place: String,
+        /// What it lacks.
+        why: String,
     },
     /// The store cannot be reached or written (disk full, permission, network).
     #[error("{place} cannot be {action}: {why}")]

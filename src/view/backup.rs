@@ -61,7 +61,8 @@ pub fn backups_text(backups: &[Kept], now: Timestamp, palette: Palette) -> Strin
     for kept in backups {
         let BackupRef { id, version, at, method, size, set, excluded, .. } = &kept.backup;
         let age = now.duration_since(*at);
-        let age = if age.is_negative() { "-".to_owned() } else { duration(std::time::Duration::from_secs(age.unsigned_abs().as_secs())) };
+        let age =
+            if age.is_negative() { "-".to_owned() } else { duration(std::time::Duration::from_secs(age.unsigned_abs().as_secs())) };
         let is = match kept.whereabouts {
             Whereabouts::Both => palette.good("there"),
             Whereabouts::Missing => palette.bad("missing"),

@@ -94,6 +94,7 @@ fn settings(provider: &Provider, palette: Palette) -> String {
         let mut marks = vec![match on_change {
             OnChange::Reconfigure => "reconfigure",
             OnChange::Ignore => "ignore",
+            OnChange::WithVersion => "with_version",
             OnChange::Refuse => "refuse",
         }];
         if *sensitive {

@@ -104,6 +104,7 @@ fn setting(name: &str, setting: &Setting) -> Value {
         "on_change": match on_change {
             OnChange::Reconfigure => "reconfigure",
             OnChange::Ignore => "ignore",
+            OnChange::WithVersion => "with_version",
             OnChange::Refuse => "refuse",
         },
         "validations": validations.collect::<Vec<_>>(),
@@ -157,10 +158,10 @@ fn undo(undo: &Undo) -> Value {
     }
 }
 
-fn call(CallTemplate { driver, args, span: _ }: &CallTemplate) -> Value {
+fn call(CallTemplate { driver, args, on, span: _ }: &CallTemplate) -> Value {
     let args: serde_json::Map<String, Value> =
         args.iter().map(|(name, expr)| (name.to_string(), Value::from(expr.text()))).collect();
-    json!({ "driver": driver, "args": args })
+    json!({ "driver": driver, "args": args, "on": on.as_ref().map(Expr::text) })
 }
 
 fn poll(Poll { until, fail, message, progress, interval }: &Poll) -> Value {

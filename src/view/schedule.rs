@@ -62,7 +62,11 @@ pub fn schedule_cron(scheduled: &[Scheduled]) -> String {
 
 fn systemd_word(word: &str) -> String {
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@".contains(c));
-    if plain { word.to_owned() } else { format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$")) }
+    if plain {
+        word.to_owned()
+    } else {
+        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$"))
+    }
 }
 
 fn shell_word(word: &str) -> String {
@@ -101,7 +105,8 @@ fn named(field: &str, names: &[&str]) -> String {
 /// Numbers, ranges and steps as systemd writes them: `1-5` is `01..05`, `*/15` is `00/15`.
 fn numbers(field: &str, width: usize) -> String {
     let number = |text: &str| text.parse::<u32>().map_or_else(|_| text.to_owned(), |number| format!("{number:0width$}"));
-    let range = |text: &str| text.split_once('-').map_or_else(|| number(text), |(from, to)| format!("{}..{}", number(from), number(to)));
+    let range =
+        |text: &str| text.split_once('-').map_or_else(|| number(text), |(from, to)| format!("{}..{}", number(from), number(to)));
     let part = |part: &str| match part.split_once('/') {
         Some(("*", step)) => format!("{:0width$}/{step}", 0),
         Some((from, step)) => format!("{}/{step}", range(from)),

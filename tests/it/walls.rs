@@ -14,10 +14,12 @@ const MAY: &[(&str, &[&str])] = &[
     ("model", &["source", "lang", "lock"]),
     ("lock", &["lang", "model"]),
     ("config", &["source", "lang", "model"]),
-    ("driver", &["lang", "model"]),
+    // Drivers and state stores are clients of servers alike.
+    ("tls", &[]),
+    ("driver", &["lang", "model", "tls"]),
     ("observe", &["lang", "model", "driver", "lock"]),
     ("plan", &["source", "lang", "model", "lock"]),
-    ("state", &["lang", "model", "lock"]),
+    ("state", &["lang", "model", "lock", "tls"]),
     ("apply", &["source", "lang", "model", "lock", "plan", "driver", "state"]),
     // History entries are shown, the store is not touched.
     (

@@ -24,6 +24,12 @@ pub trait Medium: Send + 'static {
     /// # Errors
     /// What the system says; what was committed is safe all the same.
     fn close(&mut self) -> io::Result<()>;
+
+    /// How long committing takes on a simulated disk: the writer lets that time pass and commits where it stands, so that a run is
+    /// the same every time. `None`: it blocks, and gets a thread of its own.
+    fn simulated(&self) -> Option<std::time::Duration> {
+        None
+    }
 }
 
 impl Medium for Box<dyn Medium> {
@@ -33,6 +39,10 @@ impl Medium for Box<dyn Medium> {
 
     fn close(&mut self) -> io::Result<()> {
         (**self).close()
+    }
+
+    fn simulated(&self) -> Option<std::time::Duration> {
+        (**self).simulated()
     }
 }
 

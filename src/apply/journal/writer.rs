@@ -126,16 +126,22 @@ async fn write(gathered: Arc<Gathered>, mut medium: Box<dyn Medium>, tell: watch
             (batch.last, batch.closing)
         };
         if !kept.is_empty() {
-            // A blocking thread, not this one: the disk may take long, and a paused test clock must not run on meanwhile.
-            let done = tokio::task::spawn_blocking(move || {
-                let result = medium.commit(&kept);
-                (medium, kept, result)
-            });
-            let Ok((back, bytes, result)) = done.await else {
-                tell.send_modify(|durable| durable.failure = Some("the journal's writer panicked".into()));
-                return;
-            };
-            (medium, kept) = (back, bytes);
+            let result;
+            if let Some(pause) = medium.simulated() {
+                tokio::time::sleep(pause).await;
+                result = medium.commit(&kept);
+            } else {
+                // A blocking thread, not this one: the disk may take long, and a paused test clock must not run on meanwhile.
+                let done = tokio::task::spawn_blocking(move || {
+                    let result = medium.commit(&kept);
+                    (medium, kept, result)
+                });
+                let Ok((back, bytes, done)) = done.await else {
+                    tell.send_modify(|durable| durable.failure = Some("the journal's writer panicked".into()));
+                    return;
+                };
+                (medium, kept, result) = (back, bytes, done);
+            }
             match result {
                 Ok(()) => {
                     kept.clear();
@@ -145,6 +151,10 @@ async fn write(gathered: Arc<Gathered>, mut medium: Box<dyn Medium>, tell: watch
                     tell.send_modify(|durable| durable.failure = Some(error.to_string().into()));
                 }
             }
+        }
+        if closing && medium.simulated().is_some() {
+            let _ = medium.close();
+            return;
         }
         if closing {
             let _ = tokio::task::spawn_blocking(move || medium.close()).await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::world::{Act, Making, Stage, U, step};
-use crate::apply::ResumeOptions;
 use crate::apply::event::{Direction, Ending, EventKind};
+use crate::apply::{ResumeOptions, RunArgs};
 use crate::driver::FailureKind::{Failed, Unknown, Waiting};
 use crate::model::estate::OnFailure;
 use crate::model::name::ActionId;
@@ -384,7 +384,9 @@ async fn a_full_disk_lets_nothing_begin_and_the_run_is_resumed_later() {
             let segment = crate::apply::journal::Segment::create(&elsewhere).unwrap();
             let medium = Box::new(Filling { segment, good, bad });
             let finished =
-                crate::apply::run::execute_on(std::sync::Arc::new(plan.clone()), stage.args(&plan), Some(medium)).await.unwrap();
+                crate::apply::execute(std::sync::Arc::new(plan.clone()), RunArgs { journal: Some(medium), ..stage.args(&plan) })
+                    .await
+                    .unwrap();
             stage.check(&finished);
             // What was called was written down before.
             let began: Vec<String> = crate::apply::journal::read(&elsewhere)

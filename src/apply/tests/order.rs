@@ -167,3 +167,45 @@ async fn a_stale_plan_is_refused_with_what_moved() {
     let refused = crate::apply::execute(std::sync::Arc::new(plan.clone()), stage.args(&plan)).await.unwrap_err();
     assert!(refused.iter().next().unwrap().detail.contains("serial 0, planned for 4"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_made_where_its_on_says_and_else_where_the_instance_lives() {
+    use crate::model::call::{Arg, Call};
+    use crate::plan::{ActionKind, ActionUndo};
+    let stage = Stage::new();
+    stage.script("a.last", [Act::Fails(crate::driver::FailureKind::Failed)]);
+    let mut plan = Making::default().instance("a", "test", Some("h"), &[], &[step("one"), step("two"), step("last")]).plan();
+    let place = |action: &mut crate::plan::Action, on: Option<Arg>, undo: Option<Arg>| {
+        let ActionKind::Step { call, .. } = &mut action.kind else { panic!() };
+        call.on = on;
+        if let ActionUndo::Call { call: Call { on, .. }, .. } = &mut action.undo {
+            *on = undo;
+        }
+    };
+    let found = Arg::Deferred(crate::lang::Expr::parse("\"n${length(self.home)}\"").unwrap());
+    place(&mut plan.actions[0], Some(Arg::Known("x".into())), Some(Arg::Known("y".into())));
+    place(&mut plan.actions[1], Some(found.clone()), Some(found));
+    let finished = stage.apply(&plan).await;
+    assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+    let places: Vec<String> = stage.world.lock().unwrap().places.iter().flatten().cloned().collect();
+    assert_eq!(places, ["x", "n4", "h", "h", "n4", "y"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_made_elsewhere_takes_its_room_there() {
+    let mut stage = Stage::new();
+    stage.host_limit = 1;
+    let mut making = Making::default();
+    for name in ["a", "b", "c"] {
+        making = making.instance(name, "test", Some(name), &[], &[step("go")]);
+    }
+    let mut plan = making.plan();
+    for action in &mut plan.actions {
+        if let crate::plan::ActionKind::Step { call, .. } = &mut action.kind {
+            // Of the three hosts, each with room for one, all take the first.
+            call.on = Some(crate::model::call::Arg::Known("a".into()));
+        }
+    }
+    stage.apply(&plan).await;
+    assert_eq!(stage.world.lock().unwrap().most_running, 1);
+}

@@ -53,6 +53,8 @@ pub(super) struct World {
     pub most_running: usize,
     /// Arguments as the driver saw them.
     pub seen: Vec<Object>,
+    /// Machines that were asked for; `None`: this one.
+    pub places: Vec<Option<String>>,
 }
 
 /// The driver `fake`: `do = NAME` makes an effect, `undo = NAME` takes it away, `check = NAME` looks for it.
@@ -133,10 +135,12 @@ impl Clock for Steady {
     }
 }
 
-struct Machines;
+/// Every name is this machine; remembers the names that were asked for.
+struct Machines(Arc<Mutex<World>>);
 
 impl Hosts for Machines {
-    fn host(&self, _name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
+    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
+        self.0.lock().unwrap().places.push(name.map(ToString::to_string));
         Ok(Arc::new(Local::new([])))
     }
 }
@@ -278,6 +282,7 @@ fn call(pairs: impl IntoIterator<Item = (String, Arg)>) -> Call {
     Call {
         driver: "fake".into(),
         args: pairs.into_iter().map(|(name, arg)| (name.into(), arg)).collect::<IndexMap<Arc<str>, Arg>>(),
+        on: None,
     }
 }
 
@@ -479,10 +484,11 @@ impl Stage {
             locks: environments.iter().map(|name| (name.clone(), lock(name))).collect(),
             instances: plan.changes.iter().map(|change| (change.instance.clone(), input())).collect(),
             providers: BTreeMap::new(),
-            hosts: Arc::new(Machines),
+            hosts: Arc::new(Machines(Arc::clone(&self.world))),
             environments: environments.iter().map(|name| (name.clone(), self.rules)).collect(),
             host_limits: plan.changes.iter().filter_map(|change| Some((change.host.clone()?, self.host_limit))).collect(),
             observer: None,
+            journal: None,
             control: self.control.clone(),
             clock: Arc::new(Steady),
             events: Box::new(move |event| events.lock().unwrap().push(event.kind.clone())),

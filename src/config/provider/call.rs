@@ -84,7 +84,11 @@ pub(super) fn call(
         );
     }
     let args = arguments(block, schema, scene, context, problems);
-    Some(CallTemplate { driver: DriverName::new(&*block.ident), args, span: Some(block.ident_span) })
+    let on = body.attributes.get("on").map(|attribute| attribute.expr.clone());
+    if let Some(on) = &on {
+        context.known.check(on, scene, problems);
+    }
+    Some(CallTemplate { driver: DriverName::new(&*block.ident), args, on, span: Some(block.ident_span) })
 }
 
 fn arguments(

@@ -19,11 +19,13 @@ pub(super) const RULE: &[&str] = &["self", "instance", "host", "local", "fact", 
 /// A step's call.
 pub(super) const STEP: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step"];
 /// Whether a step is done.
-pub(super) const DONE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "result"];
+pub(super) const DONE: &[&str] =
+    &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "result"];
 /// How far a step is.
 pub(super) const PROGRESS: &[&str] = &["line"];
 /// Whether a failure counts as success.
-pub(super) const TOLERATE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "error"];
+pub(super) const TOLERATE: &[&str] =
+    &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "error"];
 
 /// What follows a root, where that is fixed.
 const PARTS: &[(&str, &[&str])] = &[
@@ -34,7 +36,19 @@ const PARTS: &[(&str, &[&str])] = &[
     (
         "restore",
         &[
-            "id", "location", "method", "version", "at", "path", "set", "excluded", "consistent", "verified", "parts", "to", "host",
+            "id",
+            "location",
+            "method",
+            "version",
+            "at",
+            "path",
+            "set",
+            "excluded",
+            "consistent",
+            "verified",
+            "parts",
+            "to",
+            "host",
             "elsewhere",
         ],
     ),
@@ -42,7 +56,8 @@ const PARTS: &[(&str, &[&str])] = &[
 ];
 
 /// Every root that there is anywhere.
-const ALL: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "result", "error", "each"];
+const ALL: &[&str] =
+    &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "result", "error", "each"];
 
 /// Names that are used, each with the place.
 pub(super) type Uses = Vec<(Arc<str>, Option<Span>)>;

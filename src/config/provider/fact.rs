@@ -16,7 +16,7 @@ use crate::model::provider::Fact;
 use crate::source::{Diagnostic, Diagnostics, Span};
 
 /// Attributes of a fact.
-const ATTRIBUTES: &[&str] = &["value", "when", "drift", "sensitive", "timeout", "description"];
+const ATTRIBUTES: &[&str] = &["value", "when", "for_each", "on", "drift", "sensitive", "timeout", "description"];
 
 /// How long a fact may take that does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ pub(super) fn facts(blocks: &[Block], context: &Context<'_>, header: Span, probl
     let uses: BTreeMap<Arc<str>, Uses> = facts
         .iter()
         .map(|(name, fact)| {
-            let exprs = fact.value.iter().chain(&fact.when).chain(fact.call.iter().flat_map(|call| call.args.values()));
+            let exprs = fact.exprs();
             (Arc::clone(name), exprs.flat_map(|expr| uses_of(expr, "fact")).collect())
         })
         .collect();
@@ -48,13 +48,16 @@ pub(super) fn facts(blocks: &[Block], context: &Context<'_>, header: Span, probl
 fn fact(name: &str, block: &Block, context: &Context<'_>, problems: &mut Diagnostics) -> Fact {
     let what = format!("fact `{name}`");
     check_attributes(&block.body, &what, ATTRIBUTES, context, problems);
-    let scene = Scene::new(&what, FACT);
+    let each = block.body.attributes.contains_key("for_each");
+    let plain = Scene::new(&what, FACT);
+    let scene = Scene { each, ..plain };
     let holder = Holder { what: &what, others: &[], fact: true, header: block.header_span() };
     let call = call(&block.body, holder, scene, context, problems);
     let mut fields = Fields { body: &block.body, what: &what, header: block.header_span(), evaluate: &context.constants, problems };
     let fact = Fact {
         value: fields.expr("value"),
         when: fields.expr("when"),
+        for_each: fields.expr("for_each"),
         drift: fields.flag("drift"),
         sensitive: fields.flag("sensitive"),
         timeout: fields.duration("timeout").unwrap_or(TIMEOUT),
@@ -70,8 +73,24 @@ fn fact(name: &str, block: &Block, context: &Context<'_>, problems: &mut Diagnos
                 .at(block.header_span()),
         );
     }
-    if let Some(when) = &fact.when {
-        context.known.check(when, scene, problems);
+    for expr in fact.when.iter().chain(&fact.for_each) {
+        context.known.check(expr, plain, problems);
+    }
+    if block.body.attributes.contains_key("on") && block.body.blocks.is_empty() {
+        problems.push(
+            Diagnostic::error("nothing to ask there")
+                .detail(format!("{what} says `on` and has no driver that would be called there"))
+                .help("add a driver block, or remove `on`")
+                .at(block.header_span()),
+        );
+    }
+    if each && name == "version" {
+        problems.push(
+            Diagnostic::error("one version for each item")
+                .detail("fact `version` is the one version of an instance, and `for_each` makes a map of it")
+                .help("ask each with a fact of its own, and say in `version` what they come to")
+                .at(block.header_span()),
+        );
     }
     if let Some(value) = &fact.value {
         // A driver that could not be read has a result all the same.

@@ -50,7 +50,15 @@ fn setting(name: &str, block: &Block, context: &Context<'_>, problems: &mut Diag
     let sensitive = fields.flag("sensitive");
     let description = fields.text("description").unwrap_or_default();
     let on_change = fields
-        .word("on_change", &[("reconfigure", OnChange::Reconfigure), ("ignore", OnChange::Ignore), ("refuse", OnChange::Refuse)])
+        .word(
+            "on_change",
+            &[
+                ("reconfigure", OnChange::Reconfigure),
+                ("ignore", OnChange::Ignore),
+                ("with_version", OnChange::WithVersion),
+                ("refuse", OnChange::Refuse),
+            ],
+        )
         .unwrap_or_default();
     let default = fields.expr("default");
     if required && default.is_some() {

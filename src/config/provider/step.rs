@@ -22,6 +22,7 @@ const ATTRIBUTES: &[&str] = &[
     "after",
     "when",
     "for_each",
+    "on",
     "harmless",
     "irreversible",
     "repeatable",
@@ -164,6 +165,7 @@ fn step(
         context.known.check(expr, Scene { what: &what, roots: PROGRESS, each: false, steps: None }, fields.problems);
     }
     let retry = retry(&mut fields);
+    let (undo, check) = where_the_step_is(call.as_ref().and_then(|call| call.on.as_ref()), undo, check);
     let step = Step {
         name: StepName::new(name),
         title: fields.text("title").unwrap_or_else(|| sentence(name)),
@@ -188,6 +190,21 @@ fn step(
     };
     let tolerate = tolerate(&block.body, running.with(TOLERATE), context, problems);
     Some(Step { tolerate, ..step })
+}
+
+/// What undoes a step and what asks about it look where the step acts, where they do not say otherwise.
+fn where_the_step_is(on: Option<&Expr>, mut undo: Option<Undo>, mut check: Option<Check>) -> (Option<Undo>, Option<Check>) {
+    let calls = [
+        match &mut undo {
+            Some(Undo::Call { call, .. }) => Some(call),
+            _ => None,
+        },
+        check.as_mut().map(|check| &mut check.call),
+    ];
+    for call in calls.into_iter().flatten().filter(|call| call.on.is_none()) {
+        call.on = on.cloned();
+    }
+    (undo, check)
 }
 
 /// `stop_service` as a title: `Stop service`.
@@ -250,7 +267,7 @@ fn retry(fields: &mut Fields<'_>) -> Retry {
 fn check(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, problems: &mut Diagnostics) -> Option<Check> {
     let inner = only_block(&block.body, "check", owner, problems)?;
     let what = format!("`check` of {owner}");
-    check_attributes(&inner.body, &what, &["done"], context, problems);
+    check_attributes(&inner.body, &what, &["done", "on"], context, problems);
     let scene = Scene { what: &what, ..scene };
     let holder = Holder { what: &what, others: &[], fact: false, header: inner.ident_span };
     let call = call(&inner.body, holder, scene, context, problems);
@@ -293,7 +310,7 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     }
     let inner = inner?;
     let what = format!("`undo` of {owner}");
-    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout"], context, problems);
+    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on"], context, problems);
     let holder = Holder { what: &what, others: &["retry", "poll"], fact: false, header: inner.ident_span };
     let scene = Scene { what: &what, ..scene };
     let call = call(&inner.body, holder, scene, context, problems);

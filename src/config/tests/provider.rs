@@ -305,3 +305,31 @@ fn what_is_polled_only_looks_and_its_conditions_are_checked() {
     let step = &provider.strategies["s"].steps[0];
     assert!(step.repeatable && step.poll.as_ref().is_some_and(|poll| poll.interval.as_secs() == 2));
 }
+
+#[test]
+fn on_and_for_each_are_read_and_checked() {
+    let text = "setting \"nodes\" {}\nfact \"java\" {\n  for_each = self.nodes\n  on = each.value\n  exec { command = [each.key] }\n  \
+                value = \"${each.key} ${result.stdout}\"\n}\nstrategy \"s\" {\n  step \"a\" {\n    for_each = fact.java\n    on = each.key\n    \
+                exec { command = [] }\n    check {\n      exec { command = [] }\n    }\n    undo {\n      on = \"other\"\n      exec { command = [] }\n    }\n  }\n}\n";
+    let (provider, _) = load(&format!("{VERSION}{text}")).unwrap();
+    let java = &provider.facts["java"];
+    assert_eq!(java.for_each.as_ref().map(crate::lang::Expr::text), Some("self.nodes"));
+    assert_eq!(java.call.as_ref().unwrap().on.as_ref().map(crate::lang::Expr::text), Some("each.value"));
+    let step = &provider.strategies["s"].steps[0];
+    let on = |call: &crate::model::provider::CallTemplate| call.on.as_ref().map(|on| on.text().to_owned());
+    let Undo::Call { call: undo, .. } = &step.undo else { panic!() };
+    let check = &step.check.as_ref().unwrap().call;
+    let found = [on(&step.call), on(check), on(undo)].map(Option::unwrap_or_default);
+    assert_eq!(found, ["each.key", "each.key", "\"other\""]);
+    for (text, told) in [
+        ("fact \"x\" {\n  on = each.key\n  exec { command = [] }\n}", "fact `x` uses `each`, which is not known here"),
+        ("fact \"x\" {\n  for_each = [each.key]\n  value = 1\n}", "fact `x` uses `each`, which is not known here"),
+        ("fact \"x\" {\n  on = \"a\"\n  value = 1\n}", "nothing to ask there: fact `x` says `on`"),
+        ("fact \"a\" {\n  for_each = fact.b\n  value = 1\n}\nfact \"b\" { value = fact.a }", "dependency cycle"),
+    ] {
+        let found = refused(text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+    let mapped = load("fact \"version\" {\n  for_each = [1]\n  value = 1\n}").unwrap_err();
+    assert!(mapped.contains("one version for each item"), "{mapped}");
+}

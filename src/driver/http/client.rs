@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
@@ -65,9 +65,20 @@ fn loopback(url: &Url) -> bool {
         || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Sends it and waits for the answer's head.
+/// Sends it with the header of its session, and waits for the answer's head.
 pub(super) async fn send(client: &Client, request: &Request, ctx: &Context) -> Result<Response, Failure> {
-    let mut sending = client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+    let mut headers = request.headers.clone();
+    headers.extend(request.login.as_ref().and_then(|login| login.header()));
+    dispatch(client, request, headers, ctx).await
+}
+
+/// Sends it as it is.
+pub(super) async fn send_plain(client: &Client, request: &Request, ctx: &Context) -> Result<Response, Failure> {
+    dispatch(client, request, request.headers.clone(), ctx).await
+}
+
+async fn dispatch(client: &Client, request: &Request, headers: HeaderMap, ctx: &Context) -> Result<Response, Failure> {
+    let mut sending = client.request(request.method.clone(), request.url.clone()).headers(headers);
     if let Some(body) = &request.body {
         sending = sending.body(body.clone());
     }

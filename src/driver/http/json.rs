@@ -4,7 +4,7 @@ use crate::driver::{Context, Redactor};
 use crate::lang::{Number, Value};
 
 /// The value of a document. Numbers that are too long for exact decimals become texts.
-pub(super) fn from_json(json: &serde_json::Value, ctx: &Context) -> Value {
+pub(in crate::driver) fn from_json(json: &serde_json::Value, ctx: &Context) -> Value {
     plain(json, &ctx.redact)
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
+use super::login::Login;
 use super::multipart::Multipart;
-use crate::driver::tls::Tls;
+use crate::driver::tls::{self, Tls};
 use crate::driver::{Args, Context, Failure};
 use crate::lang::Value;
 
@@ -29,12 +30,27 @@ pub(super) struct Request {
     pub(super) patience: Duration,
     /// Secrets that it carries.
     pub(super) secrets: Vec<String>,
+    /// How to log on before.
+    pub(super) login: Option<Box<Login>>,
 }
 
 impl Request {
     /// Reads the arguments.
     pub(super) fn of(args: &Args<'_>) -> Result<Self, Failure> {
-        let method = args.text("method")?.unwrap_or_else(|| "GET".to_owned());
+        let mut request = Self::bare(args, "GET")?;
+        request.login = Login::of(args)?;
+        let carried = request.login.as_ref().map(|login| login.secrets().collect::<Vec<_>>());
+        request.secrets.extend(carried.unwrap_or_default());
+        Ok(request)
+    }
+
+    /// Reads the arguments of `login`.
+    pub(super) fn of_login(args: &Args<'_>) -> Result<Self, Failure> {
+        Self::bare(args, "POST")
+    }
+
+    fn bare(args: &Args<'_>, usual: &str) -> Result<Self, Failure> {
+        let method = args.text("method")?.unwrap_or_else(|| usual.to_owned());
         let method = method.parse::<Method>().map_err(|_| args.invalid("`method` is not a method of HTTP"))?;
         let url = url(args)?;
         let mut headers = HeaderMap::new();
@@ -57,10 +73,11 @@ impl Request {
             headers,
             body,
             multipart: Multipart::of(args)?,
-            tls: Tls::of(args)?,
+            tls: tls::of(args)?,
             expect: Statuses::of(args, "expect")?.unwrap_or(Statuses::Success),
             patience: args.duration("request_timeout")?.unwrap_or(REQUEST_TIMEOUT),
             secrets,
+            login: None,
         })
     }
 

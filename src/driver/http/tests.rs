@@ -44,6 +44,46 @@ async fn a_form_and_a_bearer_token_are_sent() {
 }
 
 #[tokio::test]
+async fn it_logs_on_first_and_sends_the_token_that_it_was_given() {
+    let server = Server::start(|_, text| match text.starts_with("POST /login") {
+        true => json_reply(r#"{"data": {"token": "t0ken-of-the-session"}}"#),
+        false if text.contains("x-session: t0ken-of-the-session") => json_reply(r#"{"echo": "t0ken-of-the-session"}"#),
+        false => reply("401 Unauthorized", "", ""),
+    })
+    .await;
+    let login = json!({
+        "url": format!("{}/login", server.url), "json": {"username": "u", "password": "p"}, "token": "/data/token", "header": "X-Session",
+    });
+    let result = http(json!({"url": format!("{}/a", server.url), "login": login})).await.unwrap();
+    assert_eq!(server.count(), 2);
+    assert!(!format!("{result:?}").contains("t0ken"), "{result:?}");
+    let missing = json!({"url": format!("{}/login", server.url), "json": {}, "token": "/data/other"});
+    let error = http(json!({"url": server.url, "login": missing})).await.unwrap_err();
+    assert!(error.message.contains("no text at `/data/other`"), "{error}");
+}
+
+#[tokio::test]
+async fn cookies_are_a_session_and_one_that_is_over_is_begun_anew() {
+    let server = Server::start(|number, text| match number {
+        0 => reply("200 OK", "Set-Cookie: id=one; Path=/\r\nSet-Cookie: b=2; HttpOnly\r\n", ""),
+        1 => {
+            assert!(text.contains("cookie: id=one; b=2"), "{text}");
+            reply("401 Unauthorized", "", "")
+        }
+        2 => reply("200 OK", "Set-Cookie: id=two\r\n", ""),
+        _ => {
+            assert!(text.contains("cookie: id=two"), "{text}");
+            json_reply(r#"{"state": "done"}"#)
+        }
+    })
+    .await;
+    let login = json!({"url": format!("{}/login", server.url), "form": {"user": "u"}});
+    http(json!({"url": server.url, "login": login, "until": {"json": {"/state": "done"}}, "interval": "10ms"})).await.unwrap();
+    assert_eq!(server.count(), 4);
+    assert!(server.requests.lock().unwrap()[2].starts_with("POST /login"));
+}
+
+#[tokio::test]
 async fn fields_and_files_are_sent_in_parts() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kit \"1\".zip");

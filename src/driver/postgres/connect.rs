@@ -49,7 +49,7 @@ impl Connection {
             None => config.get_ports().first().copied().unwrap_or(5432),
         };
         let host = args.text("host")?.or(url_host);
-        let near = host.as_deref().is_none_or(near);
+        let near = host.as_deref().is_none_or(crate::tls::is_near);
         let tls = match args.word("sslmode", &["disable", "require", "verify-full"])? {
             Some(mode) => mode != "disable",
             None if config.get_ssl_mode() == SslMode::Require => true,
@@ -128,11 +128,6 @@ impl Connection {
         };
         Ok(Session { client, driving })
     }
-}
-
-/// A socket or this machine: nothing to listen in between.
-fn near(host: &str) -> bool {
-    host.starts_with('/') || host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// An open connection; it is closed when this is dropped.

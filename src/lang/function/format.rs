@@ -127,7 +127,7 @@ fn parse(letters: &mut Peekable<Chars<'_>>) -> Result<Verb, String> {
     match letters.next() {
         Some(letter) if "sdfFeEgGqvtxXob%".contains(letter) => verb.letter = letter,
         Some('*') => return Err("a width of `*` is not supported; write the width as a number".into()),
-        Some(letter) => return Err(format!("there is no verb %{letter}; write %% for a percent sign")),
+        Some(letter) => return Err(format!("there is no verb %{}; write %% for a percent sign", letter.escape_debug())),
         None => return Err("the format ends in the middle of a verb; write %% for a percent sign".into()),
     }
     Ok(verb)

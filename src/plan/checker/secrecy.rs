@@ -69,7 +69,7 @@ fn arguments<'p>(
     references: &mut HashMap<&'p str, Vec<Reference>>,
     violations: &mut Vec<String>,
 ) {
-    for (name, arg) in &call.args {
+    for (name, arg) in call.given() {
         match arg {
             Arg::Known(value) if value.has_sensitive() || value.has_unknown() => {
                 violations.push(format!("argument `{name}` of {} is said to be known and is not", action.id));

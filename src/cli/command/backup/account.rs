@@ -44,7 +44,10 @@ pub(super) fn chosen(
 }
 
 /// What is recorded of an instance.
-pub(super) fn locked<'a>(locks: &'a BTreeMap<EnvironmentName, Lock>, addr: &InstanceAddr) -> Option<(&'a EnvironmentName, &'a Locked)> {
+pub(super) fn locked<'a>(
+    locks: &'a BTreeMap<EnvironmentName, Lock>,
+    addr: &InstanceAddr,
+) -> Option<(&'a EnvironmentName, &'a Locked)> {
     locks.iter().find_map(|(environment, lock)| Some((environment, lock.instances.get(addr)?)))
 }
 

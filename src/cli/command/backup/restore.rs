@@ -62,7 +62,8 @@ fn one(session: &Session, asked: &str) -> Result<InstanceAddr, Diagnostics> {
     known().find(|addr| addr.as_str() == asked).cloned().ok_or_else(|| {
         let unknown = Diagnostic::error("unknown instance").detail(format!("no instance `{asked}` is declared"));
         let near = nearest(asked, known().map(InstanceAddr::as_str));
-        let help = near.map_or_else(|| "`windlass status` lists the instances".to_owned(), |near| format!("did you mean `{near}`?"));
+        let help =
+            near.map_or_else(|| "`windlass status` lists the instances".to_owned(), |near| format!("did you mean `{near}`?"));
         unknown.help(help).into()
     })
 }
@@ -80,13 +81,16 @@ fn known_host(session: &Session, name: &str) -> Result<HostName, Diagnostics> {
 
 /// The backup that is named, or the newest that is good; with all other parts of its set.
 fn pick(args: &BackupRestoreArgs, from: &InstanceAddr, all: &[Kept]) -> Result<Vec<BackupRef>, Diagnostics> {
-    let refuse = |detail: String, help: &str| Diagnostics::from(Diagnostic::error("backup cannot be restored").detail(detail).help(help));
+    let refuse =
+        |detail: String, help: &str| Diagnostics::from(Diagnostic::error("backup cannot be restored").detail(detail).help(help));
     let list = "`windlass backup list` tells which there are";
     let usable = |kept: &&Kept| kept.whereabouts != Whereabouts::Missing && kept.backup.method != MANAGED;
     let named = |kept: &&Kept| args.id.as_ref().is_none_or(|id| kept.backup.id == *id);
     let in_set = |kept: &&Kept| args.set.as_ref().is_none_or(|name| kept.backup.set.as_ref().is_some_and(|set| set.name == *name));
     let explicit = args.id.is_some() || args.set.is_some();
-    let complete = |kept: &&Kept| explicit || (kept.backup.is_good() && set_of(all, kept).is_ok_and(|set| set.iter().all(|part| part.is_good())));
+    let complete = |kept: &&Kept| {
+        explicit || (kept.backup.is_good() && set_of(all, kept).is_ok_and(|set| set.iter().all(|part| part.is_good())))
+    };
     let found = all.iter().rev().filter(usable).filter(named).filter(in_set).find(complete);
     let Some(found) = found else {
         if let Some(id) = &args.id {
@@ -117,5 +121,9 @@ fn set_of(all: &[Kept], kept: &Kept) -> Result<Vec<BackupRef>, String> {
     let parts: Vec<BackupRef> = parts.map(|other| other.backup.clone()).collect();
     let here = |name: &String| parts.iter().any(|backup| backup.set.as_ref().is_some_and(|set| set.part == *name));
     let missing: Vec<&str> = set.parts.iter().filter(|name| !here(name)).map(String::as_str).collect();
-    if missing.is_empty() { Ok(parts) } else { Err(format!("the set {} is not complete: {} is missing", set.name, missing.join(", "))) }
+    if missing.is_empty() {
+        Ok(parts)
+    } else {
+        Err(format!("the set {} is not complete: {} is missing", set.name, missing.join(", ")))
+    }
 }

@@ -68,7 +68,9 @@ fn sort_out(
                 Diagnostic::error("instance cannot be backed up")
                     .fault(Fault::Refused)
                     .detail(format!("the provider `{}` of {addr} has no route with `movement = \"backup\"`", instance.provider))
-                    .help("add one to the provider, or say `method = \"managed\"` in `backup` where somebody else makes the backups"),
+                    .help(
+                        "add one to the provider, or say `method = \"managed\"` in `backup` where somebody else makes the backups",
+                    ),
             );
         }
     }
@@ -157,7 +159,10 @@ async fn prune(session: &Session, own: &[InstanceAddr]) -> Result<(), Diagnostic
         if newest == Some(true) {
             problems.extend(super::prune::prune(session, addr, &rules, false, false).await?);
         } else {
-            session.place.terminal.say(&format!("{addr}: the new backup is not verified and consistent, so no old one is removed."));
+            session
+                .place
+                .terminal
+                .say(&format!("{addr}: the new backup is not verified and consistent, so no old one is removed."));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }

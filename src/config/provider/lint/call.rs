@@ -44,6 +44,7 @@ pub(super) fn backs_up(step: &Step) -> bool {
         "backup" => action == Some("create"),
         "postgres" => action == Some("dump"),
         "file" => action == Some("copy"),
+        "exec" if step.call.args.get("parse").and_then(Expr::as_literal).and_then(Value::as_str) == Some("backup") => true,
         "exec" | "http" | "manual" | "kubernetes" => {
             let letters = step.name.as_str().chars().filter(char::is_ascii_alphabetic);
             let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();

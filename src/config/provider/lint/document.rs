@@ -70,7 +70,7 @@ fn facts(provider: &Provider, problems: &mut Diagnostics) {
 /// Facts that some expression names.
 fn used(provider: &Provider) -> BTreeSet<Arc<str>> {
     let mut exprs: Vec<&Expr> = provider.locals.values().collect();
-    exprs.extend(provider.facts.values().flat_map(|fact| fact.value.iter().chain(&fact.when)));
+    exprs.extend(provider.facts.values().flat_map(|fact| fact.value.iter().chain(&fact.when).chain(&fact.for_each)));
     exprs.extend(provider.routes.iter().flat_map(|route| &route.when));
     exprs.extend(provider.blocked.iter().flat_map(|blocked| &blocked.when));
     exprs.extend(provider.risks.iter().map(|risk| &risk.rule));
@@ -84,7 +84,7 @@ fn used(provider: &Provider) -> BTreeSet<Arc<str>> {
     }
     let sites = sites(provider);
     let calls: Vec<&CallTemplate> = sites.iter().map(|site| site.call).collect();
-    exprs.extend(calls.iter().flat_map(|call| call.args.values()));
+    exprs.extend(calls.iter().flat_map(|call| call.exprs()));
     let references = exprs.into_iter().flat_map(Expr::references).filter(|reference| &*reference.root == "fact");
     references.filter_map(|reference| reference.path.first().cloned()).collect()
 }

@@ -5,7 +5,7 @@ use crate::model::provider::{CallTemplate, Provider, Step, Undo};
 use crate::source::{Diagnostic, Diagnostics};
 
 /// Drivers whose calls may take for ever.
-const MAY_HANG: &[&str] = &["exec", "http", "wait"];
+const MAY_HANG: &[&str] = &["exec", "http", "kubernetes", "wait"];
 /// Arguments by which a call limits itself.
 const LIMITS: &[&str] = &["timeout", "duration"];
 

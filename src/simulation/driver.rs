@@ -1,0 +1,234 @@
+//! The world's one driver and its machines: what a provider's step does to the truth.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::scenario::Act;
+use super::world::{Deed, Told, World};
+use crate::apply::Hosts;
+use crate::driver::host::{Attributes, Cause, Content, Ended, Entry, Finished, Host, Local, Recovered, Space, Stat, User};
+use crate::driver::{Command, Context, Driver, Failure, FailureKind, Output};
+use crate::lang::{Object, Value};
+use crate::model::driver::{ArgSchema, DriverSchema};
+use crate::model::name::HostName;
+
+const fn arg(name: &'static str, ty: &'static str) -> ArgSchema {
+    ArgSchema { name, ty, required: false, summary: "See the simulation." }
+}
+
+/// `do` a step, `undo` it, or `look` whether it is done.
+pub(super) static SCHEMA: DriverSchema = DriverSchema {
+    name: "sim",
+    summary: "Changes a simulated world.",
+    args: &[
+        arg("do", "string"),
+        arg("undo", "string"),
+        arg("look", "string"),
+        arg("instance", "string"),
+        arg("from", "string"),
+        arg("to", "string"),
+        arg("takes", "number"),
+        arg("supervised", "bool"),
+    ],
+    results: &[],
+    observes: true,
+};
+
+/// The driver `sim`, as one process of Windlass has it.
+pub(super) struct Sim {
+    world: World,
+    generation: u32,
+}
+
+impl Sim {
+    pub(super) fn new(world: &World) -> Self {
+        Self { generation: world.look().generation, world: world.clone() }
+    }
+}
+
+#[async_trait]
+impl Driver for Sim {
+    fn schema(&self) -> &'static DriverSchema {
+        &SCHEMA
+    }
+
+    async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
+        let text = |name: &str| args.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let (instance, to) = (text("instance").unwrap_or_default(), text("to").unwrap_or_default());
+        self.world.only_alive(self.generation).await;
+        if let Some(step) = text("look") {
+            let done = self.world.look().is_done(&instance, &step, &to);
+            return Ok(Value::object([("done", Value::Bool(done))]));
+        }
+        let (step, undo) = match (text("do"), text("undo")) {
+            (Some(step), _) => (step, false),
+            (None, Some(step)) => (step, true),
+            (None, None) => return Err(Failure::new(FailureKind::Invalid, "it says neither what to do nor what to undo")),
+        };
+        let takes = args.get("takes").and_then(|value| serde_json::to_value(value).ok()?.as_u64()).unwrap_or(1);
+        let supervised = args.get("supervised").and_then(Value::as_bool) == Some(true);
+        let deed = Deed { instance, step, undo, from: text("from"), to };
+        self.act(deed, Duration::from_secs(takes), supervised, ctx).await
+    }
+}
+
+impl Sim {
+    async fn act(&self, deed: Deed, takes: Duration, supervised: bool, ctx: &Context) -> Result<Value, Failure> {
+        let folder = ctx.dir.clone().filter(|_| supervised);
+        if let Some(folder) = &folder {
+            let _ = std::fs::create_dir_all(folder);
+        }
+        let known = folder.as_ref().and_then(|folder| self.world.look().in_folder(folder));
+        let act = if known.is_some() { None } else { self.world.look().next_call() };
+        if act == Some(Act::Unreachable) {
+            return Err(Failure::new(FailureKind::Unreachable, "the host is away"));
+        }
+        let process = known.unwrap_or_else(|| self.world.look().start(&ctx.key, deed, takes, folder.as_ref(), supervised));
+        match act {
+            Some(Act::Panics) => {
+                self.world.look().end(process, false);
+                self.world.look().tell(process, Told::Failed);
+                panic!("a driver's defect");
+            }
+            Some(Act::KillsBefore) => return self.die(false).await,
+            Some(Act::Hangs) => {
+                let overdue = tokio::time::sleep(ctx.timeout.unwrap_or(Duration::from_secs(3600)));
+                let (kind, told) = tokio::select! {
+                    () = ctx.cancel.cancelled() => (FailureKind::Cancelled, Told::Cancelled),
+                    () = overdue => (FailureKind::TimedOut, Told::Failed),
+                };
+                self.world.look().end(process, false);
+                self.world.look().tell(process, told);
+                return Err(Failure::new(kind, "it hung"));
+            }
+            _ => {}
+        }
+        let ends = self.world.look().ends(process);
+        tokio::select! {
+            () = tokio::time::sleep_until(ends) => {}
+            () = ctx.cancel.cancelled() => {
+                let mut world = self.world.look();
+                if world.is_running(process) {
+                    world.end(process, false);
+                    world.tell(process, Told::Cancelled);
+                    return Err(Failure::new(FailureKind::Cancelled, "cancelled"));
+                }
+            }
+        }
+        let works = !matches!(act, Some(Act::Fails));
+        self.world.look().end(process, works);
+        if act == Some(Act::KillsAfter) {
+            return self.die(true).await;
+        }
+        let mut world = self.world.look();
+        if act == Some(Act::FailsAfter) || !world.has_effect(process) {
+            world.tell(process, Told::Failed);
+            return Err(Failure::new(FailureKind::Failed, "it failed"));
+        }
+        world.tell(process, Told::Succeeded);
+        Ok(Value::object([("done", Value::Bool(true))]))
+    }
+
+    /// Windlass dies in this call.
+    async fn die(&self, done: bool) -> Result<Value, Failure> {
+        self.world.kill(done);
+        std::future::pending().await
+    }
+}
+
+/// Machines of the world: they know what became of commands, and nothing else is asked of them.
+pub(super) struct Machines(pub World);
+
+impl Hosts for Machines {
+    fn host(&self, _name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
+        Ok(Arc::new(Machine(self.0.clone(), Local::new([]))))
+    }
+}
+
+struct Machine(World, Local);
+
+#[async_trait]
+impl Host for Machine {
+    fn name(&self) -> &str {
+        "simulated"
+    }
+
+    async fn run(&self, command: &Command, ctx: &Context) -> Result<Output, Failure> {
+        self.1.run(command, ctx).await
+    }
+
+    async fn supervise(&self, command: &Command, dir: &Path, ctx: &Context) -> Result<Output, Failure> {
+        self.1.supervise(command, dir, ctx).await
+    }
+
+    async fn recover(&self, dir: &Path) -> Result<Recovered, Failure> {
+        let world = self.0.look();
+        let folder = PathBuf::from(dir);
+        Ok(match world.in_folder(&folder) {
+            None => Recovered::NotBegun,
+            Some(process) if world.is_running(process) => Recovered::Running,
+            Some(_) => Recovered::Finished(Finished {
+                ended: Some(Ended::Code(0)),
+                error: None,
+                started: world.now(),
+                finished: world.now(),
+                cause: Cause::default(),
+            }),
+        })
+    }
+
+    async fn stat(&self, path: &Path, follow: bool) -> Result<Option<Stat>, Failure> {
+        self.1.stat(path, follow).await
+    }
+
+    async fn read(&self, path: &Path, limit: u64) -> Result<Option<Content>, Failure> {
+        self.1.read(path, limit).await
+    }
+
+    async fn write(&self, path: &Path, bytes: &[u8], attributes: &Attributes) -> Result<(), Failure> {
+        self.1.write(path, bytes, attributes).await
+    }
+
+    async fn upload(&self, from: &Path, to: &Path, attributes: &Attributes) -> Result<(), Failure> {
+        self.1.upload(from, to, attributes).await
+    }
+
+    async fn list(&self, path: &Path) -> Result<Vec<Entry>, Failure> {
+        self.1.list(path).await
+    }
+
+    async fn make_dir(&self, path: &Path, attributes: &Attributes) -> Result<(), Failure> {
+        self.1.make_dir(path, attributes).await
+    }
+
+    async fn remove(&self, path: &Path, recursive: bool) -> Result<(), Failure> {
+        self.1.remove(path, recursive).await
+    }
+
+    async fn symlink(&self, target: &Path, path: &Path) -> Result<(), Failure> {
+        self.1.symlink(target, path).await
+    }
+
+    async fn rename(&self, from: &Path, to: &Path) -> Result<(), Failure> {
+        self.1.rename(from, to).await
+    }
+
+    async fn space(&self, path: &Path) -> Result<Space, Failure> {
+        self.1.space(path).await
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>, Failure> {
+        self.1.user(name).await
+    }
+
+    async fn accepts(&self, address: &str, patience: Duration) -> Result<bool, Failure> {
+        self.1.accepts(address, patience).await
+    }
+
+    async fn uid(&self) -> Result<u32, Failure> {
+        self.1.uid().await
+    }
+}

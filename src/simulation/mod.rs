@@ -1,0 +1,103 @@
+//! A deterministic simulation: a seeded world runs random estates, plans and faults through the real planner, scheduler, dispatcher
+//! and journal, and checks after every step what is promised.
+//!
+//! Time is paused, the disk under the journal, the store, the machines and a person are simulated, and everything runs on one thread:
+//! a seed gives the same run every time. A seed that breaks a promise is shrunk before it is shown.
+//!
+//! `WINDLASS_SIM_SEEDS=100000 cargo test --profile perf --lib simulation::seeds` runs so many; `WINDLASS_SIM_FIRST=N` begins at one.
+
+mod disk;
+mod driver;
+mod play;
+mod product;
+mod scenario;
+mod store;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use play::{Played, play};
+use scenario::{Scenario, scenarios};
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+fn tree(seed: u64) -> impl ValueTree<Value = Scenario> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    scenarios().new_tree(&mut TestRunner::new_with_rng(Config::default(), rng)).expect("every seed is a scenario")
+}
+
+/// Plays; a panic is a broken promise, too.
+fn outcome(scenario: &Scenario) -> Played {
+    catch_unwind(AssertUnwindSafe(|| play(scenario))).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+        Played { broken: vec![format!("it panicked: {said}")], trace: Vec::new() }
+    })
+}
+
+/// The smallest scenario like that of a seed that still breaks a promise.
+fn shrunk(seed: u64) -> Scenario {
+    let mut tree = tree(seed);
+    let mut smallest = tree.current();
+    let mut goes_on = tree.simplify();
+    for _ in 0..3000 {
+        if !goes_on {
+            break;
+        }
+        let candidate = tree.current();
+        goes_on = if outcome(&candidate).broken.is_empty() {
+            tree.complicate()
+        } else {
+            smallest = candidate;
+            tree.simplify()
+        };
+    }
+    smallest
+}
+
+#[test]
+fn seeds_keep_every_promise() {
+    let (first, count) = (number("WINDLASS_SIM_FIRST", 0), number("WINDLASS_SIM_SEEDS", 2000));
+    let next = AtomicU64::new(first);
+    let failed = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count || !failed.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                        break;
+                    }
+                    let played = outcome(&tree(seed).current());
+                    if !played.broken.is_empty() {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(seed) = failed.iter().min() {
+        let scenario = shrunk(*seed);
+        let Played { broken, trace } = outcome(&scenario);
+        panic!("seed {seed}: {broken:#?}\n{scenario:#?}\n{}", trace.join("\n"));
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_run_every_time() {
+    for seed in 0..40 {
+        let scenario = tree(seed).current();
+        assert_eq!(outcome(&scenario).trace, outcome(&scenario).trace, "seed {seed}");
+    }
+}

@@ -1,0 +1,530 @@
+//! Plays a scenario: plans, applies under faults, and acts as the person who looks after what is held; checks what is promised.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::disk::Disk;
+use super::driver::{Machines, Sim};
+use super::product::provider;
+use super::scenario::{Choice, Fault, Round, Scenario};
+use super::store::Shared;
+use super::world::{Truth, World};
+use crate::apply::event::Direction;
+use crate::apply::{
+    AbandonedAs, ActionState, Control, Finished, InstanceInput, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
+    rollback,
+};
+use crate::driver::Drivers;
+use crate::lang::Value;
+use crate::lock::Lock;
+use crate::model::estate::{Environment, Estate, Instance, OnFailure, Rollout};
+use crate::model::inventory::{Inventory, Observation, Observed};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName, RunId};
+use crate::model::provider::Provider;
+use crate::plan::{ActionKind, ActionUndo, Plan, PlanInput, PlanOptions, check, plan};
+use crate::source::Diagnostics;
+use crate::state::{Holder, LEASE_TERM, Lease, Outcome, StateError, Store};
+
+/// So often a person takes up one run before it counts as endless.
+const PATIENCE: usize = 40;
+
+/// What became of a scenario.
+pub(super) struct Played {
+    /// Promises that were not kept.
+    pub broken: Vec<String>,
+    /// Everything that happened.
+    pub trace: Vec<String>,
+}
+
+/// Plays a scenario in a folder of its own.
+pub(super) fn play(scenario: &Scenario) -> Played {
+    let shared_memory = Path::new("/dev/shm");
+    let place = if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() };
+    let dir = tempfile::tempdir_in(place).expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut stage = Stage::new(scenario, dir.path());
+        for (number, round) in scenario.rounds.iter().enumerate() {
+            if !stage.round(number, round).await {
+                break;
+            }
+        }
+        let mut world = stage.world.look();
+        Played { broken: std::mem::take(&mut world.broken), trace: std::mem::take(&mut world.trace) }
+    })
+}
+
+struct Stage<'a> {
+    scenario: &'a Scenario,
+    dir: &'a Path,
+    world: World,
+    store: Shared,
+    providers: BTreeMap<ProviderName, Arc<Provider>>,
+    by_digest: BTreeMap<Digest, Arc<Provider>>,
+    holders: u32,
+}
+
+/// What came of taking up a run once.
+enum Taken {
+    Killed,
+    Ended(Finished),
+    /// Nothing was begun.
+    Refused(Diagnostics),
+}
+
+enum Way {
+    Apply(Arc<Plan>),
+    Resume(ResumeOptions),
+    RollBack,
+    Abandon,
+}
+
+impl<'a> Stage<'a> {
+    fn new(scenario: &'a Scenario, dir: &'a Path) -> Self {
+        let world = World::new();
+        let providers: BTreeMap<ProviderName, Arc<Provider>> = scenario
+            .products
+            .iter()
+            .enumerate()
+            .map(|(number, product)| provider(number, product))
+            .map(|provider| (provider.name.clone(), Arc::new(provider)))
+            .collect();
+        let by_digest = providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))).collect();
+        Self { scenario, dir, store: Shared::new(&world), world, providers, by_digest, holders: 0 }
+    }
+
+    /// One change of the estate, seen through to its end; answers whether the story can go on.
+    async fn round(&mut self, number: usize, round: &Round) -> bool {
+        let estate = self.estate(round);
+        let Some(locks) = self.locks(&estate) else { return false };
+        let now = self.world.look().now();
+        let (inventory, options, durations) = (self.inventory(&estate, now), PlanOptions::default(), BTreeMap::new());
+        let input = PlanInput {
+            estate: &estate,
+            providers: &self.providers,
+            applied_providers: &self.by_digest,
+            inventory: &inventory,
+            locks: &locks,
+            durations: &durations,
+            now,
+            options: &options,
+        };
+        let (made, report) = plan(&input);
+        let objections = check(&made, &report, &input);
+        if !objections.is_empty() {
+            self.world.look().accuse(format!("the checker objects to a plan: {objections:?}"));
+        }
+        if made.changes.is_empty() {
+            return true;
+        }
+        // As a saved plan is read.
+        let made: Plan = serde_json::from_slice(&made.bytes().expect("a plan can be written")).expect("a plan can be read");
+        let made = Arc::new(made);
+        self.world.look().say(&format!("round {number}: {} actions", made.actions.len()));
+        let before = self.world.look().instances.clone();
+        self.world.begin_round(&made, &round.faults);
+        let timed = self.world.look().timed_faults();
+        let run = RunId::new(format!("run-{number}"));
+        let ended = self.see_through(&estate, round, &made, &run, timed).await;
+        let Some(finished) = ended else { return false };
+        self.judge(&estate, &made, &before, &finished);
+        finished.record.outcome != Outcome::Abandoned && self.world.look().broken.is_empty()
+    }
+
+    /// Applies, and takes the run up again until it has ended.
+    async fn see_through(
+        &mut self,
+        estate: &Estate,
+        round: &Round,
+        made: &Arc<Plan>,
+        run: &RunId,
+        mut timed: Vec<Fault>,
+    ) -> Option<Finished> {
+        let mut choices = round.choices.iter().copied();
+        let mut way = Way::Apply(Arc::clone(made));
+        let mut went_back = false;
+        let mut seen = BTreeSet::new();
+        for _ in 0..PATIENCE {
+            let taken = self.take(way, estate, round, run, std::mem::take(&mut timed)).await;
+            self.read_everything(estate, run);
+            let has_begun = self.dir.join(run.as_str()).join("journal").exists();
+            way = match taken {
+                Taken::Killed if !has_begun => Way::Apply(Arc::clone(made)),
+                Taken::Killed => Way::Resume(ResumeOptions::default()),
+                Taken::Refused(_) if !has_begun => Way::Apply(Arc::clone(made)),
+                Taken::Refused(problems) => {
+                    self.world.look().say(&format!("refused: {}", sentence(&problems)));
+                    // A killed process may have delivered everything before: then there is nothing left to resume.
+                    Way::Resume(ResumeOptions::default())
+                }
+                Taken::Ended(finished) => {
+                    let outcome = finished.record.outcome;
+                    self.world.look().say(&format!("ended: {outcome:?} {:?}", finished.record.message));
+                    match outcome {
+                        Outcome::Succeeded | Outcome::RolledBack | Outcome::Abandoned => return Some(finished),
+                        _ => {}
+                    }
+                    if finished.problems.is_empty() && outcome == Outcome::Held {
+                        self.world.look().accuse("a run is held, and nobody says why");
+                    }
+                    let choice = choices.next().unwrap_or(Choice::Resume);
+                    let nothing_else = std::mem::replace(&mut went_back, choice == Choice::RollBack);
+                    match (choice, self.words(made, run)) {
+                        (Choice::RollBack, _) => Way::RollBack,
+                        (Choice::JustResume, _) => Way::Resume(ResumeOptions::default()),
+                        (Choice::Resume, Some(words)) => {
+                            let state = format!("{words:?}");
+                            let nothing_new = words == ResumeOptions::default() && !seen.insert(state);
+                            match (nothing_new, nothing_else) {
+                                (false, _) => Way::Resume(words),
+                                // What one environment undid and another has built upon waits for a person to choose a direction.
+                                (true, false) => {
+                                    went_back = true;
+                                    Way::RollBack
+                                }
+                                (true, true) if self.is_past_return(made, run) => Way::Abandon,
+                                (true, true) => Way::Resume(words),
+                            }
+                        }
+                        (Choice::Resume, None) => return None,
+                    }
+                }
+            };
+        }
+        self.world.look().accuse("the run never ended");
+        None
+    }
+
+    /// Takes a run up once, until it ends or Windlass is killed.
+    async fn take(&mut self, way: Way, estate: &Estate, round: &Round, run: &RunId, timed: Vec<Fault>) -> Taken {
+        let control = Control::new();
+        let args = match self.args(estate, round, run, &control).await {
+            Ok(args) => args,
+            Err(error) => {
+                let refusal = crate::source::Diagnostic::error("the state is held").detail(error.to_string());
+                return Taken::Refused(refusal.into());
+            }
+        };
+        let leases: Vec<Lease> = args.leases.values().cloned().collect();
+        let kill = self.world.look().kill.clone();
+        let aides: Vec<_> = timed
+            .into_iter()
+            .map(|fault| tokio::spawn(happen(self.world.clone(), self.store.clone(), control.clone(), fault)))
+            .collect();
+        let going = async {
+            match way {
+                Way::Apply(plan) => execute(plan, args).await,
+                Way::Resume(options) => resume(options, args).await,
+                Way::RollBack => rollback(args).await,
+                Way::Abandon => abandon("nothing else leads on", AbandonedAs::Failed, args).await,
+            }
+        };
+        let taken = tokio::select! {
+            biased;
+            () = kill.cancelled() => Taken::Killed,
+            result = going => match result {
+                Ok(finished) => Taken::Ended(finished),
+                Err(problems) => Taken::Refused(problems),
+            },
+        };
+        for aide in aides {
+            aide.abort();
+        }
+        if matches!(taken, Taken::Killed) {
+            // Let what was aborted go, and what the dead process had before it pass.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        } else {
+            for lease in leases {
+                let _ = self.store.release(&lease).await;
+            }
+            self.world.exit();
+        }
+        taken
+    }
+
+    async fn args(&mut self, estate: &Estate, round: &Round, run: &RunId, control: &Control) -> Result<RunArgs, StateError> {
+        let mut leases = BTreeMap::new();
+        let mut locks = BTreeMap::new();
+        for environment in estate.environments.keys() {
+            self.holders += 1;
+            let now = self.world.look().now();
+            let holder = Holder {
+                id: format!("holder-{}", self.holders),
+                who: "somebody@here".to_owned(),
+                pid: self.holders,
+                operation: "apply".to_owned(),
+                run: Some(run.clone()),
+                since: now,
+                heartbeat: now,
+            };
+            let mut lease = self.store.acquire(environment, &holder).await;
+            if matches!(lease, Err(StateError::Held { .. })) {
+                // Who was killed holds it until the term is over; where the clock was put back, a person breaks it.
+                tokio::time::sleep(LEASE_TERM).await;
+                lease = self.store.acquire(environment, &holder).await;
+            }
+            if let Err(StateError::Held { holder: held, .. }) = &lease {
+                self.store.break_lease(environment, held).await?;
+                lease = self.store.acquire(environment, &holder).await;
+            }
+            leases.insert(environment.clone(), lease?);
+            let fresh = || Lock::fresh(environment.clone(), Lineage::new(format!("lineage of {environment}")));
+            locks.insert(environment.clone(), self.store.read(environment).await?.unwrap_or_else(fresh));
+        }
+        let dir = self.dir.join(run.as_str());
+        let on_failure = if round.halt { OnFailure::Halt } else { OnFailure::Rollback };
+        let world = self.world.clone();
+        let disk = Disk::next(&self.world, &dir, Duration::from_millis(round.disk.into()));
+        let input = |instance: &Instance| InstanceInput { depends_on: instance.depends_on.clone(), ..InstanceInput::default() };
+        Ok(RunArgs {
+            run: run.clone(),
+            dir,
+            who: "somebody@here".to_owned(),
+            drivers: Drivers::new().with(Sim::new(&self.world)),
+            store: Arc::new(self.store.for_process()),
+            leases,
+            locks,
+            instances: estate.instances.iter().map(|(addr, instance)| (addr.clone(), input(instance))).collect(),
+            providers: self.by_digest.clone(),
+            hosts: Arc::new(Machines(self.world.clone())),
+            environments: estate
+                .environments
+                .keys()
+                .map(|name| (name.clone(), Rules { concurrency: round.concurrency, on_failure }))
+                .collect(),
+            host_limits: BTreeMap::new(),
+            observer: None,
+            journal: Some(Box::new(disk)),
+            control: control.clone(),
+            clock: Arc::new(self.world.clone()),
+            events: Box::new(move |event| {
+                let text = serde_json::to_string(&event.kind).unwrap_or_default();
+                world.look().say(&text);
+            }),
+        })
+    }
+
+    /// What an honest person says of everything that is held; `None`: the run cannot be read.
+    fn words(&self, made: &Plan, run: &RunId) -> Option<ResumeOptions> {
+        let (_, progress) = match inspect(&self.dir.join(run.as_str())) {
+            Ok(seen) => seen,
+            Err(problems) => {
+                self.world.look().accuse(format!("a run cannot be read: {}", sentence(&problems)));
+                return None;
+            }
+        };
+        let mut options = ResumeOptions::default();
+        let mut world = self.world.look();
+        for (index, action) in made.actions.iter().enumerate() {
+            let state = progress.states[index];
+            if !state.is_stuck() {
+                continue;
+            }
+            let is_undo = state == ActionState::UndoHeld;
+            let hop = &made.changes[action.change as usize].hops[action.hop as usize];
+            let instance = made.changes[action.change as usize].instance.as_str();
+            let done = match &action.kind {
+                ActionKind::Step { step, .. } => {
+                    world.is_done(instance, step.as_str(), hop.to.as_deref().unwrap_or_default()) != is_undo
+                }
+                // The undo of an earlier hop: done where its effect is gone.
+                ActionKind::Revert { step, .. } => !world.is_done(instance, step.as_str(), hop.from.as_deref().unwrap_or_default()),
+                _ => false,
+            };
+            if done {
+                options.skip.push(action.id.clone());
+            } else {
+                let direction = if is_undo { Direction::Undo } else { Direction::Forward };
+                world.allow(&action.id, direction);
+                options.retry.push(action.id.clone());
+            }
+        }
+        Some(options)
+    }
+
+    /// Whether something that cannot be undone was done: then a person may have to end the run by word.
+    fn is_past_return(&self, made: &Plan, run: &RunId) -> bool {
+        let Ok((_, progress)) = inspect(&self.dir.join(run.as_str())) else { return false };
+        made.actions
+            .iter()
+            .enumerate()
+            .any(|(index, action)| progress.states[index].has_effect() && matches!(action.undo, ActionUndo::Irreversible))
+    }
+
+    /// Lock and journal can be read at any time.
+    fn read_everything(&self, estate: &Estate, run: &RunId) {
+        for environment in estate.environments.keys() {
+            if let Err(why) = self.store.lock(environment) {
+                self.world.look().accuse(format!("the lockfile of {environment} cannot be read: {why}"));
+            }
+        }
+        let dir = self.dir.join(run.as_str());
+        if dir.join("journal").exists()
+            && let Err(problems) = inspect(&dir)
+        {
+            self.world.look().accuse(format!("the journal cannot be read: {}", sentence(&problems)));
+        }
+    }
+
+    /// What must hold once a run has ended.
+    fn judge(&self, estate: &Estate, made: &Plan, before: &BTreeMap<String, Truth>, finished: &Finished) {
+        let outcome = finished.record.outcome;
+        if outcome == Outcome::Abandoned {
+            return;
+        }
+        let locks = self.locks(estate).unwrap_or_default();
+        let mut world = self.world.look();
+        for change in &made.changes {
+            let addr = change.instance.as_str();
+            let truth = world.instances.get(addr).cloned().unwrap_or_default();
+            let first = before.get(addr).cloned().unwrap_or_default();
+            let told = finished.record.moves.iter().find(|told| told.instance == change.instance).map(|told| told.outcome);
+            let done = outcome == Outcome::Succeeded || told == Some(Outcome::Succeeded);
+            if done && truth.version.as_deref() != change.to.as_deref() {
+                world.accuse(format!("{addr} should be at {:?} and is at {:?}", change.to, truth.version));
+            }
+            if !done && !self.is_as(&truth, &first) {
+                world.accuse(format!("{addr} was rolled back and is not as it was: {truth:?}, not {first:?}"));
+            }
+            if truth.maintenance {
+                world.accuse(format!("{addr} is left in maintenance mode"));
+            }
+            let locked = locks.get(&change.environment).and_then(|lock| lock.instances.get(&change.instance));
+            let locked = locked.map(|locked| locked.version.to_string());
+            if locked != truth.version {
+                world.accuse(format!("the lockfile has {addr} at {locked:?}, it is at {:?}", truth.version));
+            }
+        }
+    }
+
+    /// Whether an instance is as it was, apart from what harmless steps leave.
+    fn is_as(&self, truth: &Truth, first: &Truth) -> bool {
+        let kept = |truth: &Truth| -> BTreeSet<(String, String)> {
+            let is_harmless = |step: &str| {
+                self.providers
+                    .values()
+                    .flat_map(|provider| provider.strategies.values())
+                    .flat_map(|strategy| &strategy.steps)
+                    .any(|known| known.name.as_str() == step && matches!(known.undo, crate::model::provider::Undo::Harmless))
+            };
+            truth.effects.iter().filter(|(step, _)| !is_harmless(step)).cloned().collect()
+        };
+        truth.version == first.version && kept(truth) == kept(first)
+    }
+
+    fn locks(&self, estate: &Estate) -> Option<BTreeMap<EnvironmentName, Lock>> {
+        let read = |name: &EnvironmentName| match self.store.lock(name) {
+            Ok(lock) => {
+                let fresh = || Lock::fresh(name.clone(), Lineage::new(format!("lineage of {name}")));
+                Some((name.clone(), lock.unwrap_or_else(fresh)))
+            }
+            Err(why) => {
+                self.world.look().accuse(format!("the lockfile of {name} cannot be read: {why}"));
+                None
+            }
+        };
+        estate.environments.keys().map(read).collect()
+    }
+
+    fn addr(&self, number: usize) -> (InstanceAddr, ProviderName) {
+        let product = self.scenario.instances[number].product.index(self.scenario.products.len());
+        let provider = ProviderName::from(format!("p{product}").as_str());
+        (InstanceAddr::from_text(format!("{provider}.n{number}")), provider)
+    }
+
+    fn estate(&self, round: &Round) -> Estate {
+        let mut estate = Estate { digest: Some(Digest::of(b"simulated")), ..Estate::default() };
+        for name in ["production", "test"] {
+            let on_failure = if round.halt { OnFailure::Halt } else { OnFailure::Rollback };
+            let environment = Environment {
+                name: name.into(),
+                promote_from: None,
+                soak: None,
+                windows: Vec::new(),
+                rollout: Rollout::default(),
+                on_failure,
+                concurrency: round.concurrency,
+                span: None,
+            };
+            estate.environments.insert(name.into(), environment);
+        }
+        for (number, deployed) in self.scenario.instances.iter().enumerate() {
+            let wanted = round.wanted[number % round.wanted.len()];
+            if wanted == 0 {
+                continue;
+            }
+            let (addr, provider) = self.addr(number);
+            let depends_on: BTreeSet<InstanceAddr> = deployed
+                .depends_on
+                .iter()
+                .filter(|_| number > 0)
+                .map(|index| self.addr(index.index(number)).0)
+                .filter(|on| estate.instances.contains_key(on))
+                .collect();
+            let instance = Instance {
+                addr: addr.clone(),
+                provider,
+                environment: if deployed.production { "production" } else { "test" }.into(),
+                host: None,
+                version: wanted.to_string().into(),
+                version_span: None,
+                strategy: None,
+                settings: Arc::default(),
+                settings_digest: Digest::of(b""),
+                backup: Value::Null,
+                depends_on: depends_on.into_iter().collect(),
+                requires: Vec::new(),
+                span: None,
+            };
+            estate.instances.insert(addr, instance);
+        }
+        estate
+    }
+
+    /// What is seen: the truth.
+    fn inventory(&self, estate: &Estate, at: Timestamp) -> Inventory {
+        let world = self.world.look();
+        let known = world.instances.keys().map(InstanceAddr::from_text);
+        let seen = |addr: InstanceAddr| {
+            let version = world.instances.get(addr.as_str()).and_then(|truth| truth.version.clone());
+            let version = version.map_or(Value::Null, Value::from);
+            let facts = BTreeMap::from([(Arc::from("version"), Observed::Value(version))]);
+            (addr, Observation { at, facts })
+        };
+        Inventory { instances: estate.instances.keys().cloned().chain(known).map(seen).collect() }
+    }
+}
+
+/// Something that comes by the clock.
+async fn happen(world: World, store: Shared, control: Control, fault: Fault) {
+    let seconds = |after: u8| tokio::time::sleep(Duration::from_secs(after.into()));
+    match fault {
+        Fault::Kill { after, done } => {
+            tokio::time::sleep(Duration::from_millis(500 * u64::from(after))).await;
+            world.kill(done);
+        }
+        Fault::Steal { after } => {
+            seconds(after).await;
+            world.look().say("another took the lease");
+            store.steal();
+        }
+        Fault::Jump { after, minutes } => {
+            seconds(after).await;
+            world.look().jump(minutes);
+        }
+        Fault::Stop { after, hard } => {
+            seconds(after).await;
+            world.look().say("a person asks to stop");
+            if hard { control.terminate() } else { control.stop() }
+        }
+        Fault::Call { .. } | Fault::Commit { .. } | Fault::Write { .. } => {}
+    }
+}
+
+fn sentence(problems: &Diagnostics) -> String {
+    problems.iter().map(|problem| format!("{problem}: {}", problem.detail)).collect::<Vec<_>>().join("; ")
+}

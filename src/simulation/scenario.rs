@@ -1,0 +1,204 @@
+//! What happens in one simulated world: products, an estate, rounds of changes, and faults. Pure data, so that it can be shrunk.
+
+use proptest::prelude::{Just, Strategy, any};
+use proptest::{collection, prop_oneof, sample};
+
+/// One world and its story.
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    pub products: Vec<Product>,
+    pub instances: Vec<Deployed>,
+    pub rounds: Vec<Round>,
+}
+
+/// A product: the steps that every move of it takes. A last step that changes the version is added.
+#[derive(Debug, Clone)]
+pub(super) struct Product {
+    pub steps: Vec<StepShape>,
+    /// Whether the last step can be asked whether it is done.
+    pub checked: bool,
+    /// Whether what lies between is done in maintenance mode.
+    pub maintenance: bool,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub(super) struct StepShape {
+    pub undo: UndoShape,
+    pub checked: bool,
+    pub repeatable: bool,
+    pub tolerant: bool,
+    pub downtime: bool,
+    /// Its command outlives Windlass.
+    pub supervised: bool,
+    pub attempts: u32,
+    /// Waits for nothing, and not for the step before.
+    pub early: bool,
+    /// Seconds that it takes.
+    pub takes: u32,
+}
+
+/// The way back from a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UndoShape {
+    Call,
+    Harmless,
+    Never,
+}
+
+/// One instance.
+#[derive(Debug, Clone)]
+pub(super) struct Deployed {
+    pub product: sample::Index,
+    pub production: bool,
+    pub depends_on: Vec<sample::Index>,
+}
+
+/// One change of what is wanted, applied under faults.
+#[derive(Debug, Clone)]
+pub(super) struct Round {
+    /// By instance: 0 gone, else the version. Shorter or longer than the estate: repeated, or cut.
+    pub wanted: Vec<u8>,
+    pub halt: bool,
+    pub concurrency: u32,
+    pub faults: Vec<Fault>,
+    pub choices: Vec<Choice>,
+    /// Seconds that making the journal durable takes are thousandths of this.
+    pub disk: u8,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    /// To the so-manieth call of a driver that acts.
+    Call { number: u8, act: Act },
+    /// To the so-manieth commit of the journal.
+    Commit { number: u8, act: DiskAct },
+    /// To the so-manieth write to the store.
+    Write { number: u8, act: StoreAct },
+    /// Windlass is killed after so many half seconds; what it was doing without a supervisor is done where `done`.
+    Kill { after: u8, done: bool },
+    /// Another takes the lease after so many seconds, and gives it back.
+    Steal { after: u8 },
+    /// The clock jumps by so many minutes after so many seconds.
+    Jump { after: u8, minutes: i8 },
+    /// A person asks to stop after so many seconds; `hard`: at once.
+    Stop { after: u8, hard: bool },
+}
+
+/// What a call does instead of working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Fails,
+    /// The effect happens, and then it fails.
+    FailsAfter,
+    Unreachable,
+    Hangs,
+    Panics,
+    /// Windlass is killed just before the effect.
+    KillsBefore,
+    /// Windlass is killed just after it.
+    KillsAfter,
+}
+
+/// What a disk does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DiskAct {
+    /// It is full, for this one write.
+    Full,
+    /// Power fails while this is written: so many percent arrive.
+    Torn(u8),
+    /// Windlass is killed before it hears that this is durable.
+    Killed,
+}
+
+/// What a store does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoreAct {
+    /// It is away for so many writes.
+    Away(u8),
+    /// It does it, and the answer is lost.
+    AnswerLost,
+    /// Windlass is killed just after it.
+    Killed,
+}
+
+/// What a person does with a run that is held or stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Looks at what is held, says what is true, and resumes.
+    Resume,
+    /// Resumes without a word.
+    JustResume,
+    RollBack,
+}
+
+fn steps() -> impl Strategy<Value = StepShape> {
+    let undo = prop_oneof![8 => Just(UndoShape::Call), 3 => Just(UndoShape::Harmless), 1 => Just(UndoShape::Never)];
+    (undo, any::<[bool; 6]>(), 1..3_u32, 0..20_u32).prop_map(|(undo, flags, attempts, takes)| {
+        let [checked, repeatable, tolerant, downtime, supervised, early] = flags;
+        StepShape { undo, checked, repeatable, tolerant, downtime, supervised, attempts, early, takes }
+    })
+}
+
+fn products() -> impl Strategy<Value = Product> {
+    (collection::vec(steps(), 0..4), any::<bool>(), any::<bool>()).prop_map(|(steps, checked, maintenance)| Product {
+        steps,
+        checked,
+        maintenance,
+    })
+}
+
+fn deployed() -> impl Strategy<Value = Deployed> {
+    (any::<sample::Index>(), any::<bool>(), collection::vec(any::<sample::Index>(), 0..2))
+        .prop_map(|(product, production, depends_on)| Deployed { product, production, depends_on })
+}
+
+fn faults() -> impl Strategy<Value = Fault> {
+    let act = sample::select(vec![
+        Act::Fails,
+        Act::FailsAfter,
+        Act::Unreachable,
+        Act::Hangs,
+        Act::Panics,
+        Act::KillsBefore,
+        Act::KillsAfter,
+    ]);
+    let disk = prop_oneof![Just(DiskAct::Full), (0..101_u8).prop_map(DiskAct::Torn), Just(DiskAct::Killed)];
+    let store = prop_oneof![(1..30_u8).prop_map(StoreAct::Away), Just(StoreAct::AnswerLost), Just(StoreAct::Killed)];
+    prop_oneof![
+        6 => (0..16_u8, act).prop_map(|(number, act)| Fault::Call { number, act }),
+        3 => (0..30_u8, disk).prop_map(|(number, act)| Fault::Commit { number, act }),
+        2 => (0..8_u8, store).prop_map(|(number, act)| Fault::Write { number, act }),
+        4 => (0..120_u8, any::<bool>()).prop_map(|(after, done)| Fault::Kill { after, done }),
+        1 => (0..60_u8).prop_map(|after| Fault::Steal { after }),
+        1 => (0..60_u8, -100..100_i8).prop_map(|(after, minutes)| Fault::Jump { after, minutes }),
+        1 => (0..60_u8, any::<bool>()).prop_map(|(after, hard)| Fault::Stop { after, hard }),
+    ]
+}
+
+fn rounds() -> impl Strategy<Value = Round> {
+    let choice = prop_oneof![4 => Just(Choice::Resume), 1 => Just(Choice::JustResume), 1 => Just(Choice::RollBack)];
+    (
+        collection::vec(prop_oneof![1 => Just(0_u8), 9 => 1..4_u8], 1..7),
+        any::<bool>(),
+        1..6_u32,
+        collection::vec(faults(), 0..5),
+        collection::vec(choice, 0..4),
+        0..60_u8,
+    )
+        .prop_map(|(wanted, halt, concurrency, faults, choices, disk)| Round {
+            wanted,
+            halt,
+            concurrency,
+            faults,
+            choices,
+            disk,
+        })
+}
+
+/// Any world.
+pub(super) fn scenarios() -> impl Strategy<Value = Scenario> {
+    (collection::vec(products(), 1..3), collection::vec(deployed(), 1..6), collection::vec(rounds(), 1..4))
+        .prop_map(|(products, instances, rounds)| Scenario { products, instances, rounds })
+}

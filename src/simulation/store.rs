@@ -1,0 +1,207 @@
+//! A state store in the world: leases run out by its clock, writes fail, answers are lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::scenario::StoreAct;
+use super::world::World;
+use crate::lock::{Lock, decode, encode};
+use crate::model::name::{Digest, EnvironmentName, RunId};
+use crate::state::{Holder, LEASE_TERM, Lease, RunRecord, StateError, Store};
+
+/// The store, as one process of Windlass sees it; clones are the same one.
+#[derive(Clone)]
+pub(super) struct Shared {
+    world: World,
+    /// `None`: whoever looks from outside.
+    generation: Option<u32>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    locks: BTreeMap<EnvironmentName, String>,
+    leases: BTreeMap<EnvironmentName, (u64, Option<Holder>)>,
+    contents: BTreeMap<Digest, Vec<u8>>,
+    runs: BTreeMap<RunId, RunRecord>,
+    away: u8,
+}
+
+impl Shared {
+    pub(super) fn new(world: &World) -> Self {
+        Self { world: world.clone(), generation: None, inner: Arc::default() }
+    }
+
+    fn look(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As the process that lives now sees it.
+    pub(super) fn for_process(&self) -> Self {
+        Self { generation: Some(self.world.look().generation), ..self.clone() }
+    }
+
+    async fn only_alive(&self) {
+        if let Some(generation) = self.generation {
+            self.world.only_alive(generation).await;
+        }
+    }
+
+    /// The lockfile as anybody would read it now.
+    pub(super) fn lock(&self, environment: &EnvironmentName) -> Result<Option<Lock>, String> {
+        let text = self.look().locks.get(environment).cloned();
+        text.map(|text| decode(&text).map_err(|error| error.to_string())).transpose()
+    }
+
+    /// Takes the lease of every environment away, as `unlock` and another apply would, and gives it back.
+    pub(super) fn steal(&self) {
+        for (token, holder) in self.look().leases.values_mut() {
+            *token += 1;
+            *holder = None;
+        }
+    }
+
+    /// Counts a write; answers whether its answer is to be lost.
+    fn count_write(&self) -> Result<Option<StoreAct>, StateError> {
+        let act = self.world.look().next_write();
+        let mut inner = self.look();
+        if let Some(StoreAct::Away(times)) = act {
+            inner.away = times;
+        }
+        if inner.away > 0 {
+            inner.away -= 1;
+            return Err(away());
+        }
+        Ok(act)
+    }
+
+    async fn answer(&self, act: Option<StoreAct>) -> Result<(), StateError> {
+        match act {
+            Some(StoreAct::AnswerLost) => Err(away()),
+            Some(StoreAct::Killed) => {
+                self.world.kill(false);
+                std::future::pending().await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, lease: &Lease) -> Result<(), StateError> {
+        match self.look().leases.get(&lease.environment) {
+            Some((token, Some(holder))) if *token == lease.token && holder.id == lease.holder.id => Ok(()),
+            _ => Err(StateError::Fenced(lease.environment.clone())),
+        }
+    }
+}
+
+fn away() -> StateError {
+    StateError::Unreachable { place: "the store".to_owned(), action: "written", why: "it is away".to_owned() }
+}
+
+#[async_trait]
+impl Store for Shared {
+    fn describe(&self) -> String {
+        "simulated".to_owned()
+    }
+
+    async fn read(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError> {
+        self.lock(environment).map_err(|why| StateError::Corrupt { place: environment.to_string(), why })
+    }
+
+    async fn write(&self, lock: &Lock, lease: &Lease) -> Result<(), StateError> {
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        self.only_alive().await;
+        let act = self.count_write()?;
+        self.check(lease)?;
+        let environment = lock.environment.clone();
+        let known = self.read(&environment).await?;
+        if let Some(known) = known.as_ref().filter(|known| known.lineage != lock.lineage) {
+            return Err(StateError::Lineage { found: known.lineage.clone(), expected: lock.lineage.clone() });
+        }
+        let serial = known.map_or(0, |known| known.serial);
+        if lock.serial != serial + 1 {
+            return Err(StateError::Moved { environment, what: format!("serial {serial} is there, not {}", lock.serial - 1) });
+        }
+        let text = encode(lock);
+        self.world.look().say(&format!("lockfile of {environment}, serial {}", lock.serial));
+        self.look().locks.insert(environment, text);
+        self.answer(act).await
+    }
+
+    async fn acquire(&self, environment: &EnvironmentName, holder: &Holder) -> Result<Lease, StateError> {
+        let now = self.world.look().now();
+        let mut inner = self.look();
+        let (token, held) = inner.leases.entry(environment.clone()).or_default();
+        if let Some(other) = held.as_ref().filter(|other| now.duration_since(other.heartbeat).unsigned_abs() < LEASE_TERM) {
+            return Err(StateError::Held { environment: environment.clone(), holder: Box::new(other.clone()) });
+        }
+        *token += 1;
+        *held = Some(Holder { heartbeat: now, ..holder.clone() });
+        Ok(Lease { environment: environment.clone(), holder: holder.clone(), token: *token })
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<(), StateError> {
+        self.only_alive().await;
+        self.check(lease)?;
+        let now = self.world.look().now();
+        if let Some((_, Some(holder))) = self.look().leases.get_mut(&lease.environment) {
+            holder.heartbeat = now;
+        }
+        Ok(())
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StateError> {
+        if self.check(lease).is_ok()
+            && let Some((_, holder)) = self.look().leases.get_mut(&lease.environment)
+        {
+            *holder = None;
+        }
+        Ok(())
+    }
+
+    async fn holder(&self, environment: &EnvironmentName) -> Result<Option<Holder>, StateError> {
+        Ok(self.look().leases.get(environment).and_then(|(_, holder)| holder.clone()))
+    }
+
+    async fn break_lease(&self, environment: &EnvironmentName, holder: &Holder) -> Result<(), StateError> {
+        let mut inner = self.look();
+        let (token, held) = inner.leases.entry(environment.clone()).or_default();
+        if held.as_ref().is_none_or(|held| held.id != holder.id) {
+            return Err(StateError::Moved { environment: environment.clone(), what: "another holds it".to_owned() });
+        }
+        *token += 1;
+        *held = None;
+        Ok(())
+    }
+
+    async fn keep(&self, digest: &Digest, content: &[u8]) -> Result<(), StateError> {
+        self.look().contents.insert(digest.clone(), content.to_vec());
+        Ok(())
+    }
+
+    async fn kept(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.look().contents.get(digest).cloned())
+    }
+
+    async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
+        self.only_alive().await;
+        let act = self.count_write()?;
+        self.look().runs.insert(run.id.clone(), run.clone());
+        self.answer(act).await
+    }
+
+    async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {
+        let inner = self.look();
+        let mut runs: Vec<RunRecord> = inner.runs.values().cloned().collect();
+        runs.sort_by(|one, other| other.began.cmp(&one.began).then_with(|| other.id.cmp(&one.id)));
+        runs.truncate(limit);
+        Ok(runs)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_simulated_store_passes_the_suite_of_all_stores() {
+    crate::state::contract::suite(&Shared::new(&World::new())).await;
+}

@@ -1,0 +1,1 @@
+# export KYLIN_JVM_SETTINGS=-Xmx16g

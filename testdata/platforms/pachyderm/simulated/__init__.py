@@ -1,0 +1,1 @@
+"""A Kubernetes cluster with Pachyderm on it, small enough for tests. Everything is kept in one folder, the laboratory."""
