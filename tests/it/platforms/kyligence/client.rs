@@ -15,8 +15,14 @@ fn the_vendors_client_kylinpy_talks_to_the_simulator() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/platforms/kyligence/conformance.py");
     let world = World::of("3.4.1", &[]);
     let run = |version: &str, port: u16| {
-        let output = Command::new(&python).args([script, version, &port.to_string()]).env("no_proxy", "*").output().expect("it can be run");
-        assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let output =
+            Command::new(&python).args([script, version, &port.to_string()]).env("no_proxy", "*").output().expect("it can be run");
+        assert!(
+            output.status.success(),
+            "{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
     run("v2", world.ports[0]);
     let port = free_ports(1)[0];

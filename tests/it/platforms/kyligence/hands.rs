@@ -11,8 +11,16 @@ fn k02_without_an_upgrade_script_the_move_is_refused_or_waits_for_a_person() {
         world.refused().says(&["no_upgrade_script", "for Kyligence Enterprise 3.3.0 and below there is no upgrade script"]);
     }
     world.declare("  without_script = \"by_hand\"\n");
-    world.estate.good(&["plan"]).says(&["by by_hand (route by_hand)", "there is no upgrade script: the run waits for a person", "back_up_home"]);
-    world.estate.apply().exit(7).says(&["Replace the software", "conf/kylin.properties: rename the new one", "windlass confirm kyligence.ke@3.4.5:replace"]);
+    world.estate.good(&["plan"]).says(&[
+        "by by_hand (route by_hand)",
+        "there is no upgrade script: the run waits for a person",
+        "back_up_home",
+    ]);
+    world.estate.apply().exit(7).says(&[
+        "Replace the software",
+        "conf/kylin.properties: rename the new one",
+        "windlass confirm kyligence.ke@3.4.5:replace",
+    ]);
     // Confirmed too early: it is noticed, and everything goes back.
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace", "--note", "done, I think"]);
     world.estate.run(&["resume"]).exit(4).says(&["is of version '3.2.4', not 3.4.5", "rolled back"]);
@@ -46,7 +54,10 @@ fn k07_coming_from_2_x_the_default_source_of_mixed_projects_is_declared_once_and
     world.simulator(&["source", &folder, "learn_kylin", "1"]);
     world.simulator(&["source", &folder, "only_kafka", "1"]);
     world.want("3.4.5");
-    world.refused().says(&["check `default_source` fails", "learn_kylin (hive, kafka)", "It cannot be changed later"]).lacks("only_kafka");
+    world
+        .refused()
+        .says(&["check `default_source` fails", "learn_kylin (hive, kafka)", "It cannot be changed later"])
+        .lacks("only_kafka");
     world.declare("  without_script = \"by_hand\"\n  default_source = { learn_kylin = \"rdbms\" }\n");
     world.estate.run(&["plan"]).exit(1).says(&["each must be hive or kafka; RDBMS cannot be chosen"]);
     world.declare("  without_script = \"by_hand\"\n  default_source = { learn_kylin = \"kafka\" }\n");
@@ -56,7 +67,12 @@ fn k07_coming_from_2_x_the_default_source_of_mixed_projects_is_declared_once_and
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace"]);
     world.estate.good(&["resume"]);
     let projects = world.ask("/projects");
-    let sources: Vec<_> = projects["projects"].as_array().expect("projects").iter().map(|project| (project["name"].as_str(), project["override_kylin_properties"]["kylin.source.default"].as_str())).collect();
+    let sources: Vec<_> = projects["projects"]
+        .as_array()
+        .expect("projects")
+        .iter()
+        .map(|project| (project["name"].as_str(), project["override_kylin_properties"]["kylin.source.default"].as_str()))
+        .collect();
     assert_eq!(sources, [(Some("learn_kylin"), Some("1")), (Some("only_kafka"), None)]);
 }
 

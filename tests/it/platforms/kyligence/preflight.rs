@@ -11,7 +11,12 @@ fn k03_a_plan_is_refused_for_jobs_java_and_room_and_names_node_reason_and_remedy
 
     // JDK 7, on the one node.
     world.estate.write("w/a/jdk/version", "1.7.0_80\n");
-    world.refused().says(&["kyligence.ke blocked", "check `java` fails: JDK 8 (64 bit) or above is required on every node; first has:", "1.7.0_80", "install JDK 8"]);
+    world.refused().says(&[
+        "kyligence.ke blocked",
+        "check `java` fails: JDK 8 (64 bit) or above is required on every node; first has:",
+        "1.7.0_80",
+        "install JDK 8",
+    ]);
     world.append("waiver \"java\" {\n  instance = instance.kyligence.ke\n  reason   = \"Set up as in the page about JDK 7.\"\n}\n");
     world.estate.good(&["plan"]).says(&["Set up as in the page about JDK 7."]);
     world.estate.write("w/a/jdk/version", "11.0.2\n");
@@ -20,12 +25,20 @@ fn k03_a_plan_is_refused_for_jobs_java_and_room_and_names_node_reason_and_remedy
     // HDFS without room for a second copy of the working directory.
     world.simulator(&["cube-data", &world.path("w"), "3000000"]);
     world.on("hdfs_capacity", "5000000");
-    world.refused().says(&["check `hdfs_space` fails", "a copy of /kylin needs 300", "make room in HDFS, or set `back_up_cubes = false`"]);
+    world.refused().says(&[
+        "check `hdfs_space` fails",
+        "a copy of /kylin needs 300",
+        "make room in HDFS, or set `back_up_cubes = false`",
+    ]);
     world.off("hdfs_capacity");
 
     // A job that has stopped never finishes by itself.
     let job = world.simulator(&["job", &world.path("w"), "STOPPED"]);
-    world.refused().says(&["check `stuck_jobs` fails", "BUILD CUBE - kylin_sales_cube - nightly (STOPPED)", "resume or discard them"]);
+    world.refused().says(&[
+        "check `stuck_jobs` fails",
+        "BUILD CUBE - kylin_sales_cube - nightly (STOPPED)",
+        "resume or discard them",
+    ]);
     world.simulator(&["job-status", &world.path("w"), job.trim(), "DISCARDED"]);
     world.estate.good(&["plan"]);
 
@@ -46,7 +59,11 @@ fn k03_jobs_are_waited_for_refused_or_discarded_as_declared() {
     world.want("3.4.5");
     world.simulator(&["job", &folder, "RUNNING"]);
     world.declare("  jobs = \"refuse\"\n");
-    world.refused().says(&["check `unfinished_jobs` fails: 1 job(s) are neither finished nor discarded", "nightly (RUNNING)", "set `jobs` to"]);
+    world.refused().says(&[
+        "check `unfinished_jobs` fails: 1 job(s) are neither finished nor discarded",
+        "nightly (RUNNING)",
+        "set `jobs` to",
+    ]);
     // Discarded: the endless one and one that has failed.
     world.simulator(&["job", &folder, "ERROR"]);
     world.declare("  jobs = \"discard\"\n");
@@ -66,7 +83,9 @@ fn k03_a_job_that_ends_is_waited_for_and_one_that_fails_meanwhile_ends_the_run_b
     let job = world.simulator(&["job", &folder, "RUNNING"]);
     let mut child = world.estate.spawn(&["apply", "--auto-approve"]);
     let log = || world.estate.good(&["history"]).out;
-    crate::estate::await_until("the run waits", || log().contains("running") || world.estate.path("w/a/kyligence.new-3.4.5/VERSION").exists());
+    crate::estate::await_until("the run waits", || {
+        log().contains("running") || world.estate.path("w/a/kyligence.new-3.4.5/VERSION").exists()
+    });
     world.simulator(&["job-status", &folder, job.trim(), "ERROR"]);
     assert_eq!(child.wait().expect("it ends").code(), Some(4), "it failed and went back");
     assert!(!world.node("a", "stop").is_empty(), "it was not stopped by the run");
@@ -85,7 +104,11 @@ fn k09_no_garbage_cleanup_is_scheduled_while_an_upgrade_is_not_verified() {
     world.want("3.4.5");
     world.estate.good(&["plan"]).says(&["note: Run no garbage cleanup before the upgrade is verified."]);
     world.estate.write("w/crontab", "# metastore.sh clean\n0 3 * * * /opt/kyligence/bin/metastore.sh clean --delete true\n");
-    world.refused().says(&["check `garbage_cleanup` fails", "0 3 * * * /opt/kyligence/bin/metastore.sh clean", "take it out of the crontab"]);
+    world.refused().says(&[
+        "check `garbage_cleanup` fails",
+        "0 3 * * * /opt/kyligence/bin/metastore.sh clean",
+        "take it out of the crontab",
+    ]);
 }
 
 #[test]

@@ -8,7 +8,12 @@ fn k11_a_migration_that_fails_half_way_is_taken_back_home_metadata_and_cube_data
     let before = (world.state(), world.estate.tree("w/a/kyligence/conf"));
     world.want("3.5.2");
     world.on("migration_fails", "");
-    let ran = world.estate.apply().exit(4).says(&["(4 of", "are converted)", "upgrade.sh ended with status 1; its log is in", "rolled back: everything is as it was"]);
+    let ran = world.estate.apply().exit(4).says(&[
+        "(4 of",
+        "are converted)",
+        "upgrade.sh ended with status 1; its log is in",
+        "rolled back: everything is as it was",
+    ]);
     let order = ["upgrade", "guard_metadata", "guard_cubes", "stop", "prove_served"];
     let places: Vec<_> = order.iter().map(|step| ran.err.find(&format!("undone  kyligence.ke@3.5.2:{step}"))).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "home, metadata, cube data, start: {places:?}\n{}", ran.err);
@@ -53,7 +58,12 @@ fn k05_a_backup_that_fails_stops_the_upgrade_before_the_software_is_touched() {
     let before = world.state();
     world.want("3.5.2");
     world.on("metadata_backup_fails", "");
-    world.estate.apply().exit(4).says(&["export_metadata", "Connection is not available", "rolled back"]).lacks("begin kyligence.ke@3.5.2:upgrade");
+    world
+        .estate
+        .apply()
+        .exit(4)
+        .says(&["export_metadata", "Connection is not available", "rolled back"])
+        .lacks("begin kyligence.ke@3.5.2:upgrade");
     assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()));
     world.off("metadata_backup_fails");
     // The copy in HDFS fails while the service still runs: no downtime at all.

@@ -32,7 +32,19 @@ fn k04_k05_k06_k09_a_minor_upgrade_of_one_node_in_place_with_its_log_kept() {
     assert_eq!(world.count(), "10000");
     world.want("3.4.5");
     let ran = world.estate.apply().exit(0);
-    let order = ["unpack", "wait_for_jobs", "stop", "prove_stopped", "export_metadata", "back_up_metadata", "upgrade", "start", "log_in", "await_segment", "query"];
+    let order = [
+        "unpack",
+        "wait_for_jobs",
+        "stop",
+        "prove_stopped",
+        "export_metadata",
+        "back_up_metadata",
+        "upgrade",
+        "start",
+        "log_in",
+        "await_segment",
+        "query",
+    ];
     let places: Vec<_> = order.iter().map(|step| ran.err.find(&format!("begin   kyligence.ke@3.4.5:{step}"))).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{}", ran.err);
     // In place: the same home, the same configuration, nothing beside it.
@@ -83,7 +95,11 @@ fn k05_k06_k08_a_main_upgrade_of_two_nodes_copies_the_cubes_and_leaves_follow_up
 fn k08_a_run_waits_for_the_configuration_before_the_first_start_where_that_is_declared() {
     let mut world = World::with_nodes("3.4.1", &["3.5.2"], &["a"], "  pause_before_start = true\n");
     world.want("3.5.2");
-    world.estate.apply().exit(7).says(&["Configure Spark, Tomcat, Kerberos and the cluster", "\"Integrate with Kerberos\"", "windlass confirm"]);
+    world.estate.apply().exit(7).says(&[
+        "Configure Spark, Tomcat, Kerberos and the cluster",
+        "\"Integrate with Kerberos\"",
+        "windlass confirm",
+    ]);
     assert_eq!(world.version("a"), "3.5.2");
     world.estate.write("w/a/kyligence/spark/conf/spark-defaults.conf", "spark.yarn.keytab /etc/kylin.keytab\n");
     world.estate.good(&["confirm", "kyligence.ke@3.5.2:configure_by_hand", "--note", "keytab set"]);
@@ -97,16 +113,25 @@ fn k09_clients_are_run_and_one_that_fails_takes_the_upgrade_back() {
     let mut world = World::of("3.4.1", &["3.4.5"]);
     let client = world.path("client");
     let settings = format!("  clients = [[\"{client}\", \"jdbc\"]]\n");
-    world.estate.write("client", "#!/bin/sh\necho \"$1 $KE_URL $KE_USER ${#KE_PASSWORD}\" >> \"$0.log\"\ntest ! -e \"$0.broken\"\n");
+    world
+        .estate
+        .write("client", "#!/bin/sh\necho \"$1 $KE_URL $KE_USER ${#KE_PASSWORD}\" >> \"$0.log\"\ntest ! -e \"$0.broken\"\n");
     std::fs::set_permissions(&client, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is there");
     world.declare(&settings);
     world.want("3.4.5");
     world.estate.write("client.broken", "");
     world.estate.apply().exit(4).says(&["clients[\"1 client\"]", "rolled back"]);
-    assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()), "metadata is as it was: the segment of the verification is gone");
+    assert_eq!(
+        (world.version("a"), world.count()),
+        ("3.4.1".into(), "10000".into()),
+        "metadata is as it was: the segment of the verification is gone"
+    );
     world.estate.remove("client.broken");
     world.estate.apply().exit(0);
-    assert_eq!(world.estate.read("client.log").lines().last(), Some(format!("jdbc http://127.0.0.1:{} ADMIN 5", world.ports[0]).as_str()));
+    assert_eq!(
+        world.estate.read("client.log").lines().last(),
+        Some(format!("jdbc http://127.0.0.1:{} ADMIN 5", world.ports[0]).as_str())
+    );
 }
 
 #[test]
@@ -118,10 +143,16 @@ fn k10_backups_are_deleted_once_verified_and_not_before() {
     world.on("query_fails", "version=3.5.2");
     world.estate.apply().exit(4).says(&["No realization found for OLAPContext"]);
     assert_eq!(world.version("a"), "3.4.1");
-    assert!(world.estate.path(keep).join("metadata").exists() && world.estate.path(copy).exists(), "nothing was verified, and the backups are gone");
+    assert!(
+        world.estate.path(keep).join("metadata").exists() && world.estate.path(copy).exists(),
+        "nothing was verified, and the backups are gone"
+    );
     world.off("query_fails");
     world.estate.apply().exit(0).says(&["deleted"]);
-    assert!(!world.estate.path(keep).exists() && !world.estate.path(copy).exists(), "they were verified, and the backups are there");
+    assert!(
+        !world.estate.path(keep).exists() && !world.estate.path(copy).exists(),
+        "they were verified, and the backups are there"
+    );
 }
 
 #[test]
