@@ -23,6 +23,7 @@ use super::run::{Finished, Rules};
 use super::scheduler::Scheduler;
 use super::scope::Scopes;
 use super::secret::{collect, redacted};
+use super::shipping::Shipping;
 use crate::driver::{FailureKind, Redactor};
 use crate::lang::Value;
 use crate::model::name::Digest;
@@ -55,6 +56,8 @@ pub(super) struct Dispatcher {
     pub(super) books: Books,
     pub(super) delivery: Delivery,
     pub(super) journal: Writer,
+    /// Where the store is reached by other machines.
+    pub(super) shipping: Option<Shipping>,
     pub(super) phases: Vec<Phase>,
     pub(super) rules: Vec<Rules>,
     pub(super) redact: Redactor,
@@ -146,6 +149,9 @@ impl Dispatcher {
             }
             self.journal.append(&Entry::Began { at, action: content.id.clone(), direction })
         };
+        if let Some(shipping) = &self.shipping {
+            shipping.touched(&self.plan.actions[action as usize].id, false, &self.redact);
+        }
         crash_point!("apply.begin");
         if sequence <= self.durable.borrow().through {
             self.spawn(action, direction, mode);
@@ -303,6 +309,9 @@ impl Dispatcher {
         if let Err(bug) = self.progress.end(&plan, &self.graph, index, end) {
             self.around.voice.warn(bug);
         }
+        if let Some(shipping) = &self.shipping {
+            shipping.touched(&action, true, &self.redact);
+        }
         self.journal.append(&Entry::Ended { at, action, direction, ending: ending.clone(), kind, result });
         crash_point!("apply.ended");
     }
@@ -423,7 +432,10 @@ impl Dispatcher {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.tasks.is_empty() && self.instants.is_empty() && (self.waiting.is_empty() || self.broken.is_some())
+        // What waits for a journal that cannot take it has not begun, and need not.
+        let is_given_up =
+            self.broken.is_some() || self.lost.is_some() || (self.shipping.is_some() && self.around.control.is_stopping());
+        self.tasks.is_empty() && self.instants.is_empty() && (self.waiting.is_empty() || is_given_up)
     }
 }
 

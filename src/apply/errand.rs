@@ -197,16 +197,29 @@ impl<'a> Errand<'a> {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
             Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
         };
+        let elsewhere = self.may_run_elsewhere(call);
         let why = match (self.job.direction, self.check().await) {
             (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
             _ if !again => format!("{past}, and it will be undone"),
             (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
             // What only looks may look again.
-            _ if self.action.repeatable || poll.is_some() => return Recovery::Again,
+            _ if poll.is_some() => return Recovery::Again,
+            (_, Answer::NoCheck) if elsewhere.is_some() => {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
+            }
+            _ if self.action.repeatable => return Recovery::Again,
             (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
             (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
         };
         Recovery::Known(held(kind, why))
+    }
+
+    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
+    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
+        let had_begun = matches!(self.mode, Mode::Recover { .. });
+        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
+        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
     }
 
     async fn check(&self) -> Answer {

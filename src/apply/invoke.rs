@@ -35,6 +35,8 @@ pub(super) struct Surroundings {
     pub voice: Arc<Voice>,
     /// The run's folder.
     pub dir: PathBuf,
+    /// Which other machine had the run before this process, where one had.
+    pub elsewhere: Option<String>,
 }
 
 /// One action to carry out.

@@ -1,5 +1,6 @@
 //! The nouns of Windlass: what is desired, what providers teach, what was observed. Plain data: no I/O, no clock.
 
+pub mod backup;
 pub mod call;
 mod documents;
 pub mod driver;
@@ -12,6 +13,7 @@ pub mod name;
 pub mod poll;
 pub mod provider;
 pub mod release;
+pub mod retention;
 pub(crate) mod scope;
 mod strategy;
 pub mod version;

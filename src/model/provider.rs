@@ -167,6 +167,10 @@ pub enum Movement {
     Reconfigure,
     /// Away.
     Remove,
+    /// Nowhere: what is there is backed up.
+    Backup,
+    /// From what a backup holds to the version that is there.
+    Restore,
 }
 
 /// A way from version to version.

@@ -55,6 +55,8 @@ fn sign(decision: Decision, palette: Palette) -> String {
         Decision::Adopt => palette.mark("="),
         Decision::Remove => palette.bad("-"),
         Decision::Forget => palette.faint("·"),
+        Decision::Backup => palette.mark("◊"),
+        Decision::Restore => palette.warn("↺"),
     }
 }
 
@@ -68,6 +70,8 @@ pub(super) fn verb(decision: Decision) -> &'static str {
         Decision::Adopt => "adopt",
         Decision::Remove => "remove",
         Decision::Forget => "forget",
+        Decision::Backup => "back up",
+        Decision::Restore => "restore",
     }
 }
 
@@ -225,6 +229,8 @@ fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
         Decision::Adopt,
         Decision::Remove,
         Decision::Forget,
+        Decision::Backup,
+        Decision::Restore,
     ];
     let mut parts: Vec<String> = decisions
         .into_iter()

@@ -11,6 +11,7 @@ mod writer;
 
 pub use entry::{Entry, Word};
 pub use reader::{Contents, JournalError, Torn, read};
+pub(super) use reader::{last_sequence, raw};
 pub(super) use segment::sync_folder;
 pub use segment::{Medium, Segment};
 pub use writer::{Durable, Writer};

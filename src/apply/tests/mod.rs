@@ -7,4 +7,5 @@ mod order;
 mod poll;
 mod recording;
 mod resumption;
+mod shared;
 mod world;

@@ -5,3 +5,4 @@ mod dataphin;
 mod dss;
 mod kyligence;
 mod pachyderm;
+mod shared;
