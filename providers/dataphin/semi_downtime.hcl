@@ -205,8 +205,7 @@ strategy "semi_downtime" {
       interval = "1s"
       allow    = 0
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "2m"
+    harmless = true
+    timeout  = "10s"
   }
 }

@@ -216,8 +216,7 @@ strategy "zero_downtime" {
       interval = "1s"
       allow    = 0
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "2m"
+    harmless = true
+    timeout  = "10s"
   }
 }
