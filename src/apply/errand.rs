@@ -218,7 +218,7 @@ impl<'a> Errand<'a> {
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
     fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
         let had_begun = matches!(self.mode, Mode::Recover { .. });
-        let is_local = self.machine(call).is_ok_and(|host| host.is_local());
+        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
         self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
     }
 

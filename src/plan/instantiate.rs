@@ -142,6 +142,8 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 tolerate: print.step.tolerate.clone(),
                 poll: print.step.poll.clone(),
                 fan_out: print.step.fan_out.clone(),
+                opens: print.step.opens.clone(),
+                closes: print.step.closes.clone(),
                 progress: print.step.progress.clone(),
                 estimate: print.estimate,
             });
@@ -333,7 +335,7 @@ impl<S: View> Maker<'_, S> {
 
     fn undo(&mut self, undo: &Undo, print: Option<&CallPrint<'_>>) -> ActionUndo {
         match (undo, print) {
-            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, call: _ }, Some(print)) => {
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, opens, closes, call: _ }, Some(print)) => {
                 self.view.after();
                 self.call(print).map_or(ActionUndo::Harmless, |call| ActionUndo::Call {
                     call,
@@ -343,6 +345,8 @@ impl<S: View> Maker<'_, S> {
                     timeout: *timeout,
                     poll: poll.clone(),
                     fan_out: fan_out.clone(),
+                    opens: opens.clone(),
+                    closes: closes.clone(),
                 })
             }
             (Undo::Irreversible, _) => ActionUndo::Irreversible,
@@ -485,6 +489,8 @@ pub(super) fn landmark(
         tolerate: Vec::new(),
         poll: None,
         fan_out: None,
+        opens: None,
+        closes: None,
         progress: None,
         estimate: None,
     }

@@ -176,7 +176,9 @@ fn manner(action: &Action) -> String {
     let items = action.fan_out.as_ref();
     let items = items.map(|items| format!("each of {}, {} at once", line(items.items.text()), items.at_once));
     let poll = action.poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text())));
-    let remarks: Vec<String> = items.into_iter().chain(poll).collect();
+    let opens = action.opens.as_ref().map(|name| format!("opens {}", line(name)));
+    let closes = action.closes.as_ref().map(|name| format!("closes {}", line(name)));
+    let remarks: Vec<String> = items.into_iter().chain(poll).chain(opens).chain(closes).collect();
     if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) }
 }
 

@@ -32,6 +32,8 @@ const MAY: &[(&str, &[&str])] = &[
             "plan",
             "apply::event",
             "apply::progress",
+            "state::BracketTime",
+            "state::OpenBracket",
             "state::Outcome",
             "state::RunRecord",
             "state::Move",

@@ -385,6 +385,8 @@ impl Making {
                         timeout: None,
                         poll: None,
                         fan_out: None,
+                        opens: None,
+                        closes: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -397,6 +399,8 @@ impl Making {
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
                 poll: None,
                 fan_out: None,
+                opens: None,
+                closes: None,
                 progress: None,
                 estimate: None,
             });
@@ -421,6 +425,8 @@ impl Making {
             tolerate: Vec::new(),
             poll: None,
             fan_out: None,
+            opens: None,
+            closes: None,
             progress: None,
             estimate: None,
         });
