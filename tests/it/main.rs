@@ -20,6 +20,7 @@ mod plan_json;
 mod platforms;
 mod preview;
 mod provider_text;
+mod review;
 mod schema;
 mod secrets;
 mod servers;
