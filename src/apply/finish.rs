@@ -16,6 +16,12 @@ use crate::plan::Change;
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome, RunRecord};
 
+/// The summary of an action that a person confirms.
+const WAITS: &str = "an action waits for a person";
+
+/// How long the store may take at the end.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 impl Dispatcher {
     /// Ends the run: says what is left, delivers, writes the last entry.
     pub(super) async fn finish(mut self) -> Finished {
@@ -37,6 +43,9 @@ impl Dispatcher {
         // The journal first: a lockfile never says more than it.
         let is_durable = self.make_durable().await;
         let mut undelivered = self.lost.clone();
+        if let (None, true, Some(shipping)) = (&undelivered, is_durable, &self.shipping) {
+            undelivered = shipping.arrived(self.journal.last(), PATIENCE).await.err();
+        }
         if undelivered.is_none() {
             undelivered = self.deliver_all(is_durable).await;
         }
@@ -60,12 +69,20 @@ impl Dispatcher {
         let at = self.around.clock.now();
         self.journal.append(&Entry::RunEnded { at, outcome: record.outcome, message: record.message.clone() });
         crash_point!("apply.finished");
-        let Self { around, books, journal, .. } = self;
+        let Self { around, books, journal, shipping, .. } = self;
         if let Err(error) = journal.close().await {
             let detail = format!("what ended last is not in the journal: {error}");
             let problem = Diagnostic::error("the journal could not be written").fault(Fault::Platform).detail(detail);
             problems.push(problem.help("make room, then `windlass resume` asks for every action of unknown outcome"));
             record.outcome = Outcome::Held;
+        }
+        if let Some(shipping) = shipping
+            && !shipping.close(if undelivered.is_none() { PATIENCE } else { Duration::ZERO }).await
+            && undelivered.is_none()
+        {
+            let detail = "the store does not have the journal's last entries; this machine has";
+            let problem = Diagnostic::warning("the end of the run is not in the store").detail(detail);
+            problems.push(problem.help("other machines see the history as it should be; nothing is lost"));
         }
         if record.outcome == Outcome::Held && record.message.is_none() {
             record.message = sentence(Outcome::Held, problems);
@@ -286,12 +303,16 @@ impl Dispatcher {
         let run = &self.args.run;
         let (summary, what) = match (self.progress.state(index), kind) {
             (ActionState::UndoHeld, _) => ("an action could not be undone", "undo it by hand or repair the cause"),
-            (_, FailureKind::Waiting) => ("an action waits for a person", "do what it asks for"),
+            (_, FailureKind::Waiting) => (WAITS, "do what it asks for"),
             (ActionState::Held, _) => ("the outcome of an action is not known", "look whether it was done"),
             _ => ("an action failed", "repair the cause"),
         };
         let id = &action.id;
-        let help = format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done");
+        let help = if summary == WAITS {
+            format!("{what}; then `windlass confirm '{id}' --note 'what was done'`, and `windlass resume {run}` goes on")
+        } else {
+            format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done")
+        };
         Diagnostic::error(summary).fault(Fault::Platform).detail(format!("`{id}`: {message}")).help(help)
     }
 

@@ -22,6 +22,8 @@ mod preview;
 mod provider_text;
 mod schema;
 mod secrets;
+mod servers;
 mod steps;
+mod stores;
 mod story;
 mod walls;

@@ -2,8 +2,10 @@
 
 mod cost;
 mod failure;
+mod fan_out;
 mod order;
 mod poll;
 mod recording;
 mod resumption;
+mod shared;
 mod world;

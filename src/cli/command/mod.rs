@@ -8,6 +8,7 @@ pub(super) mod fmt;
 pub(super) mod graph;
 pub(super) mod history;
 pub(super) mod init;
+mod migrate;
 pub(super) mod plan;
 pub(super) mod provider;
 mod provider_new;

@@ -6,3 +6,4 @@ mod dataphin;
 mod dss;
 mod kyligence;
 mod pachyderm;
+mod shared;
