@@ -4,6 +4,7 @@ step_group "start" {
   step "start" {
     title    = "Start Kyligence Enterprise"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = "${local.prelude}\n${local.start}"
       environment = merge(local.environment, each.value)
@@ -136,7 +137,7 @@ step_group "verify" {
     when  = local.builds
     http {
       method  = "PUT"
-      url = "${local.api}/cubes/${local.verify.cube}/segments${anytrue(flatten([for cube in step.find_segments.result.json.data.cubes : [
+      url     = "${local.api}/cubes/${local.verify.cube}/segments${anytrue(flatten([for cube in step.find_segments.result.json.data.cubes : [
         for segment in cube.segments : local.verify.end > 0 && segment.date_range_start == local.verify.start && segment.date_range_end == local.verify.end
       ]])) ? "" : "/build"}"
       headers = local.headers
@@ -194,12 +195,19 @@ step_group "verify" {
       headers = local.headers
       basic   = local.basic
       json    = { project = local.verify.project, sql = local.verify.sql, limit = 10, offset = 0, acceptPartial = false }
-      until   = { status = 200, json = { "/data/isException" = false } }
-      timeout = "2m"
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "5m"
+    poll {
+      until    = !result.json.data.isException
+      fail     = result.json.data.isException
+      message  = "the query fails: ${result.json.data.exceptionMessage}"
+      interval = "1s"
+    }
+    retry {
+      attempts = 5
+      backoff  = "1s"
+    }
+    harmless = true
+    timeout  = "10m"
   }
 
   step "clients" {
@@ -220,6 +228,7 @@ step_group "finish" {
   step "keep_home" {
     title    = "Put the backup of the old installation with the others"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = local.keep_home
       environment = merge(local.hop, each.value)
@@ -275,11 +284,13 @@ locals {
       mv -- "$NODE_HOME.backup.tar.gz" "$KEEP/$NODE/home.tar.gz.part"
       mv -- "$KEEP/$NODE/home.tar.gz.part" "$KEEP/$NODE/home.tar.gz"
     fi
+    found=$NODE_HOME.backup.tar.gz.before-$FROM-to-$TO
+    if [ -e "$found" ]; then mv -- "$found" "$KEEP/$NODE/found-before.tar.gz"; fi
     [ -s "$KEEP/$NODE/home.tar.gz" ]
   END
 
   delete_backups = <<-END
-    rm -rf -- "$BACKUPS"
+    rm -rf -- "$BACKUPS" "$BACKUPS".before-*
     if [ -n "$IN_HDFS" ] && hdfs dfs -test -e "$IN_HDFS"; then hdfs dfs -rm -r -skipTrash "$IN_HDFS"; fi
     echo "deleted $BACKUPS $IN_HDFS"
   END

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{attempt_folder, last_attempt};
+use super::attempt::{action_folder, attempt_folder, item_folder, last_attempt};
 use super::event::{Direction, Ending, EventKind};
 use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
 use super::place::machine;
@@ -15,6 +15,8 @@ use crate::driver::host::Host;
 use crate::driver::{Context, Failure, FailureKind, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
+use crate::model::fan_out::FanOut;
+use crate::model::name::file_name;
 use crate::model::poll::Poll;
 use crate::model::provider::Retry;
 use crate::model::scope::RecordedScope;
@@ -33,6 +35,7 @@ pub(super) struct Work<'a> {
     pub retry: Retry,
     pub timeout: Option<Duration>,
     pub poll: Option<&'a Poll>,
+    pub fan_out: Option<&'a FanOut>,
 }
 
 impl<'a> Work<'a> {
@@ -40,11 +43,13 @@ impl<'a> Work<'a> {
     pub(super) fn of(action: &'a Action, direction: Direction) -> Option<Self> {
         match (direction, &action.undo) {
             (Direction::Forward, _) => {
-                let Action { retry, timeout, poll, .. } = action;
-                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll: poll.as_deref() })
+                let Action { retry, timeout, .. } = action;
+                let (poll, fan_out) = (action.poll.as_deref(), action.fan_out.as_deref());
+                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll, fan_out })
             }
-            (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, .. }) => {
-                Some(Self { call, retry: *retry, timeout: *timeout, poll: poll.as_deref() })
+            (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, fan_out, .. }) => {
+                let (poll, fan_out) = (poll.as_deref(), fan_out.as_deref());
+                Some(Self { call, retry: *retry, timeout: *timeout, poll, fan_out })
             }
             (Direction::Undo, ActionUndo::Harmless | ActionUndo::Irreversible) => None,
         }
@@ -59,6 +64,17 @@ pub(super) struct Errand<'a> {
     pub(super) work: Work<'a>,
     pub(super) mode: Mode,
     pub(super) voice: Arc<ActionVoice>,
+    /// Of which item, where the action has several.
+    item: Option<ErrandItem>,
+}
+
+/// One item of a fanned-out action.
+struct ErrandItem {
+    key: Arc<str>,
+    /// What `each` is.
+    each: Value,
+    /// What `each` is for the action's `check`, where that is another.
+    asks: Option<Value>,
 }
 
 /// For what a driver is called.
@@ -77,7 +93,18 @@ impl<'a> Errand<'a> {
     pub(super) fn new(job: &'a Job, action: &'a Action, change: &'a Change, work: Work<'a>) -> Self {
         let progress = action.progress.clone().filter(|_| job.direction == Direction::Forward);
         let voice = ActionVoice::new(Arc::clone(&job.around.voice), action.id.clone(), job.redact.clone(), progress);
-        Self { job, action, change, work, mode: job.mode, voice: Arc::new(voice) }
+        Self { job, action, change, work, mode: job.mode, voice: Arc::new(voice), item: None }
+    }
+
+    /// The call for one item of the action. `asks`: what `each` is for the action's `check`, where that is another.
+    pub(super) fn of_item(mut self, key: Arc<str>, each: Value, asks: Option<Value>, mode: Mode) -> Self {
+        let progress = self.action.progress.clone().filter(|_| self.job.direction == Direction::Forward);
+        let voice = Arc::clone(&self.job.around.voice);
+        let voice = ActionVoice::new(voice, self.action.id.clone(), self.job.redact.clone(), progress);
+        self.voice = Arc::new(voice.of_item(Arc::clone(&key)));
+        self.item = Some(ErrandItem { key, each, asks });
+        self.mode = mode;
+        self
     }
 
     /// Sees it through.
@@ -107,7 +134,7 @@ impl<'a> Errand<'a> {
                 return Told::Withdrawn;
             }
             number += 1;
-            self.job.say_begun(self.action, attempt);
+            self.say_begun(attempt);
             let failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return succeeded(value),
                 Err(failure) => failure,
@@ -128,11 +155,19 @@ impl<'a> Errand<'a> {
         Told::Withdrawn
     }
 
+    /// Says that a try begins; of an item only the first is worth it, and that is said by who began it.
+    pub(super) fn say_begun(&self, attempt: u32) {
+        if self.item.is_none() {
+            self.job.say_begun(self.action, attempt);
+        }
+    }
+
     /// Says that there will be another try, and answers after which pause.
     pub(super) fn say_retry(&self, failure: &Failure, attempt: u32) -> Duration {
         let pause = pause_after(self.work.retry, attempt);
         let message = self.job.redact.apply(&failure.message).into_owned();
-        self.job.around.voice.say(EventKind::ActionRetries { action: self.action.id.clone(), message, pause });
+        let item = self.item.as_ref().map(|item| item.key.to_string());
+        self.job.around.voice.say(EventKind::ActionRetries { action: self.action.id.clone(), item, message, pause });
         pause
     }
 
@@ -142,7 +177,7 @@ impl<'a> Errand<'a> {
         let Work { call, timeout, poll, .. } = self.work;
         if let Mode::Recover { .. } = self.mode
             && number > 0
-            && let Ok(host) = self.machine(call)
+            && let Ok(host) = self.machine(call, Purpose::Try(number))
             && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
@@ -183,22 +218,33 @@ impl<'a> Errand<'a> {
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
     fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
         let had_begun = matches!(self.mode, Mode::Recover { .. });
-        let is_local = self.machine(call).is_ok_and(|host| host.is_local());
+        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
         self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
     }
 
     async fn check(&self) -> Answer {
-        let Some(check) = &self.action.check else { return Answer::NoCheck };
+        let Some(check) = self.action.check.as_ref().filter(|_| self.can_ask()) else { return Answer::NoCheck };
         match (self.attempt(&check.call, self.action.timeout, Purpose::Check).await, &check.done) {
             (Ok(_), None) => Answer::Done,
             (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
             (Err(failure), _) => Answer::Unclear(self.job.redact.apply(&failure.message).into_owned()),
-            (Ok(result), Some(done)) => match self.eval(done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
-                Ok(Some(true)) => Answer::Done,
-                Ok(Some(false)) => Answer::NotDone,
-                Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
-                Err(problems) => Answer::Unclear(self.sentence(&problems)),
-            },
+            (Ok(result), Some(done)) => {
+                match self.eval_for(Purpose::Check, done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
+                    Ok(Some(true)) => Answer::Done,
+                    Ok(Some(false)) => Answer::NotDone,
+                    Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
+                    Err(problems) => Answer::Unclear(self.sentence(&problems)),
+                }
+            }
+        }
+    }
+
+    /// Whether the check can be made here: that of a fanned-out action asks for one of its items.
+    fn can_ask(&self) -> bool {
+        match (&self.item, self.job.direction) {
+            (Some(item), Direction::Undo) => item.asks.is_some() || self.action.fan_out.is_none(),
+            (Some(_), Direction::Forward) => true,
+            (None, _) => self.action.fan_out.is_none(),
         }
     }
 
@@ -208,8 +254,8 @@ impl<'a> Errand<'a> {
         let driver = drivers
             .get(call.driver.as_str())
             .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
-        let args = self.arguments(call)?;
-        let host = self.machine(call)?;
+        let args = self.arguments(call, purpose)?;
+        let host = self.machine(call, purpose)?;
         // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
         let dir = match purpose {
             Purpose::Try(number) => Some(self.folder(number)),
@@ -227,7 +273,7 @@ impl<'a> Errand<'a> {
         };
         let cancel = control.token();
         let context = Context {
-            key: format!("{}{suffix}", self.action.id.file_name()),
+            key: format!("{}{suffix}", self.file_name()),
             host,
             dir,
             files: Arc::clone(&self.job.files),
@@ -257,17 +303,17 @@ impl<'a> Errand<'a> {
         result
     }
 
-    fn machine(&self, call: &Call) -> Result<Arc<dyn Host>, Failure> {
-        let eval = |expr: &Expr| self.eval(expr, None).map_err(|problems| self.sentence(&problems));
+    fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
+        let eval = |expr: &Expr| self.eval_for(purpose, expr, None).map_err(|problems| self.sentence(&problems));
         machine(&*self.job.around.hosts, self.change, call, eval)
     }
 
-    fn arguments(&self, call: &Call) -> Result<Object, Failure> {
+    fn arguments(&self, call: &Call, purpose: Purpose) -> Result<Object, Failure> {
         let mut args = Object::new();
         for (name, arg) in &call.args {
             let value = match arg {
                 Arg::Known(value) => value.clone(),
-                Arg::Deferred(expr) => self.eval(expr, None).map_err(|problems| {
+                Arg::Deferred(expr) => self.eval_for(purpose, expr, None).map_err(|problems| {
                     let why = self.sentence(&problems);
                     Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
                 })?,
@@ -322,7 +368,14 @@ impl<'a> Errand<'a> {
 
     /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
     pub(super) fn eval(&self, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
+        self.eval_for(Purpose::Poll, expr, more)
+    }
+
+    fn eval_for(&self, purpose: Purpose, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
         let mut names = self.job.scope.clone();
+        if let Some(ErrandItem { each, asks, .. }) = &self.item {
+            names.set("each", if purpose == Purpose::Check { asks.as_ref().unwrap_or(each).clone() } else { each.clone() });
+        }
         if let Some((name, value)) = more {
             names.set(name, value);
         }
@@ -341,12 +394,29 @@ impl<'a> Errand<'a> {
 
     /// The folder of the files of one try: drivers find there what they began.
     fn folder(&self, number: u32) -> PathBuf {
-        attempt_folder(&self.job.around.dir, &self.action.id, self.job.direction, number)
+        attempt_folder(&self.home(), self.job.direction, number)
     }
 
     /// The number of the last try that has left a folder, by any process; 0: none.
     fn last_attempt(&self) -> u32 {
-        last_attempt(&self.job.around.dir, &self.action.id, self.job.direction).unwrap_or(0)
+        last_attempt(&self.home(), self.job.direction).unwrap_or(0)
+    }
+
+    /// The folder of all tries.
+    fn home(&self) -> PathBuf {
+        let folder = action_folder(&self.job.around.dir, &self.action.id);
+        match &self.item {
+            Some(item) => item_folder(&folder, &item.key),
+            None => folder,
+        }
+    }
+
+    /// The call's name as a file name.
+    fn file_name(&self) -> String {
+        match &self.item {
+            Some(item) => file_name(&format!("{}#{}", self.action.id, item.key)),
+            None => self.action.id.file_name(),
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::plan::Change;
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome, RunRecord};
 
+/// The summary of an action that a person confirms.
+const WAITS: &str = "an action waits for a person";
+
 /// How long the store may take at the end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -300,12 +303,16 @@ impl Dispatcher {
         let run = &self.args.run;
         let (summary, what) = match (self.progress.state(index), kind) {
             (ActionState::UndoHeld, _) => ("an action could not be undone", "undo it by hand or repair the cause"),
-            (_, FailureKind::Waiting) => ("an action waits for a person", "do what it asks for"),
+            (_, FailureKind::Waiting) => (WAITS, "do what it asks for"),
             (ActionState::Held, _) => ("the outcome of an action is not known", "look whether it was done"),
             _ => ("an action failed", "repair the cause"),
         };
         let id = &action.id;
-        let help = format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done");
+        let help = if summary == WAITS {
+            format!("{what}; then `windlass confirm '{id}' --note 'what was done'`, and `windlass resume {run}` goes on")
+        } else {
+            format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done")
+        };
         Diagnostic::error(summary).fault(Fault::Platform).detail(format!("`{id}`: {message}")).help(help)
     }
 

@@ -150,6 +150,7 @@ impl Dispatcher {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             ticks: mpsc::unbounded_channel(),
+            items: mpsc::unbounded_channel(),
             is_stopping: false,
         };
         dispatcher.know_secrets();

@@ -32,7 +32,7 @@ impl Errand<'_> {
         let begun = clock.now();
         let (mut failures, mut last) = (0, None);
         let mut quiet = FIRST_PAUSE;
-        self.job.say_begun(self.action, 1);
+        self.say_begun(1);
         loop {
             if control.is_stopping() {
                 return Told::Withdrawn;

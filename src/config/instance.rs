@@ -240,6 +240,8 @@ fn one(
         addr: address.clone(),
         provider: provider.name.clone(),
         environment: EnvironmentName::new(&environment),
+        // Known once every environment is.
+        promote_from: None,
         settings_digest: settings_digest(host.as_ref(), &settings),
         host,
         version,

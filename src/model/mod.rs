@@ -6,6 +6,7 @@ mod documents;
 pub mod driver;
 pub mod duration;
 pub mod estate;
+pub mod fan_out;
 pub mod inventory;
 pub mod items;
 pub mod name;

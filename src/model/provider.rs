@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::fan_out::FanOut;
 use super::name::{Digest, DriverName, ProviderName, StepName, StrategyName};
 use super::poll::Poll;
 use super::release::Release;
@@ -348,6 +349,8 @@ pub struct Step {
     pub tolerate: Vec<Expr>,
     /// Calls again and again until something is so.
     pub poll: Option<Arc<Poll>>,
+    /// Calls for each of several items that become known only while applying.
+    pub fan_out: Option<Arc<FanOut>>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
@@ -388,6 +391,8 @@ pub enum Undo {
         timeout: Option<Duration>,
         /// Calls again and again until something is so.
         poll: Option<Arc<Poll>>,
+        /// Calls for each of several items that become known only while applying.
+        fan_out: Option<Arc<FanOut>>,
     },
     /// Nothing needs to be reversed.
     Harmless,

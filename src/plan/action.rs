@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lang::{Expr, Value};
 use crate::model::call::Call;
+use crate::model::fan_out::FanOut;
 use crate::model::name::{ActionId, StepName};
 use crate::model::poll::Poll;
 use crate::model::provider::Retry;
@@ -27,7 +28,7 @@ pub struct Action {
     pub needs: Vec<u32>,
     /// For people: `Back up the database`.
     pub title: Arc<str>,
-    /// Item of a fan-out: `each` in deferred expressions.
+    /// Item of a `for_each`: `each` in deferred expressions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Value>,
     /// Asks whether it is already done.
@@ -56,6 +57,9 @@ pub struct Action {
     /// Calls again and again until something is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Arc<Poll>>,
+    /// Calls for each of several items that become known only while applying; `each` in its expressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan_out: Option<Arc<FanOut>>,
     /// How far it is, in percent, over `line`, a line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Expr>,
@@ -142,6 +146,9 @@ pub enum ActionUndo {
         /// Calls again and again until something is so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         poll: Option<Arc<Poll>>,
+        /// Calls for each of several items that become known only while applying.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fan_out: Option<Arc<FanOut>>,
     },
     /// Nothing to reverse.
     Harmless,

@@ -10,6 +10,7 @@ use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, P
 
 use super::diff::diff_text;
 use super::plan_json::Previews;
+use super::provider::line;
 use super::{Palette, Table, duration};
 
 /// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
@@ -172,8 +173,11 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
 
 /// How the call is made, where it is not made once.
 fn manner(action: &Action) -> String {
-    let poll = action.poll.as_ref().map(|poll| format!(" (again and again until {})", super::provider::line(poll.until.text())));
-    poll.unwrap_or_default()
+    let items = action.fan_out.as_ref();
+    let items = items.map(|items| format!("each of {}, {} at once", line(items.items.text()), items.at_once));
+    let poll = action.poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text())));
+    let remarks: Vec<String> = items.into_iter().chain(poll).collect();
+    if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) }
 }
 
 fn back_text(action: &Action) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::lang::Expr;
+use crate::model::fan_out::FanOut;
 use crate::model::poll::Poll;
 use crate::model::provider::{CallTemplate, Movement, OnChange, Provider, Retry, Setting, Step, Strategy, Undo};
 use crate::model::release::Release;
@@ -140,6 +141,7 @@ fn step(step: &Step) -> Value {
         "timeout": seconds(*timeout),
         "tolerate": tolerate.iter().map(Expr::text).collect::<Vec<_>>(),
         "poll": step.poll.as_deref().map(self::poll),
+        "fan_out": step.fan_out.as_deref().map(self::fan_out),
         "downtime": step.downtime,
         "privileged": step.privileged,
         "estimate": seconds(step.estimate),
@@ -151,9 +153,10 @@ fn undo(undo: &Undo) -> Value {
     match undo {
         Undo::Harmless => json!({ "kind": "harmless" }),
         Undo::Irreversible => json!({ "kind": "irreversible" }),
-        Undo::Call { call, restores_data, downtime, retry, timeout, poll } => json!({
+        Undo::Call { call, restores_data, downtime, retry, timeout, poll, fan_out } => json!({
             "kind": "call", "call": self::call(call), "restores_data": restores_data, "downtime": downtime,
             "retry": self::retry(*retry), "timeout": seconds(*timeout), "poll": poll.as_deref().map(self::poll),
+            "fan_out": fan_out.as_deref().map(self::fan_out),
         }),
     }
 }
@@ -168,6 +171,12 @@ fn poll(Poll { until, fail, message, progress, interval }: &Poll) -> Value {
     json!({
         "until": until.text(), "fail": text(fail.as_ref()), "message": text(message.as_ref()), "progress": text(progress.as_ref()),
         "interval": interval.as_secs_f64(),
+    })
+}
+
+fn fan_out(FanOut { items, key, at_once, tolerate_failures }: &FanOut) -> Value {
+    json!({
+        "items": items.text(), "key": text(key.as_ref()), "at_once": at_once, "tolerate_failures": tolerate_failures,
     })
 }
 

@@ -16,5 +16,5 @@ pub(super) use segment::sync_folder;
 pub use segment::{Medium, Segment};
 pub use writer::{Durable, Writer};
 
-/// The version of the journal's format; a newer one is refused.
-pub const FORMAT: u32 = 1;
+/// The version of the journal's format; a newer one is refused. 2: items of fanned-out actions.
+pub const FORMAT: u32 = 2;

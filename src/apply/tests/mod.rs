@@ -2,6 +2,7 @@
 
 mod cost;
 mod failure;
+mod fan_out;
 mod order;
 mod poll;
 mod recording;

@@ -384,6 +384,7 @@ impl Making {
                         retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                         timeout: None,
                         poll: None,
+                        fan_out: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -395,6 +396,7 @@ impl Making {
                 timeout: step.timeout,
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
                 poll: None,
+                fan_out: None,
                 progress: None,
                 estimate: None,
             });
@@ -418,6 +420,7 @@ impl Making {
             timeout: None,
             tolerate: Vec::new(),
             poll: None,
+            fan_out: None,
             progress: None,
             estimate: None,
         });

@@ -29,7 +29,7 @@ pub(super) const TOLERATE: &[&str] =
 
 /// What follows a root, where that is fixed.
 const PARTS: &[(&str, &[&str])] = &[
-    ("instance", &["address", "name", "provider", "environment", "key", "file_name"]),
+    ("instance", &["address", "name", "provider", "environment", "promote_from", "key", "file_name"]),
     ("host", &["name", "address", "attributes"]),
     ("from", &["text", "major", "minor", "patch"]),
     ("to", &["text", "major", "minor", "patch"]),

@@ -307,6 +307,34 @@ fn what_is_polled_only_looks_and_its_conditions_are_checked() {
 }
 
 #[test]
+fn a_fanned_out_step_has_items_of_its_own_and_its_undo_too() {
+    let step = |inside: &str| format!("strategy \"s\" {{\nstep \"a\" {{\nexec {{ command = [each.key] }}\n{inside}\n}}\n}}\n");
+    let undo =
+        |inside: &str| step(&format!("fan_out {{\nitems = [\"x\"]\n}}\nundo {{\nexec {{ command = [each.key] }}\n{inside}\n}}"));
+    for (text, told) in [
+        (step("fan_out {}\nharmless = true"), "missing attribute: `fan_out` of step `a` needs `items`"),
+        (step("fan_out {\nitems = [each.key]\n}\nharmless = true"), "`fan_out` of step `a` uses `each`, which is not known here"),
+        (step("fan_out {\nitems = step.a.result\n}\nharmless = true"), "step has not run yet"),
+        (step("fan_out {\nitems = []\nat_once = 0\n}\nharmless = true"), "it must be a whole number from 1 to 64"),
+        (step("for_each = []\nfan_out {\nitems = []\n}\nharmless = true"), "two kinds of items"),
+        (undo(""), "`undo` of step `a` uses `each`, which is not known here"),
+        (undo("fan_out {\nitems = []\n}").replacen("exec {", "on = each.key\nexec {", 1), "undo without a place"),
+        (
+            "strategy \"s\" {\nstep \"a\" {\nmanual { text = \"t\" }\nfan_out {\nitems = []\n}\nharmless = true\n}\n}".to_owned(),
+            "a person for each item",
+        ),
+    ] {
+        let found = refused(&text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+    let good = undo("fan_out {\nitems = step.a.result.items\n}");
+    let (provider, _) = load(&format!("{VERSION}{good}")).unwrap();
+    let step = &provider.strategies["s"].steps[0];
+    assert!(step.fan_out.as_ref().is_some_and(|fan_out| fan_out.at_once == 4 && !fan_out.tolerate_failures));
+    assert!(matches!(&step.undo, Undo::Call { fan_out: Some(_), .. }));
+}
+
+#[test]
 fn on_and_for_each_are_read_and_checked() {
     let text = "setting \"nodes\" {}\nfact \"java\" {\n  for_each = self.nodes\n  on = each.value\n  exec { command = [each.key] }\n  \
                 value = \"${each.key} ${result.stdout}\"\n}\nstrategy \"s\" {\n  step \"a\" {\n    for_each = fact.java\n    on = each.key\n    \

@@ -43,7 +43,8 @@ impl Password {
         match self {
             Self::Given(text) => Ok(text.clone()),
             Self::Missing => {
-                Err(Failure::new(FailureKind::Invalid, "backup: a restic repository needs `password` or `password_file`"))
+                Err(Failure::new(FailureKind::Invalid, "backup: a restic repository needs `password` or `password_file`")
+                    .help("declare one of them in the instance's `backup` block"))
             }
             Self::File(path) => {
                 let text = fs::read_to_string(path).map_err(|error| {

@@ -161,7 +161,8 @@ acknowledgement "dataphin.risk_declaration" {{
     pub(crate) fn deeds(&self) -> Vec<String> {
         let log = self.estate.read("sim/requests.log");
         let lines = log.lines().filter(|line| !line.starts_with("GET ") && !line.contains("/login") && !line.contains("/validate"));
-        lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.replace("/api/upgrades/1/", "").replace("/api/", ""))).collect()
+        let paths = lines.filter_map(|line| line.split(' ').nth(1));
+        paths.map(|path| path.replace("/api/upgrades/1/", "").replace("/api/", "")).collect()
     }
 
     /// Where in the requests this one is.

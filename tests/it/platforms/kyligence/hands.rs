@@ -16,17 +16,17 @@ fn k02_without_an_upgrade_script_the_move_is_refused_or_waits_for_a_person() {
         "there is no upgrade script: the run waits for a person",
         "back_up_home",
     ]);
-    world.estate.apply().exit(7).says(&[
+    world.estate.apply().exit(5).says(&[
         "Replace the software",
         "conf/kylin.properties: rename the new one",
-        "windlass confirm kyligence.ke@3.4.5:replace",
+        "windlass confirm 'kyligence.ke@3.4.5:replace'",
     ]);
     // Confirmed too early: it is noticed, and everything goes back.
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace", "--note", "done, I think"]);
     world.estate.run(&["resume"]).exit(4).says(&["is of version '3.2.4', not 3.4.5", "rolled back"]);
     assert_eq!((world.version("a"), world.state() == before), ("3.2.4".into(), true));
     // Done, and confirmed.
-    world.estate.apply().exit(7);
+    world.estate.apply().exit(5);
     world.simulator(&["by-hand", &world.path("w/a/kyligence"), &world.path("w/a/kyligence.new-3.4.5")]);
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace", "--note", "as in the manual"]);
     world.estate.good(&["resume"]).says(&["Apply complete."]);
@@ -62,7 +62,7 @@ fn k07_coming_from_2_x_the_default_source_of_mixed_projects_is_declared_once_and
     world.estate.run(&["plan"]).exit(1).says(&["each must be hive or kafka; RDBMS cannot be chosen"]);
     world.declare("  without_script = \"by_hand\"\n  default_source = { learn_kylin = \"kafka\" }\n");
     world.estate.good(&["plan"]).says(&["Default data sources are set and CANNOT be changed later: learn_kylin: kafka."]);
-    world.estate.apply().exit(7);
+    world.estate.apply().exit(5);
     world.simulator(&["by-hand", &world.path("w/a/kyligence"), &world.path("w/a/kyligence.new-3.4.5")]);
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace"]);
     world.estate.good(&["resume"]);
@@ -83,4 +83,20 @@ fn k12_production_takes_only_what_was_verified_in_test() {
     world.declare("  production = true\n");
     world.want("3.4.5");
     world.refused().says(&["untested_production", "always test the upgrade in a test environment first"]);
+
+    // With one, it waits until the same version was applied there.
+    world.declare("");
+    let instance = world.estate.read("main.hcl");
+    let production = instance[instance.find("instance ").expect("an instance")..]
+        .replace("\"ke\"", "\"prod\"")
+        .replace("environment.test", "environment.production");
+    world.append(&format!("environment \"production\" {{\n  promote_from = environment.test\n}}\n{production}"));
+    world.want("3.4.1");
+    world.estate.apply().exit(0).says(&["1 to adopt"]);
+    world.want("3.4.5");
+    let refused = world.estate.run(&["apply", "--auto-approve", "--env", "production"]).exit(3);
+    refused
+        .says(&["gate is closed", "kyligence 3.4.5 must be applied in test first, where kyligence.ke is at 3.4.1"])
+        .lacks("untested_production");
+    assert_eq!(world.version("a"), "3.4.1");
 }

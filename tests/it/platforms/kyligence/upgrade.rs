@@ -95,7 +95,7 @@ fn k05_k06_k08_a_main_upgrade_of_two_nodes_copies_the_cubes_and_leaves_follow_up
 fn k08_a_run_waits_for_the_configuration_before_the_first_start_where_that_is_declared() {
     let mut world = World::with_nodes("3.4.1", &["3.5.2"], &["a"], "  pause_before_start = true\n");
     world.want("3.5.2");
-    world.estate.apply().exit(7).says(&[
+    world.estate.apply().exit(5).says(&[
         "Configure Spark, Tomcat, Kerberos and the cluster",
         "\"Integrate with Kerberos\"",
         "windlass confirm",
@@ -148,7 +148,7 @@ fn k10_backups_are_deleted_once_verified_and_not_before() {
         "nothing was verified, and the backups are gone"
     );
     world.off("query_fails");
-    world.estate.apply().exit(0).says(&["deleted"]);
+    world.estate.apply().exit(0).says(&["done    kyligence.ke@3.5.2:delete_backups"]);
     assert!(
         !world.estate.path(keep).exists() && !world.estate.path(copy).exists(),
         "they were verified, and the backups are there"

@@ -4,7 +4,9 @@ KYLIN_HOME=$(cd -P -- "$(dirname -- "$0")/.." && pwd -P)
 . "$KYLIN_HOME/bin/header.sh"
 pid_file=$KYLIN_HOME/pid
 
-alive() { [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+# A process that has ended and that nobody has asked after yet (Z) is not alive.
+runs() { case "$(ps -o stat= -p "$1" 2>/dev/null)" in "" | Z*) return 1 ;; esac; }
+alive() { [ -s "$pid_file" ] && runs "$(cat "$pid_file")"; }
 
 start() {
   if alive; then
@@ -46,7 +48,7 @@ stop() {
   fi
   kill "$pid"
   waited=0
-  while kill -0 "$pid" 2>/dev/null; do
+  while runs "$pid"; do
     waited=$((waited + 1))
     [ "$waited" -lt 600 ] || { echo "Kyligence Enterprise process $pid did not stop, killing it"; kill -9 "$pid"; }
     sleep 0.05
