@@ -12,10 +12,11 @@ use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded
 use super::place::machine;
 use super::voice::{ActionVoice, Hushed};
 use crate::driver::host::Host;
-use crate::driver::{Context, Failure, FailureKind, Sink};
+use crate::driver::{Context, Failure, FailureKind, Silent, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
 use crate::model::poll::Poll;
+use crate::model::probe::Probe;
 use crate::model::provider::Retry;
 use crate::model::scope::RecordedScope;
 use crate::plan::{Action, ActionUndo, Change};
@@ -33,6 +34,7 @@ pub(super) struct Work<'a> {
     pub retry: Retry,
     pub timeout: Option<Duration>,
     pub poll: Option<&'a Poll>,
+    pub probe: Option<&'a Probe>,
 }
 
 impl<'a> Work<'a> {
@@ -40,11 +42,17 @@ impl<'a> Work<'a> {
     pub(super) fn of(action: &'a Action, direction: Direction) -> Option<Self> {
         match (direction, &action.undo) {
             (Direction::Forward, _) => {
-                let Action { retry, timeout, poll, .. } = action;
-                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll: poll.as_deref() })
+                let Action { retry, timeout, poll, probe, .. } = action;
+                Some(Self {
+                    call: action.kind.call()?,
+                    retry: *retry,
+                    timeout: *timeout,
+                    poll: poll.as_deref(),
+                    probe: probe.as_deref(),
+                })
             }
             (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, .. }) => {
-                Some(Self { call, retry: *retry, timeout: *timeout, poll: poll.as_deref() })
+                Some(Self { call, retry: *retry, timeout: *timeout, poll: poll.as_deref(), probe: None })
             }
             (Direction::Undo, ActionUndo::Harmless | ActionUndo::Irreversible) => None,
         }
@@ -82,6 +90,9 @@ impl<'a> Errand<'a> {
 
     /// Sees it through.
     pub(super) async fn run(&self) -> Told {
+        if let (Some(probe), Some(line)) = (self.work.probe, &self.job.line) {
+            return self.probe(probe, line).await;
+        }
         let mut number = self.last_attempt();
         if self.mode == Mode::Asked {
             number = number.saturating_sub(1);
@@ -208,6 +219,8 @@ impl<'a> Errand<'a> {
             (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
         };
         let sink: Arc<dyn Sink> = match purpose {
+            // A failure of a probe carries what changed from look to look.
+            Purpose::Poll if self.work.probe.is_some() => Arc::new(Silent),
             // The same lines every other second tell nobody anything.
             Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
             Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,

@@ -14,6 +14,7 @@ use super::clock::{Clock, between};
 use super::control::Control;
 use super::errand::{Errand, Work};
 use super::event::{Direction, Ending, EventKind};
+use super::probe::Line;
 use super::run::{Hosts, Observer};
 use super::voice::Voice;
 use crate::driver::{Drivers, FailureKind, Redactor};
@@ -45,6 +46,8 @@ pub(super) struct Job {
     pub provider: Option<Arc<Provider>>,
     pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,
     pub redact: Redactor,
+    /// (A probe) To the dispatcher.
+    pub line: Option<Line>,
 }
 
 /// What is known when an action is carried out.

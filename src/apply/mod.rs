@@ -23,6 +23,8 @@ mod lease;
 mod open;
 mod place;
 mod poll;
+mod probe;
+mod probing;
 pub mod progress;
 mod record;
 pub mod run;
@@ -30,6 +32,7 @@ mod scheduler;
 mod scope;
 mod secret;
 mod settle;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod undo;

@@ -230,6 +230,10 @@ impl Progress {
             (_, Some(message)) => {
                 if direction == Direction::Forward {
                     self.untouched[place] = kind == FailureKind::Invalid;
+                    // What it saw all the same; most failures have seen nothing.
+                    if !result.is_null() {
+                        self.results[place] = result;
+                    }
                 }
                 self.reasons.insert(action, (kind, message.clone()));
             }
@@ -345,6 +349,10 @@ impl Progress {
     fn measure(&mut self, plan: &Plan, action: u32, direction: Direction, ending: &Ending, at: Timestamp) {
         let (Some(began), Direction::Forward, Ending::Succeeded) = (self.times[action as usize], direction, ending) else { return };
         let action = &plan.actions[action as usize];
+        // A probe lasts as long as what it watches.
+        if action.probe.is_some() {
+            return;
+        }
         let change = &plan.changes[action.change as usize];
         if let (Some(step), Some(hop)) = (action.kind.step(), change.hops.get(action.hop as usize)) {
             let entry = self.durations.entry(format!("{}/{}/{step}", change.provider, hop.strategy)).or_default();

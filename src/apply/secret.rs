@@ -67,9 +67,7 @@ pub(super) fn redacted(value: &Value, redact: &Redactor) -> Value {
         Value::Number(number) if holds(&number.to_string()) => Value::Unknown.sensitive(),
         Value::List(items) => Value::list(items.iter().map(|item| redacted(item, redact))),
         Value::Object(attributes) if attributes.keys().any(|name| holds(name)) => Value::Unknown.sensitive(),
-        Value::Object(attributes) => {
-            Value::object(attributes.iter().map(|(name, value)| (name.as_ref(), redacted(value, redact))))
-        }
+        Value::Object(attributes) => Value::object(attributes.iter().map(|(name, value)| (name.as_ref(), redacted(value, redact)))),
         Value::Sensitive(_) => Value::Unknown.sensitive(),
         plain => plain.clone(),
     }
@@ -112,7 +110,8 @@ mod tests {
             &mut secrets,
         );
         let redact = Redactor::new(secrets);
-        let result = Value::object([("stdout", "x hunter22 y".into()), ("plain", "public".into()), ("list", Value::list([marked("z")]))]);
+        let result =
+            Value::object([("stdout", "x hunter22 y".into()), ("plain", "public".into()), ("list", Value::list([marked("z")]))]);
         let written = serde_json::to_string(&redacted(&result, &redact)).unwrap();
         assert_eq!(written, r#"{"list":[{"$sensitive":true}],"plain":"public","stdout":{"$sensitive":true}}"#);
     }

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use super::name::{Digest, DriverName, ProviderName, StepName, StrategyName};
 use super::poll::Poll;
+use super::probe::Probe;
 use super::release::Release;
 use super::version::{VersionReq, VersionScheme};
 use crate::lang::{Expr, Type};
@@ -344,6 +345,10 @@ pub struct Step {
     pub tolerate: Vec<Expr>,
     /// Calls again and again until something is so.
     pub poll: Option<Arc<Poll>>,
+    /// Looks on beside the steps of `during`.
+    pub probe: Option<Arc<Probe>>,
+    /// (A probe) It begins before these do and ends after all of them have.
+    pub during: Vec<StepName>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.

@@ -52,6 +52,8 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         timeout: None,
         tolerate: Vec::new(),
         poll: None,
+        probe: None,
+        during: Vec::new(),
         progress: None,
         downtime: false,
         privileged: false,

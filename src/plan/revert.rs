@@ -119,6 +119,8 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 timeout,
                 tolerate: Vec::new(),
                 poll: poll.clone(),
+                probe: None,
+                during: Vec::new(),
                 progress: None,
                 estimate: None,
             });

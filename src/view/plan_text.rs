@@ -169,7 +169,8 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
 /// How the call is made, where it is not made once.
 fn manner(action: &Action) -> String {
     let poll = action.poll.as_ref().map(|poll| format!(" (again and again until {})", super::provider::line(poll.until.text())));
-    poll.unwrap_or_default()
+    let probe = action.probe.as_ref().map(|probe| format!(" (beside others, every {})", duration(probe.interval)));
+    poll.or(probe).unwrap_or_default()
 }
 
 fn back_text(action: &Action) -> String {

@@ -36,7 +36,7 @@ pub(super) fn strategy_text(strategy: &Strategy, palette: Palette) -> String {
 
 /// The title, and what is unusual.
 fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
-    let Step { title, after, when, for_each, poll, .. } = step;
+    let Step { title, after, when, for_each, poll, probe, during, .. } = step;
     let mut remarks = Vec::new();
     let usual = match previous {
         Some(previous) => after.as_slice() == std::slice::from_ref(&previous.name),
@@ -48,6 +48,10 @@ fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
     }
     remarks.extend(when.as_ref().map(|when| format!("where {}", line(when.text()))));
     remarks.extend(poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text()))));
+    remarks.extend(probe.as_ref().map(|probe| {
+        let names: Vec<&str> = during.iter().map(|name| name.as_str()).collect();
+        format!("every {} during {}", duration(probe.interval), names.join(", "))
+    }));
     remarks.extend(for_each.as_ref().map(|each| format!("for each of {}", line(each.text()))));
     remarks.extend(step.privileged.then(|| "needs root".to_owned()));
     remarks.extend(step.timeout.map(|timeout| format!("at most {}", duration(timeout))));

@@ -4,6 +4,7 @@ mod cost;
 mod failure;
 mod order;
 mod poll;
+mod probe;
 mod recording;
 mod resumption;
 mod world;

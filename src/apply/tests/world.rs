@@ -337,6 +337,8 @@ impl Making {
                 timeout: step.timeout,
                 tolerate: step.tolerate.iter().map(|text| Expr::parse(text).unwrap()).collect(),
                 poll: None,
+                probe: None,
+                during: Vec::new(),
                 progress: None,
                 estimate: None,
             });
@@ -360,6 +362,8 @@ impl Making {
             timeout: None,
             tolerate: Vec::new(),
             poll: None,
+            probe: None,
+            during: Vec::new(),
             progress: None,
             estimate: None,
         });

@@ -14,6 +14,7 @@ mod guard;
 mod lint;
 mod parse;
 mod poll;
+mod probe;
 mod setting;
 mod step;
 
