@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lang::Value;
+use crate::model::duration::Human;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind};
 
 use super::diff::diff_text;
@@ -169,7 +170,7 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
 /// How the call is made, where it is not made once.
 fn manner(action: &Action) -> String {
     let poll = action.poll.as_ref().map(|poll| format!(" (again and again until {})", super::provider::line(poll.until.text())));
-    let probe = action.probe.as_ref().map(|probe| format!(" (beside others, every {})", duration(probe.interval)));
+    let probe = action.probe.as_ref().map(|probe| format!(" (beside others, every {})", Human(probe.interval)));
     poll.or(probe).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::model::duration::Human;
 use crate::model::provider::{CallTemplate, Step, Strategy, Undo};
 
 use super::provider::line;
@@ -50,7 +51,7 @@ fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
     remarks.extend(poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text()))));
     remarks.extend(probe.as_ref().map(|probe| {
         let names: Vec<&str> = during.iter().map(|name| name.as_str()).collect();
-        format!("every {} during {}", duration(probe.interval), names.join(", "))
+        format!("every {} during {}", Human(probe.interval), names.join(", "))
     }));
     remarks.extend(for_each.as_ref().map(|each| format!("for each of {}", line(each.text()))));
     remarks.extend(step.privileged.then(|| "needs root".to_owned()));
