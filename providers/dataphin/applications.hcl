@@ -14,7 +14,9 @@ step_group "upgrade_applications" {
     tolerate     = [error.status == 409 && (strcontains(error.body, "ALREADY_UPGRADING") || strcontains(error.body, "WRONG_STAGE"))]
     irreversible = true
     repeatable   = true
+    timeout      = "2m"
     downtime     = true
+    estimate     = "2s"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -61,7 +63,9 @@ step_group "upgrade_applications" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     downtime   = true
+    estimate   = "2s"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -82,7 +86,9 @@ step_group "upgrade_applications" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     downtime   = true
+    estimate   = "2s"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -104,7 +110,9 @@ step_group "upgrade_applications" {
     tolerate   = [error.status == 409 && strcontains(error.body, "NOT_FAILED")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     downtime   = true
+    estimate   = "2s"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -148,7 +156,9 @@ step_group "upgrade_applications" {
     tolerate   = [error.status == 409 && (strcontains(error.body, "ALREADY_UPGRADING") || strcontains(error.body, "WRONG_STAGE"))]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     downtime   = true
+    estimate   = "2s"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -196,6 +206,7 @@ step_group "roll_applications" {
     tolerate     = [error.status == 409 && (strcontains(error.body, "ALREADY_UPGRADING") || strcontains(error.body, "WRONG_STAGE"))]
     irreversible = true
     repeatable   = true
+    timeout      = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -241,6 +252,7 @@ step_group "roll_applications" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -261,6 +273,7 @@ step_group "roll_applications" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -282,6 +295,7 @@ step_group "roll_applications" {
     tolerate   = [error.status == 409 && strcontains(error.body, "NOT_FAILED")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -324,6 +338,7 @@ step_group "roll_applications" {
     tolerate   = [error.status == 409 && (strcontains(error.body, "ALREADY_UPGRADING") || strcontains(error.body, "WRONG_STAGE"))]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"

@@ -25,6 +25,7 @@ step_group "begin_backup" {
     tolerate   = [error.status == 409 && strcontains(error.body, "WRONG_STAGE")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -43,6 +44,7 @@ step_group "begin_backup" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -59,6 +61,7 @@ step_group "begin_backup" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -125,6 +128,28 @@ step_group "finish_backup" {
     }
   }
 
+  step "fetch_backup_logs" {
+    title = "Fetch the logs of backups that failed"
+    when  = local.backed_up_by_manager
+    fan_out {
+      items = keys(step.await_backups.result.failed)
+      key   = each.value
+    }
+    http {
+      url     = replace(replace(local.manager.database_log, "{id}", step.find_upgrade.result.extracted.id), "{name}", each.key)
+      save_to = "${local.folder}/${each.key}-backup-log.json"
+      login   = local.login
+      tls     = local.tls
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "2m"
+    retry {
+      attempts = 3
+      backoff  = "1s"
+    }
+  }
+
   step "back_up_again" {
     title = "Back up again the databases whose backup failed, each alone"
     when  = local.backed_up_by_manager
@@ -142,6 +167,7 @@ step_group "finish_backup" {
     tolerate   = [error.status == 409 && strcontains(error.body, "BACKUP_ALREADY_STARTED")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"

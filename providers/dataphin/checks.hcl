@@ -13,7 +13,7 @@ locals {
   template = local.imports ? fact.own_template[to.text] : try(fact.versions[to.text], null)
 
   # A configuration that was saved before, by us and for the same version, is continued.
-  ours = try(fact.in_progress.status == "Configuring" && fact.in_progress.to == to.text && fact.in_progress.operator == self.username, false)
+  ours  = try(fact.in_progress.status == "Configuring" && fact.in_progress.to == to.text && fact.in_progress.operator == self.username, false)
   other = fact.in_progress != null && !local.ours
 
   backed_up_by_manager = self.database == "self_managed" && !self.skip_backup

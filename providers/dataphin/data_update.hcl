@@ -12,6 +12,7 @@ step_group "update_data" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -55,6 +56,7 @@ step_group "update_data" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -76,6 +78,7 @@ step_group "update_data" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -119,6 +122,7 @@ step_group "update_data" {
     tolerate   = [error.status == 409 && strcontains(error.body, "WRONG_STAGE")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"

@@ -16,6 +16,7 @@ strategy "downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -35,6 +36,7 @@ strategy "downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -109,7 +111,9 @@ strategy "downtime" {
       done = length([for one in result.json.data.pods : one if one.state != "Running"]) > 0
     }
     irreversible = true
+    timeout      = "2m"
     downtime     = true
+    estimate     = "2s"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -163,6 +167,7 @@ strategy "downtime" {
     harmless   = true
     repeatable = true
     downtime   = true
+    estimate   = "2s"
     timeout    = "12h"
     retry {
       attempts = 3
@@ -185,6 +190,7 @@ strategy "downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -228,6 +234,7 @@ strategy "downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -268,6 +275,7 @@ strategy "downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -317,5 +325,6 @@ strategy "downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
   }
 }

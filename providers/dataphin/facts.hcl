@@ -111,7 +111,7 @@ fact "template" {
   archive {
     action  = "digest"
     path    = each.value.configuration_file
-    members = ["product/dataphin"]
+    members = ["product/dataphin/**"]
   }
   value = { for name, file in result.files : name => file.md5 }
 }

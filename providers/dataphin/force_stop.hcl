@@ -43,6 +43,7 @@ strategy "force_stop" {
     }
     tolerate     = [error.status == 409 && strcontains(error.body, "NOT_UPGRADING")]
     irreversible = true
+    timeout      = "2m"
     retry {
       attempts = 3
       backoff  = "1s"

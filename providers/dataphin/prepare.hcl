@@ -33,6 +33,7 @@ step_group "prepare" {
     tolerate   = [error.status == 409 && strcontains(error.body, "NOT_UPGRADING")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -65,6 +66,7 @@ step_group "prepare" {
     tolerate   = [error.status == 409 && strcontains(error.body, "VERSION_EXISTS")]
     harmless   = true
     repeatable = true
+    timeout    = "15m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -90,6 +92,7 @@ step_group "prepare" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "15m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -110,6 +113,7 @@ step_group "prepare" {
     tolerate   = [error.status == 409 && strcontains(error.body, "UPGRADE_IN_PROGRESS")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -127,7 +131,7 @@ step_group "prepare" {
     }
     poll {
       until    = try(result.json.data.upgrade_in_progress.to == to.text && result.json.data.upgrade_in_progress.operator == self.username, false)
-      fail     = true
+      fail     = !try(result.json.data.upgrade_in_progress.to == to.text && result.json.data.upgrade_in_progress.operator == self.username, false)
       message  = "what is in progress is not ours: ${try("upgrade ${result.json.data.upgrade_in_progress.id} to ${result.json.data.upgrade_in_progress.to} by ${result.json.data.upgrade_in_progress.operator}", "nothing")}"
       interval = "1s"
     }
@@ -140,8 +144,10 @@ step_group "prepare" {
         login  = local.login
         tls    = local.tls
       }
+      timeout = "2m"
     }
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -162,6 +168,7 @@ step_group "configure" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "15m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -188,6 +195,7 @@ step_group "configure" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -222,9 +230,11 @@ step_group "enter_maintenance" {
         attempts = 3
         backoff  = "1s"
       }
+      timeout = "2m"
     }
     opens      = "maintenance mode"
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"

@@ -16,6 +16,7 @@ strategy "semi_downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -64,6 +65,7 @@ strategy "semi_downtime" {
     tolerate   = [error.status == 409 && strcontains(error.body, "WRONG_STAGE")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -113,6 +115,7 @@ strategy "semi_downtime" {
     tolerate   = [error.status == 409 && (strcontains(error.body, "PRE_UPGRADE_ALREADY_STARTED") || strcontains(error.body, "WRONG_STAGE"))]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -154,6 +157,7 @@ strategy "semi_downtime" {
     tolerate   = [error.status == 409 && strcontains(error.body, "WRONG_STAGE")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -176,6 +180,7 @@ strategy "semi_downtime" {
     harmless   = true
     closes     = "maintenance mode"
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -203,5 +208,6 @@ strategy "semi_downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
   }
 }

@@ -10,7 +10,7 @@ step_group "verify" {
     }
     poll {
       until    = result.json.data.version == to.text && length([for one in result.json.data.services : one if one.version != to.text || one.state != "Running"]) == 0
-      fail     = true
+      fail     = !(result.json.data.version == to.text && length([for one in result.json.data.services : one if one.version != to.text || one.state != "Running"]) == 0)
       message  = "not in ${to.text}: ${join(", ", [for one in result.json.data.services : "${one.name} is ${one.version} and ${one.state}" if one.version != to.text || one.state != "Running"])}"
       interval = "5s"
     }
@@ -32,7 +32,7 @@ step_group "verify" {
     }
     poll {
       until    = result.json.data.maintenance == null && result.json.data.switches == step.read_switches.result.json.data.switches
-      fail     = true
+      fail     = !(result.json.data.maintenance == null && result.json.data.switches == step.read_switches.result.json.data.switches)
       message  = "scheduling is not as it was before the upgrade: ${jsonencode(result.json.data.switches)} instead of ${jsonencode(step.read_switches.result.json.data.switches)}, maintenance mode ${result.json.data.maintenance == null ? "left" : "still on"}"
       interval = "5s"
     }
@@ -54,7 +54,7 @@ step_group "verify" {
     }
     poll {
       until    = try(result.json.data.recent.count >= self.generated_share * result.json.data.average_7_days, true)
-      fail     = true
+      fail     = !(try(result.json.data.recent.count >= self.generated_share * result.json.data.average_7_days, true))
       message  = "${result.json.data.recent_text} instances were generated last, the 7-day average is ${result.json.data.average_text}; instances are generated at 23:00 every day"
       interval = "5s"
     }
@@ -79,6 +79,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -105,6 +106,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -126,6 +128,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -167,6 +170,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -205,6 +209,7 @@ step_group "verify" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -222,6 +227,7 @@ step_group "verify" {
     tolerate     = [error.status == 409 && strcontains(error.body, "ALREADY_COMPLETE")]
     irreversible = true
     repeatable   = true
+    timeout      = "2m"
     retry {
       attempts = 3
       backoff  = "1s"

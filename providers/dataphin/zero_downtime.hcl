@@ -17,6 +17,7 @@ strategy "zero_downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -47,8 +48,10 @@ strategy "zero_downtime" {
         attempts = 3
         backoff  = "1s"
       }
+      timeout = "2m"
     }
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -93,6 +96,7 @@ strategy "zero_downtime" {
     tolerate   = [error.status == 409 && strcontains(error.body, "WRONG_STAGE")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -142,6 +146,7 @@ strategy "zero_downtime" {
     tolerate   = [error.status == 409 && (strcontains(error.body, "PRE_UPGRADE_ALREADY_STARTED") || strcontains(error.body, "WRONG_STAGE"))]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -183,6 +188,7 @@ strategy "zero_downtime" {
     tolerate   = [error.status == 409 && strcontains(error.body, "WRONG_STAGE")]
     harmless   = true
     repeatable = true
+    timeout    = "2m"
     retry {
       attempts = 3
       backoff  = "1s"
@@ -213,5 +219,6 @@ strategy "zero_downtime" {
     }
     harmless   = true
     repeatable = true
+    timeout    = "2m"
   }
 }

@@ -117,6 +117,14 @@ preflight "standalone_archives" {
   remedy    = "put dataiku-dss-hadoop-standalone-libs-*-${to.text}.tar.gz and dataiku-dss-spark-standalone-${to.text}-*.tar.gz there, or give `-standaloneArchive` in `options`"
 }
 
+preflight "backup_password" {
+  movements = ["upgrade"]
+  when      = local.method == "restic"
+  pass      = self.backup_password != null || local.password_file != null
+  message   = "a restic repository is encrypted, and nothing says by which password"
+  remedy    = "set `backup_password`, or `password_file` in the `backup` block, and keep a copy of it elsewhere"
+}
+
 preflight "backup_room" {
   movements = ["upgrade"]
   when      = local.backed_up && fact.size != null

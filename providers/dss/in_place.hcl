@@ -22,17 +22,45 @@ strategy "in_place" {
   description = "Unpacks the kit while the node serves, stops it, backs the data directory up, upgrades it, replays the integrations, starts it."
 
   use "kit" {}
+
+  # It reads everything while the node serves. What is kept is possibly inconsistent, and no restore takes it; but the backup of the
+  # stopped node then reads only what has changed since.
+  step "first_pass" {
+    title = "First pass of the backup, while the node serves"
+    when  = local.method == "restic"
+    backup {
+      action        = "create"
+      path          = self.data_dir
+      repository    = self.backup.repository
+      method        = local.method
+      password      = self.backup_password
+      password_file = local.password_file
+      exclude_sets  = local.exclude_sets
+      labels        = local.labels
+      running       = true
+    }
+    harmless   = true
+    repeatable = true
+    privileged = true
+    timeout    = "24h"
+    estimate   = "5m"
+  }
+
+  use "prove" {}
   use "stop" {}
 
   step "back_up" {
     title = "Back up the whole data directory"
     backup {
-      action     = "create"
-      path       = self.data_dir
-      repository = self.backup.repository
-      method     = try(self.backup.method, "tar")
-      exclude    = local.exclude
-      labels     = local.labels
+      action        = "create"
+      path          = self.data_dir
+      repository    = self.backup.repository
+      method        = local.method
+      password      = self.backup_password
+      password_file = local.password_file
+      exclude_sets  = local.exclude_sets
+      labels        = local.labels
+      set           = local.has_dump ? { part = "data_dir", parts = ["data_dir", "database"] } : null
     }
     harmless   = true
     repeatable = true
@@ -43,7 +71,7 @@ strategy "in_place" {
   }
 
   step "dump_database" {
-    title = "Back up the PostgreSQL of the govern node, which belongs to that backup"
+    title = "Dump the PostgreSQL of the govern node"
     when  = local.has_dump
     postgres {
       action   = "dump"
@@ -97,6 +125,40 @@ strategy "in_place" {
     estimate   = "1s"
   }
 
+  # Both parts bear the name of one set: a backup of the data directory without the matching one of the database is worth little.
+  step "back_up_database" {
+    title = "Put the dump into the set of that backup"
+    when  = local.has_dump
+    backup {
+      action        = "create"
+      path          = step.dump_database.result.path
+      repository    = self.backup.repository
+      method        = local.method
+      password      = self.backup_password
+      password_file = local.password_file
+      labels        = local.labels
+      set           = { part = "database", parts = ["data_dir", "database"], name = step.back_up.result.backup.set.name }
+    }
+    undo {
+      backup {
+        action        = "restore"
+        id            = step.back_up_database.result.backup.id
+        path          = step.dump_database.result.path
+        repository    = self.backup.repository
+        method        = local.method
+        password      = self.backup_password
+        password_file = local.password_file
+      }
+      downtime = true
+      timeout  = "12h"
+    }
+    repeatable = true
+    downtime   = true
+    privileged = true
+    timeout    = "12h"
+    estimate   = "10s"
+  }
+
   # Nothing on the way there; on the way back the old software is secured again, once the data directory is restored.
   step "keep_isolation" {
     title = "Check that the old software can be secured again (as root)"
@@ -139,7 +201,9 @@ strategy "in_place" {
         id            = step.back_up.result.backup.id
         repository    = self.backup.repository
         path          = self.data_dir
-        method        = try(self.backup.method, "tar")
+        method        = local.method
+        password      = self.backup_password
+        password_file = local.password_file
         keep_previous = true
       }
       restores_data = true
@@ -154,12 +218,14 @@ strategy "in_place" {
   }
 
   use "finish" {}
+  use "rework" {}
 }
 
 strategy "in_place_without_backup" {
   description = "The same without a backup: nothing leads back once the migration has begun."
 
   use "kit" {}
+  use "prove" {}
   use "stop" {}
 
   step "upgrade" {
@@ -184,4 +250,5 @@ strategy "in_place_without_backup" {
   }
 
   use "finish" {}
+  use "rework" {}
 }

@@ -37,7 +37,7 @@ step_group "kit" {
   step "unpack_kit" {
     title = "Unpack the kit beside the old software"
     exec {
-      shell = <<-END
+      shell       = <<-END
         if [ -f "$KIT/installer.sh" ]; then exit 0; fi
         mkdir -p "$ROOT"
         scratch=$(mktemp -d "$ROOT/.unpacking.XXXXXX")
@@ -71,7 +71,7 @@ step_group "kit" {
   }
 }
 
-step_group "stop" {
+step_group "prove" {
   # Their undos are the last things of a rollback: the old version must answer again.
   step "prove_version" {
     title = "See that the node answers with the version that it has"
@@ -132,6 +132,37 @@ step_group "stop" {
     timeout    = "2m"
   }
 
+  step "list_jobs" {
+    title = "List the running jobs"
+    when  = fact.running && local.has_jobs && self.running_jobs == "abort"
+    http {
+      url    = "${local.api_now}/jobs/running/"
+      query  = { allUsers = "true" }
+      basic  = local.key
+      expect = local.served
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "1m"
+  }
+
+  step "abort_jobs" {
+    title = "Abort the running jobs"
+    when  = fact.running && local.has_jobs && self.running_jobs == "abort"
+    http {
+      method = "POST"
+      url    = "${local.api_now}/projects/${each.value.projectKey}/jobs/${urlencode(each.value.jobId)}/abort"
+      basic  = local.key
+    }
+    fan_out {
+      items = step.list_jobs.result.status == 200 ? step.list_jobs.result.json : []
+      key   = "${each.value.projectKey}.${each.value.jobId}"
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "5m"
+  }
+
   step "await_jobs" {
     title = "Make sure that no job is running"
     when  = fact.running && local.has_jobs
@@ -143,7 +174,7 @@ step_group "stop" {
     }
     poll {
       until   = result.status != 200 || try(length(result.json), 0) == 0
-      fail    = self.running_jobs == "refuse" && try(length(result.json), 0) > 0
+      fail    = self.running_jobs == "refuse" && result.status == 200 && try(length(result.json), 0) > 0
       message = "jobs are running: ${join(", ", [for job in try(tolist(result.json), []) : "${job.projectKey}.${job.jobId}"])}"
     }
     harmless   = true
@@ -155,6 +186,9 @@ step_group "stop" {
     }
   }
 
+}
+
+step_group "stop" {
   step "stop" {
     title = "Stop DSS"
     when  = fact.running

@@ -245,7 +245,7 @@ strategy "clone" {
   step "scenarios_off" {
     title = "Switch the scenarios of the clone off"
     exec {
-      command     = ["python3", "-c", local.scenarios_off]
+      command     = ["${local.source_dir}/bin/python", "-c", local.scenarios_off]
       environment = { DATA_DIR = self.data_dir }
       parse       = "lines"
     }
@@ -397,7 +397,7 @@ step_group "new_data_dir" {
   step "make_api_key" {
     title = "Register the API key, where one is declared"
     exec {
-      command     = ["python3", "-c", local.register_key]
+      command     = ["${self.data_dir}/bin/python", "-c", local.register_key]
       environment = { DATA_DIR = self.data_dir }
       secrets     = { API_KEY = self.api_key == null ? "" : self.api_key }
       user        = self.run_as
@@ -499,7 +499,7 @@ locals {
         os.replace(path + ".windlass", path)
   SH
 
-  configure     = <<-SH
+  configure = <<-SH
     ${local.set_option}
     [ -z "$NODE_ID" ] || set_option "$DATA_DIR/install.ini" general nodeid "$NODE_ID"
     [ -z "$PREFIX" ] || set_option "$DATA_DIR/install.ini" collectd prefix "$PREFIX"

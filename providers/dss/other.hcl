@@ -27,6 +27,7 @@ fact "new_ports" {
 strategy "reconfigure" {
   description = "Stops the node, writes `install.ini`, makes the configuration anew (`dssadmin regenerate-config`), starts it."
 
+  use "prove" {}
   use "stop" {}
 
   step "save_options" {
@@ -113,6 +114,7 @@ route "remove" {
   strategy = "remove"
 }
 
+# The secrets of what is declared no longer are gone, so nothing here asks the API.
 strategy "remove" {
   description = "Stops the node and moves its data directory aside. Nothing is deleted: neither data nor software nor backups."
 

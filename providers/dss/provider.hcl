@@ -205,6 +205,13 @@ setting "postgres_password" {
   description = "Password of that user."
 }
 
+setting "backup_password" {
+  type        = string
+  sensitive   = true
+  on_change   = "ignore"
+  description = "Password of the backup repository with `method = \"restic\"`. Or give `password_file` in the `backup` block."
+}
+
 setting "clone_of" {
   type = object({
     data_dir        = string
@@ -259,10 +266,13 @@ locals {
     other     = ["exports", "prepared_bundles", "apinode-packages"]
     data      = ["managed_datasets", "analysis_data", "analysis-data", "saved_models"]
   }
-  exclude   = local.backed_up ? flatten([for name in try(self.backup.exclude, []) : local.exclusion_sets[name]]) : []
-  labels    = { instance = instance.address, product = "dss", version = from == null ? "" : from.text, set = "${instance.file_name}-to-${to.text}" }
-  dump_path = local.backed_up ? "${self.backup.repository}/${instance.file_name}-${from.text}-to-${to.text}.dump" : ""
-  has_dump  = local.backed_up && self.postgres != null
+  exclude_sets  = local.backed_up ? { for name in try(self.backup.exclude, []) : name => local.exclusion_sets[name] } : {}
+  exclude       = flatten(values(local.exclude_sets))
+  method        = local.backed_up ? try(self.backup.method, "tar") : null
+  password_file = local.method == "restic" ? try(self.backup.password_file, null) : null
+  labels        = { instance = instance.address, product = "dss", version = from == null ? "" : from.text, set = "${instance.file_name}-to-${to.text}" }
+  dump_path     = local.backed_up ? "${self.backup.repository}/${instance.file_name}-${from.text}-to-${to.text}.dump" : ""
+  has_dump      = local.backed_up && self.postgres != null
 
   # Sets `NAME = VALUE` in `[SECTION]` of an ini file and keeps everything else; arguments: FILE SECTION NAME VALUE.
   set_option = <<-SH

@@ -4,6 +4,7 @@ step_group "start" {
   step "start" {
     title    = "Start Kyligence Enterprise"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = "${local.prelude}\n${local.start}"
       environment = merge(local.environment, each.value)
@@ -136,7 +137,7 @@ step_group "verify" {
     when  = local.builds
     http {
       method  = "PUT"
-      url = "${local.api}/cubes/${local.verify.cube}/segments${anytrue(flatten([for cube in step.find_segments.result.json.data.cubes : [
+      url     = "${local.api}/cubes/${local.verify.cube}/segments${anytrue(flatten([for cube in step.find_segments.result.json.data.cubes : [
         for segment in cube.segments : local.verify.end > 0 && segment.date_range_start == local.verify.start && segment.date_range_end == local.verify.end
       ]])) ? "" : "/build"}"
       headers = local.headers
@@ -165,30 +166,38 @@ step_group "verify" {
     when  = local.builds
     http {
       # A build answers with its job, a refresh with a list of them.
-      url       = "${local.api}/jobs/${try(step.build_segment.result.json.data.uuid, step.build_segment.result.json.data[0].uuid)}"
-      headers   = local.headers
-      basic     = local.basic
-      until     = { status = 200, json = { "/data/job_status" = "FINISHED" } }
-      fail_when = { json = { "/data/job_status" = ["ERROR", "DISCARDED", "STOPPED"] } }
-      timeout   = "24h"
+      url     = "${local.api}/jobs/${try(step.build_segment.result.json.data.uuid, step.build_segment.result.json.data[0].uuid)}"
+      headers = local.headers
+      basic   = local.basic
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "24h"
-    estimate   = "5m"
+    poll {
+      until    = result.json.data.job_status == "FINISHED"
+      fail     = contains(["ERROR", "DISCARDED", "STOPPED"], result.json.data.job_status)
+      message  = "the job ${result.json.data.name} is ${result.json.data.job_status}"
+      progress = result.json.data.progress
+      interval = "1s"
+    }
+    retry {
+      attempts = 5
+      backoff  = "1s"
+    }
+    harmless = true
+    timeout  = "24h"
+    estimate = "5m"
   }
 
   step "query" {
     title = "Run a query"
     when  = self.verify != null
     http {
-      method  = "POST"
-      url     = "${local.api}/query"
-      headers = local.headers
-      basic   = local.basic
-      json    = { project = local.verify.project, sql = local.verify.sql, limit = 10, offset = 0, acceptPartial = false }
-      until   = { status = 200, json = { "/data/isException" = false } }
-      timeout = "2m"
+      method    = "POST"
+      url       = "${local.api}/query"
+      headers   = local.headers
+      basic     = local.basic
+      json      = { project = local.verify.project, sql = local.verify.sql, limit = 10, offset = 0, acceptPartial = false }
+      until     = { status = 200, json = { "/data/isException" = false } }
+      fail_when = { json = { "/data/isException" = true } }
+      timeout   = "2m"
     }
     harmless   = true
     repeatable = true
@@ -213,6 +222,7 @@ step_group "finish" {
   step "keep_home" {
     title    = "Put the backup of the old installation with the others"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = local.keep_home
       environment = merge(local.hop, each.value)

@@ -44,6 +44,7 @@ step_group "prepare" {
   step "unpack" {
     title    = "Unpack the new version beside the old"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     archive {
       action           = "unpack"
       path             = local.kit
@@ -104,7 +105,7 @@ step_group "drain" {
     harmless   = true
     repeatable = true
     timeout    = "5m"
-    tolerate   = [strcontains(coalesce(error.body, ""), "has been finished"), strcontains(coalesce(error.body, ""), "has been discarded")]
+    tolerate   = [strcontains(error.body == null ? "" : error.body, "has been finished"), strcontains(error.body == null ? "" : error.body, "has been discarded")]
     retry {
       attempts = 3
       backoff  = "1s"
@@ -117,12 +118,19 @@ step_group "drain" {
       url     = "${local.api}/jobs?${local.unfinished}"
       headers = local.headers
       basic   = local.basic
-      until   = { status = 200, json = { "/data/size" = 0 } }
-      timeout = "24h"
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "24h"
+    poll {
+      until    = result.json.data.size == 0
+      fail     = self.jobs == "refuse" || anytrue([for job in result.json.data.jobs : contains(["ERROR", "STOPPED"], job.job_status)])
+      message  = "${result.json.data.size} job(s) are neither finished nor discarded: ${join(", ", [for job in result.json.data.jobs : "${job.name} (${job.job_status})"])}"
+      interval = "1s"
+    }
+    retry {
+      attempts = 5
+      backoff  = "1s"
+    }
+    harmless = true
+    timeout  = "24h"
   }
 
   # Its undo is the last thing of a rollback: the old version must answer again.
@@ -154,6 +162,7 @@ step_group "stop" {
   step "stop" {
     title    = "Stop Kyligence Enterprise"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = "${local.prelude}\n${local.stop}"
       environment = merge(local.environment, each.value)
@@ -175,6 +184,7 @@ step_group "stop" {
   step "prove_stopped" {
     title    = "Check that no process is left running"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = "${local.prelude}\n${local.prove_stopped}"
       environment = merge(local.environment, each.value)

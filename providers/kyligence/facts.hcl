@@ -69,13 +69,15 @@ fact "jobs" {
 }
 
 fact "java" {
-  description = "What `java -version` says, by node."
+  description = "What `java -version` says, by node and by further host of Hadoop."
+  for_each    = local.java_places
+  on          = each.value.host
   exec {
-    shell       = local.ask_java
-    environment = merge(local.environment, { HOMES = join("\n", [for name, node in local.nodes : "${name}=${coalesce(node.java_home, "")}"]) })
-    parse       = "json"
+    shell       = "\"$${JAVA_DIR:+$JAVA_DIR/bin/}java\" -version 2>&1"
+    environment = { JAVA_DIR = each.value.java_home == null ? "" : each.value.java_home }
+    success     = "any"
   }
-  value = result.json
+  value = { exit_code = result.exit_code, said = join(" ", compact([for line in split("\n", result.stdout) : trimspace(line)])) }
 }
 
 fact "hdfs" {
@@ -112,33 +114,35 @@ fact "cleanup" {
   value = result.lines
 }
 
-fact "sources" {
-  description = "Coming from 2.x: the numbers of the data sources of each project (0 Hive, 1 Kafka, 16 RDBMS)."
+fact "projects" {
+  description = "Coming from 2.x: the projects' names."
   when        = try(fact.healthy, false) && startswith(coalesce(fact.version, "0"), "2.")
+  http {
+    url     = "${local.api}/projects"
+    headers = local.headers
+    basic   = local.basic
+    query   = { pageOffset = "0", pageSize = "1000" }
+  }
+  value = [for project in result.json.data.projects : project.name]
+}
+
+fact "sources" {
+  description = "Coming from 2.x: the numbers of the data sources of each project's tables (0 Hive, 1 Kafka, 16 RDBMS)."
+  for_each    = toset(coalesce(fact.projects, []))
   http {
     url     = "${local.api}/tables"
     headers = local.headers
     basic   = local.basic
-    query   = { ext = "true" }
+    query   = { project = each.key, ext = "true" }
   }
-  value = { for table in result.json.data : coalesce(table.project, "") => tostring(table.source_type)... }
+  value = distinct([for table in result.json.data : tostring(table.source_type)])
 }
 
 locals {
   # NEW, PENDING, RUNNING, ERROR and STOPPED.
   unfinished = "timeFilter=4&pageOffset=0&pageSize=1000&status=0&status=1&status=2&status=8&status=32"
 
-  ask_java = <<-END
-    [ -z "$HADOOP_BIN" ] || PATH="$HADOOP_BIN:$PATH"
-    printf '{'
-    between=
-    printf '%s\n' "$HOMES" | while IFS='=' read -r node java; do
-      said=$("$${java:+$java/bin/}java" -version 2>&1 | tr -d '"\\' | tr '\n\t' '; ') || said=none
-      printf '%s"%s": "%s"' "$between" "$node" "$said"
-      between=', '
-    done
-    printf '}'
-  END
+  java_places = merge(local.nodes, { for host in self.hadoop_hosts : "host ${host}" => { host = host, java_home = null } })
 
   ask_hdfs = <<-END
     [ -z "$HADOOP_BIN" ] || PATH="$HADOOP_BIN:$PATH"
@@ -148,10 +152,10 @@ locals {
   END
 
   # 1.7.0_80 is 7, 1.8.0_292 is 8, 11.0.2 is 11; 0 where it does not say.
-  java_numbers = { for node, said in fact.java : node => try(regex("version (?:1[.])?([0-9]+)", said)[0], "0") }
-  java_bad     = { for node, said in fact.java : node => said if tonumber(local.java_numbers[node]) < 8 || !strcontains(said, "64-Bit") }
-  mixed        = { for project, sources in coalesce(fact.sources, {}) : project => distinct(sources) if length(distinct(sources)) > 1 }
-  undeclared   = [for project in keys(local.mixed) : project if !contains(keys(self.default_source), project)]
+  java_bad = { for place, java in fact.java : place => java.said
+  if java.exit_code != 0 || tonumber(try(regex("version \"(?:1[.])?([0-9]+)", java.said)[0], "0")) < 8 || !strcontains(java.said, "64-Bit") }
+  mixed      = { for project, sources in fact.sources : project => sources if length(sources) > 1 }
+  undeclared = [for project in keys(local.mixed) : project if !contains(keys(self.default_source), project)]
 }
 
 preflight "running" {

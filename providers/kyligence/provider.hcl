@@ -41,14 +41,22 @@ setting "nodes" {
     home      = string
     url       = string
     java_home = optional(string)
+    host      = optional(string)
   }))
   default     = {}
   on_change   = "ignore"
-  description = "Further nodes of the cluster by name. They share the metadata and HDFS with the first, and are stopped, upgraded and started with it."
+  description = "Further nodes of the cluster by name. They share the metadata and HDFS with the first, and are stopped, upgraded and started with it. `host` is the name of the declared host that a node is on; that of the instance, where it is not given."
   validation {
     condition = !contains(keys(self.nodes), "first")
     message   = "`first` is the name of the node that `home` tells of"
   }
+}
+
+setting "hadoop_hosts" {
+  type        = list(string)
+  default     = []
+  on_change   = "ignore"
+  description = "Names of declared hosts that Kyligence Enterprise runs on as a part of Hadoop: their JDK is looked at as well."
 }
 
 setting "username" {
@@ -208,7 +216,7 @@ setting "production" {
 
 locals {
   nodes = merge(
-    { first = { home = self.home, url = self.url, java_home = self.java_home } },
+    { first = { home = self.home, url = self.url, java_home = self.java_home, host = null } },
     self.nodes,
   )
   basic   = { user = self.username, password = self.password }
@@ -221,17 +229,17 @@ locals {
   kit_without_script = !version_matches("${to.major}.${to.minor}.${to.patch}", "> 3.3.0")
   by_script          = !local.kit_without_script && version_matches("${from.major}.${from.minor}.${from.patch}", self.script_from)
 
-  kit       = startswith(release.artifact, "http") ? "${local.kits}/${basename(release.artifact)}" : release.artifact
-  kits      = "${self.backup_dir}/kits"
-  backups   = "${self.backup_dir}/${instance.file_name}"
-  keep      = "${local.backups}/${from.text}-to-${to.text}"
-  cubes     = fact.properties.working_dir
-  cube_keep = "${coalesce(self.cube_backup_dir, "${fact.properties.working_dir}_temp")}/${instance.file_name}/${from.text}-to-${to.text}"
+  kit        = startswith(release.artifact, "http") ? "${local.kits}/${basename(release.artifact)}" : release.artifact
+  kits       = "${self.backup_dir}/kits"
+  backups    = "${self.backup_dir}/${instance.file_name}"
+  keep       = "${local.backups}/${from.text}-to-${to.text}"
+  cubes      = fact.properties.working_dir
+  cube_keep  = "${coalesce(self.cube_backup_dir, "${fact.properties.working_dir}_temp")}/${instance.file_name}/${from.text}-to-${to.text}"
   copy_cubes = local.main && self.back_up_cubes
 
   # For every script: which node, and what is kept.
   environment = {
-    HADOOP_BIN   = coalesce(self.hadoop_bin, "")
+    HADOOP_BIN   = self.hadoop_bin == null ? "" : self.hadoop_bin
     STOP_SECONDS = tostring(self.stop_timeout)
   }
   hop = merge(local.environment, {
@@ -242,10 +250,12 @@ locals {
     CUBE_KEEP = local.cube_keep
   })
   node_environment = { for name, node in local.nodes : name => {
-    NODE       = name
+    NODE = name
+    # Where the node is, for `on`; null: where the instance is.
+    ON_HOST    = node.host == null ? "" : node.host
     NODE_HOME  = node.home
     UNPACKED   = "${node.home}.new-${to.text}"
-    JAVA_DIR   = coalesce(node.java_home, "")
+    JAVA_DIR   = node.java_home == null ? "" : node.java_home
     CARRY_OVER = join("\n", self.carry_over)
   } }
 

@@ -52,6 +52,12 @@ blocked "beyond_3" {
   reason = "Kyligence Enterprise 4 is another product line with a migration of its own; this provider knows the upgrades of 2.x and 3.x"
 }
 
+risk "untested_production" {
+  rule    = self.production && instance.promote_from == null
+  message = "this is production and its environment has no `promote_from`: the vendor does not recommend to upgrade in production directly; always test the upgrade in a test environment first"
+  url     = "https://docs.kyligence.io/books/v3.4/en/operation/upgrade/upgrade_script_ke.en.html"
+}
+
 risk "no_cube_backup" {
   rule    = local.main && !self.back_up_cubes
   message = "an upgrade of the main version may change cube data, and `back_up_cubes` is off: nothing leads back from cube data that was converted"

@@ -71,6 +71,7 @@ step_group "upgrade" {
   step "upgrade_others" {
     title    = "Run the upgrade script on the other nodes"
     for_each = { for name, environment in local.node_environment : name => environment if name != "first" }
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = "${local.prelude}\n${local.upgrade}"
       environment = merge(local.hop, each.value)
@@ -100,6 +101,7 @@ step_group "save_carry_over" {
     title    = "Save the files that are taken over"
     when     = length(self.carry_over) > 0
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = local.save_carry_over
       environment = merge(local.hop, each.value)
@@ -117,6 +119,7 @@ step_group "carry_over" {
     title    = "Take over what the upgrade script does not"
     when     = length(self.carry_over) > 0
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = local.carry_over
       environment = merge(local.hop, each.value)
@@ -140,9 +143,10 @@ step_group "carry_over" {
       END
       url          = "https://docs.kyligence.io/books/v3.4/en/operation/upgrade/upgrade_script_ke.en.html"
     }
-    harmless = true
-    downtime = true
-    estimate = "1h"
+    harmless   = true
+    repeatable = true
+    downtime   = true
+    estimate   = "1h"
   }
 }
 
@@ -150,6 +154,7 @@ step_group "replace_by_hand" {
   step "back_up_home" {
     title    = "Back up the installation"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = local.back_up_home
       environment = merge(local.hop, each.value)
@@ -184,14 +189,16 @@ step_group "replace_by_hand" {
       END
       url          = "https://docs.kyligence.io/books/v3.4/en/appendix/upgrade_ke.en.html"
     }
-    harmless = true
-    downtime = true
-    estimate = "1h"
+    harmless   = true
+    repeatable = true
+    downtime   = true
+    estimate   = "1h"
   }
 
   step "prove_replaced" {
     title    = "Check that the new version is in place, with the old configuration"
     for_each = local.node_environment
+    on       = each.value.ON_HOST == "" ? null : each.value.ON_HOST
     exec {
       shell       = "${local.prelude}\n${local.prove_replaced}"
       environment = merge(local.hop, each.value)

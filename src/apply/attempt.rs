@@ -4,21 +4,31 @@
 use std::path::{Path, PathBuf};
 
 use super::event::Direction;
-use crate::model::name::ActionId;
+use crate::model::name::{ActionId, file_name};
 
 /// What the folders of an action's tries are called, before the number.
 fn prefix(direction: Direction) -> &'static str {
     if direction == Direction::Undo { "undo-" } else { "" }
 }
 
+/// The folder of all tries of an action.
+pub(super) fn action_folder(dir: &Path, action: &ActionId) -> PathBuf {
+    dir.join("actions").join(action.file_name())
+}
+
+/// The folder of all tries of an item of an action, in that action's folder.
+pub(super) fn item_folder(action: &Path, item: &str) -> PathBuf {
+    action.join("items").join(file_name(item))
+}
+
 /// The folder of the files of one try.
-pub(super) fn attempt_folder(dir: &Path, action: &ActionId, direction: Direction, number: u32) -> PathBuf {
-    dir.join("actions").join(action.file_name()).join(format!("{}{number}", prefix(direction)))
+pub(super) fn attempt_folder(tries: &Path, direction: Direction, number: u32) -> PathBuf {
+    tries.join(format!("{}{number}", prefix(direction)))
 }
 
 /// The number of the last try that has left a folder. Tries before it may have left none.
-pub(super) fn last_attempt(dir: &Path, action: &ActionId, direction: Direction) -> Option<u32> {
-    let entries = std::fs::read_dir(dir.join("actions").join(action.file_name())).ok()?;
+pub(super) fn last_attempt(tries: &Path, direction: Direction) -> Option<u32> {
+    let entries = std::fs::read_dir(tries).ok()?;
     let number = |name: &str| name.strip_prefix(prefix(direction))?.parse().ok();
     entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).max()
 }
@@ -27,9 +37,10 @@ pub(super) fn last_attempt(dir: &Path, action: &ActionId, direction: Direction) 
 /// `None`: it was never begun, or has left none.
 #[must_use]
 pub fn last_folder(dir: &Path, action: &ActionId) -> Option<PathBuf> {
+    let tries = action_folder(dir, action);
     [Direction::Undo, Direction::Forward]
         .into_iter()
-        .find_map(|direction| Some(attempt_folder(dir, action, direction, last_attempt(dir, action, direction)?)))
+        .find_map(|direction| Some(attempt_folder(&tries, direction, last_attempt(&tries, direction)?)))
 }
 
 #[cfg(test)]
@@ -40,13 +51,14 @@ mod tests {
     fn tries_that_left_no_folder_do_not_hide_later_ones() {
         let dir = tempfile::tempdir().unwrap();
         let action = ActionId::new(&crate::model::name::InstanceAddr::from_text("p.a"), "1", "s", None);
+        let tries = action_folder(dir.path(), &action);
         assert_eq!(last_folder(dir.path(), &action), None);
         for (direction, number) in [(Direction::Forward, 2), (Direction::Forward, 10)] {
-            std::fs::create_dir_all(attempt_folder(dir.path(), &action, direction, number)).unwrap();
+            std::fs::create_dir_all(attempt_folder(&tries, direction, number)).unwrap();
         }
-        assert_eq!(last_attempt(dir.path(), &action, Direction::Forward), Some(10));
-        assert_eq!(last_attempt(dir.path(), &action, Direction::Undo), None);
-        std::fs::create_dir(attempt_folder(dir.path(), &action, Direction::Undo, 1)).unwrap();
+        assert_eq!(last_attempt(&tries, Direction::Forward), Some(10));
+        assert_eq!(last_attempt(&tries, Direction::Undo), None);
+        std::fs::create_dir(attempt_folder(&tries, Direction::Undo, 1)).unwrap();
         assert!(last_folder(dir.path(), &action).unwrap().ends_with("undo-1"));
     }
 }

@@ -14,6 +14,7 @@ use super::delivery::{Delivery, GATHER, Written};
 use super::event::{Direction, Ending, EventKind};
 use super::graph::Graph;
 use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
+use super::item::{ItemEnd, Post, Said, SaidWhat};
 use super::journal::{Durable, Entry, Writer};
 use super::lease::Lost;
 use super::probing::Probes;
@@ -23,6 +24,7 @@ use super::run::{Finished, Rules};
 use super::scheduler::Scheduler;
 use super::scope::Scopes;
 use super::secret::{collect, redacted};
+use super::shipping::Shipping;
 use crate::driver::{FailureKind, Redactor};
 use crate::lang::Value;
 use crate::model::name::Digest;
@@ -55,6 +57,8 @@ pub(super) struct Dispatcher {
     pub(super) books: Books,
     pub(super) delivery: Delivery,
     pub(super) journal: Writer,
+    /// Where the store is reached by other machines.
+    pub(super) shipping: Option<Shipping>,
     pub(super) phases: Vec<Phase>,
     pub(super) rules: Vec<Rules>,
     pub(super) redact: Redactor,
@@ -84,6 +88,8 @@ pub(super) struct Dispatcher {
     pub(super) tasks: JoinSet<Report>,
     pub(super) running: HashMap<task::Id, (u32, Direction)>,
     pub(super) aides: JoinSet<()>,
+    /// What jobs tell of their items.
+    pub(super) items: (Post, mpsc::UnboundedReceiver<Said>),
     pub(super) losses: mpsc::UnboundedReceiver<Lost>,
     pub(super) ticks: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
     pub(super) is_stopping: bool,
@@ -121,6 +127,7 @@ impl Dispatcher {
                 Some(lost) = self.losses.recv() => self.on_lost(&lost),
                 Some(probe) = self.probes.looked.1.recv() => self.on_looked(probe),
                 Some(()) = self.ticks.1.recv() => self.deliver(),
+                Some(said) = self.items.1.recv() => self.on_item(said),
                 () = control.stopped(), if !self.is_stopping => self.on_stop(),
             }
         }
@@ -145,6 +152,9 @@ impl Dispatcher {
             }
             self.journal.append(&Entry::Began { at, action: content.id.clone(), direction })
         };
+        if let Some(shipping) = &self.shipping {
+            shipping.touched(&self.plan.actions[action as usize].id, false, &self.redact);
+        }
         crash_point!("apply.begin");
         if sequence <= self.durable.borrow().through {
             self.spawn(action, direction, mode);
@@ -192,12 +202,18 @@ impl Dispatcher {
         let is_probe = direction == Direction::Forward && content.probe.is_some();
         let line = is_probe.then(|| self.probes.begin(action));
         let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
-        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, line };
+        let (items, post) = (self.progress.items.of(action, direction), self.items.0.clone());
+        let durable = self.journal.durable();
+        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, durable, line };
         let handle = self.tasks.spawn(carry_out(job));
         self.running.insert(handle.id(), (action, direction));
     }
 
     fn on_joined(&mut self, joined: Result<(task::Id, Report), JoinError>) {
+        // What it said of its items came before its end.
+        while let Ok(said) = self.items.1.try_recv() {
+            self.on_item(said);
+        }
         match joined {
             Ok((id, report)) => {
                 self.running.remove(&id);
@@ -232,23 +248,54 @@ impl Dispatcher {
         let at = self.around.clock.now();
         match outcome {
             Told::Withdrawn => self.withdraw(index, direction),
+            // As if it had been killed between two items: a resumed run goes on with the others.
+            Told::Unfinished => {}
             Told::Ended { ending, kind, result } => {
-                if result.has_sensitive() {
-                    let mut new = BTreeSet::new();
-                    collect(&result, &mut new);
-                    new.retain(|secret| !self.secrets.contains(secret));
-                    self.redact = self.redact.also(new.iter().cloned());
-                    self.secrets.extend(new);
-                }
+                self.learn_secrets(&result);
                 let began = self.progress.times[index as usize].unwrap_or(at);
                 self.write_end(index, direction, &ending, kind, &result, at);
-                if direction == Direction::Forward && self.progress.state(index) == ActionState::Succeeded {
+                if direction == Direction::Forward && (self.progress.state(index) == ActionState::Succeeded || !result.is_null()) {
                     // The journal has it redacted; expressions of this process see the real one.
                     self.progress.results[index as usize] = result;
                 }
                 self.say_ended(index, direction, ending, between(began, at));
                 self.follow(index, direction);
             }
+        }
+    }
+
+    /// Takes in what a job tells of one of its items, and writes it down.
+    fn on_item(&mut self, said: Said) {
+        let Said { action: index, direction, item, what } = said;
+        let (at, action) = (self.around.clock.now(), self.plan.actions[index as usize].id.clone());
+        match what {
+            SaidWhat::Begins(answer) => {
+                // Without an answer nothing begins.
+                if !self.is_halted() {
+                    self.progress.items.begin(index, direction, Arc::clone(&item), at);
+                    let sequence = self.journal.append(&Entry::ItemBegan { at, action, direction, item });
+                    let _ = answer.send(sequence);
+                }
+            }
+            SaidWhat::Ended(end) => {
+                self.learn_secrets(&end.result);
+                let ItemEnd { ending, kind, result } = end.clone();
+                let result = redacted(&result, &self.redact);
+                self.progress.items.end(index, direction, Arc::clone(&item), end);
+                self.journal.append(&Entry::ItemEnded { at, action, direction, item, ending, kind, result });
+                crash_point!("apply.item_ended");
+            }
+        }
+    }
+
+    /// What a result marks as a secret is hidden from now on.
+    fn learn_secrets(&mut self, result: &Value) {
+        if result.has_sensitive() {
+            let mut new = BTreeSet::new();
+            collect(result, &mut new);
+            new.retain(|secret| !self.secrets.contains(secret));
+            self.redact = self.redact.also(new.iter().cloned());
+            self.secrets.extend(new);
         }
     }
 
@@ -267,6 +314,9 @@ impl Dispatcher {
         let end = End { direction, ending, kind, result: result.clone(), at };
         if let Err(bug) = self.progress.end(&plan, &self.graph, index, end) {
             self.around.voice.warn(bug);
+        }
+        if let Some(shipping) = &self.shipping {
+            shipping.touched(&action, true, &self.redact);
         }
         self.journal.append(&Entry::Ended { at, action, direction, ending: ending.clone(), kind, result });
         crash_point!("apply.ended");
@@ -388,7 +438,10 @@ impl Dispatcher {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.tasks.is_empty() && self.instants.is_empty() && (self.waiting.is_empty() || self.broken.is_some())
+        // What waits for a journal that cannot take it has not begun, and need not.
+        let is_given_up =
+            self.broken.is_some() || self.lost.is_some() || (self.shipping.is_some() && self.around.control.is_stopping());
+        self.tasks.is_empty() && self.instants.is_empty() && (self.waiting.is_empty() || is_given_up)
     }
 }
 

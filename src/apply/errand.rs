@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{attempt_folder, last_attempt};
+use super::attempt::{action_folder, attempt_folder, item_folder, last_attempt};
 use super::event::{Direction, Ending, EventKind};
 use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
 use super::place::machine;
@@ -15,6 +15,8 @@ use crate::driver::host::Host;
 use crate::driver::{Context, Failure, FailureKind, Silent, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
+use crate::model::fan_out::FanOut;
+use crate::model::name::file_name;
 use crate::model::poll::Poll;
 use crate::model::probe::Probe;
 use crate::model::provider::Retry;
@@ -35,6 +37,7 @@ pub(super) struct Work<'a> {
     pub timeout: Option<Duration>,
     pub poll: Option<&'a Poll>,
     pub probe: Option<&'a Probe>,
+    pub fan_out: Option<&'a FanOut>,
 }
 
 impl<'a> Work<'a> {
@@ -42,17 +45,13 @@ impl<'a> Work<'a> {
     pub(super) fn of(action: &'a Action, direction: Direction) -> Option<Self> {
         match (direction, &action.undo) {
             (Direction::Forward, _) => {
-                let Action { retry, timeout, poll, probe, .. } = action;
-                Some(Self {
-                    call: action.kind.call()?,
-                    retry: *retry,
-                    timeout: *timeout,
-                    poll: poll.as_deref(),
-                    probe: probe.as_deref(),
-                })
+                let Action { retry, timeout, probe, .. } = action;
+                let (poll, fan_out) = (action.poll.as_deref(), action.fan_out.as_deref());
+                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll, fan_out, probe: probe.as_deref() })
             }
-            (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, .. }) => {
-                Some(Self { call, retry: *retry, timeout: *timeout, poll: poll.as_deref(), probe: None })
+            (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, fan_out, .. }) => {
+                let (poll, fan_out) = (poll.as_deref(), fan_out.as_deref());
+                Some(Self { call, retry: *retry, timeout: *timeout, poll, fan_out, probe: None })
             }
             (Direction::Undo, ActionUndo::Harmless | ActionUndo::Irreversible) => None,
         }
@@ -67,6 +66,17 @@ pub(super) struct Errand<'a> {
     pub(super) work: Work<'a>,
     pub(super) mode: Mode,
     pub(super) voice: Arc<ActionVoice>,
+    /// Of which item, where the action has several.
+    item: Option<ErrandItem>,
+}
+
+/// One item of a fanned-out action.
+struct ErrandItem {
+    key: Arc<str>,
+    /// What `each` is.
+    each: Value,
+    /// What `each` is for the action's `check`, where that is another.
+    asks: Option<Value>,
 }
 
 /// For what a driver is called.
@@ -85,7 +95,18 @@ impl<'a> Errand<'a> {
     pub(super) fn new(job: &'a Job, action: &'a Action, change: &'a Change, work: Work<'a>) -> Self {
         let progress = action.progress.clone().filter(|_| job.direction == Direction::Forward);
         let voice = ActionVoice::new(Arc::clone(&job.around.voice), action.id.clone(), job.redact.clone(), progress);
-        Self { job, action, change, work, mode: job.mode, voice: Arc::new(voice) }
+        Self { job, action, change, work, mode: job.mode, voice: Arc::new(voice), item: None }
+    }
+
+    /// The call for one item of the action. `asks`: what `each` is for the action's `check`, where that is another.
+    pub(super) fn of_item(mut self, key: Arc<str>, each: Value, asks: Option<Value>, mode: Mode) -> Self {
+        let progress = self.action.progress.clone().filter(|_| self.job.direction == Direction::Forward);
+        let voice = Arc::clone(&self.job.around.voice);
+        let voice = ActionVoice::new(voice, self.action.id.clone(), self.job.redact.clone(), progress);
+        self.voice = Arc::new(voice.of_item(Arc::clone(&key)));
+        self.item = Some(ErrandItem { key, each, asks });
+        self.mode = mode;
+        self
     }
 
     /// Sees it through.
@@ -118,7 +139,7 @@ impl<'a> Errand<'a> {
                 return Told::Withdrawn;
             }
             number += 1;
-            self.job.say_begun(self.action, attempt);
+            self.say_begun(attempt);
             let failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return succeeded(value),
                 Err(failure) => failure,
@@ -139,11 +160,19 @@ impl<'a> Errand<'a> {
         Told::Withdrawn
     }
 
+    /// Says that a try begins; of an item only the first is worth it, and that is said by who began it.
+    pub(super) fn say_begun(&self, attempt: u32) {
+        if self.item.is_none() {
+            self.job.say_begun(self.action, attempt);
+        }
+    }
+
     /// Says that there will be another try, and answers after which pause.
     pub(super) fn say_retry(&self, failure: &Failure, attempt: u32) -> Duration {
         let pause = pause_after(self.work.retry, attempt);
         let message = self.job.redact.apply(&failure.message).into_owned();
-        self.job.around.voice.say(EventKind::ActionRetries { action: self.action.id.clone(), message, pause });
+        let item = self.item.as_ref().map(|item| item.key.to_string());
+        self.job.around.voice.say(EventKind::ActionRetries { action: self.action.id.clone(), item, message, pause });
         pause
     }
 
@@ -153,7 +182,7 @@ impl<'a> Errand<'a> {
         let Work { call, timeout, poll, .. } = self.work;
         if let Mode::Recover { .. } = self.mode
             && number > 0
-            && let Ok(host) = self.machine(call)
+            && let Ok(host) = self.machine(call, Purpose::Try(number))
             && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
@@ -173,30 +202,54 @@ impl<'a> Errand<'a> {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
             Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
         };
+        let elsewhere = self.may_run_elsewhere(call);
         let why = match (self.job.direction, self.check().await) {
             (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
             _ if !again => format!("{past}, and it will be undone"),
             (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
             // What only looks may look again.
-            _ if self.action.repeatable || poll.is_some() => return Recovery::Again,
+            _ if poll.is_some() => return Recovery::Again,
+            (_, Answer::NoCheck) if elsewhere.is_some() => {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
+            }
+            _ if self.action.repeatable => return Recovery::Again,
             (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
             (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
         };
         Recovery::Known(held(kind, why))
     }
 
+    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
+    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
+        let had_begun = matches!(self.mode, Mode::Recover { .. });
+        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
+        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
+    }
+
     async fn check(&self) -> Answer {
-        let Some(check) = &self.action.check else { return Answer::NoCheck };
+        let Some(check) = self.action.check.as_ref().filter(|_| self.can_ask()) else { return Answer::NoCheck };
         match (self.attempt(&check.call, self.action.timeout, Purpose::Check).await, &check.done) {
             (Ok(_), None) => Answer::Done,
             (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
             (Err(failure), _) => Answer::Unclear(self.job.redact.apply(&failure.message).into_owned()),
-            (Ok(result), Some(done)) => match self.eval(done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
-                Ok(Some(true)) => Answer::Done,
-                Ok(Some(false)) => Answer::NotDone,
-                Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
-                Err(problems) => Answer::Unclear(self.sentence(&problems)),
-            },
+            (Ok(result), Some(done)) => {
+                match self.eval_for(Purpose::Check, done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
+                    Ok(Some(true)) => Answer::Done,
+                    Ok(Some(false)) => Answer::NotDone,
+                    Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
+                    Err(problems) => Answer::Unclear(self.sentence(&problems)),
+                }
+            }
+        }
+    }
+
+    /// Whether the check can be made here: that of a fanned-out action asks for one of its items.
+    fn can_ask(&self) -> bool {
+        match (&self.item, self.job.direction) {
+            (Some(item), Direction::Undo) => item.asks.is_some() || self.action.fan_out.is_none(),
+            (Some(_), Direction::Forward) => true,
+            (None, _) => self.action.fan_out.is_none(),
         }
     }
 
@@ -206,8 +259,8 @@ impl<'a> Errand<'a> {
         let driver = drivers
             .get(call.driver.as_str())
             .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
-        let args = self.arguments(call)?;
-        let host = self.machine(call)?;
+        let args = self.arguments(call, purpose)?;
+        let host = self.machine(call, purpose)?;
         // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
         let dir = match purpose {
             Purpose::Try(number) => Some(self.folder(number)),
@@ -227,7 +280,7 @@ impl<'a> Errand<'a> {
         };
         let cancel = control.token();
         let context = Context {
-            key: format!("{}{suffix}", self.action.id.file_name()),
+            key: format!("{}{suffix}", self.file_name()),
             host,
             dir,
             files: Arc::clone(&self.job.files),
@@ -257,17 +310,17 @@ impl<'a> Errand<'a> {
         result
     }
 
-    fn machine(&self, call: &Call) -> Result<Arc<dyn Host>, Failure> {
-        let eval = |expr: &Expr| self.eval(expr, None).map_err(|problems| self.sentence(&problems));
+    fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
+        let eval = |expr: &Expr| self.eval_for(purpose, expr, None).map_err(|problems| self.sentence(&problems));
         machine(&*self.job.around.hosts, self.change, call, eval)
     }
 
-    fn arguments(&self, call: &Call) -> Result<Object, Failure> {
+    fn arguments(&self, call: &Call, purpose: Purpose) -> Result<Object, Failure> {
         let mut args = Object::new();
         for (name, arg) in &call.args {
             let value = match arg {
                 Arg::Known(value) => value.clone(),
-                Arg::Deferred(expr) => self.eval(expr, None).map_err(|problems| {
+                Arg::Deferred(expr) => self.eval_for(purpose, expr, None).map_err(|problems| {
                     let why = self.sentence(&problems);
                     Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
                 })?,
@@ -322,7 +375,14 @@ impl<'a> Errand<'a> {
 
     /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
     pub(super) fn eval(&self, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
+        self.eval_for(Purpose::Poll, expr, more)
+    }
+
+    fn eval_for(&self, purpose: Purpose, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
         let mut names = self.job.scope.clone();
+        if let Some(ErrandItem { each, asks, .. }) = &self.item {
+            names.set("each", if purpose == Purpose::Check { asks.as_ref().unwrap_or(each).clone() } else { each.clone() });
+        }
         if let Some((name, value)) = more {
             names.set(name, value);
         }
@@ -341,12 +401,29 @@ impl<'a> Errand<'a> {
 
     /// The folder of the files of one try: drivers find there what they began.
     fn folder(&self, number: u32) -> PathBuf {
-        attempt_folder(&self.job.around.dir, &self.action.id, self.job.direction, number)
+        attempt_folder(&self.home(), self.job.direction, number)
     }
 
     /// The number of the last try that has left a folder, by any process; 0: none.
     fn last_attempt(&self) -> u32 {
-        last_attempt(&self.job.around.dir, &self.action.id, self.job.direction).unwrap_or(0)
+        last_attempt(&self.home(), self.job.direction).unwrap_or(0)
+    }
+
+    /// The folder of all tries.
+    fn home(&self) -> PathBuf {
+        let folder = action_folder(&self.job.around.dir, &self.action.id);
+        match &self.item {
+            Some(item) => item_folder(&folder, &item.key),
+            None => folder,
+        }
+    }
+
+    /// The call's name as a file name.
+    fn file_name(&self) -> String {
+        match &self.item {
+            Some(item) => file_name(&format!("{}#{}", self.action.id, item.key)),
+            None => self.action.id.file_name(),
+        }
     }
 }
 

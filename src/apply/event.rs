@@ -45,6 +45,9 @@ pub enum EventKind {
     ActionOutput {
         /// Which.
         action: ActionId,
+        /// Of which item, where the action has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
         /// The line.
         line: String,
     },
@@ -52,6 +55,9 @@ pub enum EventKind {
     ActionProgress {
         /// Which.
         action: ActionId,
+        /// Which item of it; `None`: all of the action.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
         /// Done.
         done: u64,
         /// Of total, where known.
@@ -63,6 +69,9 @@ pub enum EventKind {
     ActionRetries {
         /// Which.
         action: ActionId,
+        /// Which item of it, where the action has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
         /// Why the try failed.
         message: String,
         /// After which pause.
@@ -74,6 +83,28 @@ pub enum EventKind {
         action: ActionId,
         /// Forward, or its undo.
         direction: Direction,
+        /// How.
+        ending: Ending,
+        /// How long it took, retries and pauses included.
+        took: Duration,
+    },
+    /// An item of a fanned-out action is about to be seen to.
+    ItemBegan {
+        /// Of which action.
+        action: ActionId,
+        /// Forward, or its undo.
+        direction: Direction,
+        /// Which.
+        item: String,
+    },
+    /// An item of a fanned-out action ended.
+    ItemEnded {
+        /// Of which action.
+        action: ActionId,
+        /// Forward, or its undo.
+        direction: Direction,
+        /// Which.
+        item: String,
         /// How.
         ending: Ending,
         /// How long it took, retries and pauses included.

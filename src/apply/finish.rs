@@ -10,10 +10,14 @@ use super::graph::{by_name, narrow};
 use super::journal::Entry;
 use super::progress::ActionState;
 use super::run::Finished;
+use super::run::operation;
 use crate::driver::FailureKind;
 use crate::plan::Change;
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome, RunRecord};
+
+/// How long the store may take at the end.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Dispatcher {
     /// Ends the run: says what is left, delivers, writes the last entry.
@@ -36,6 +40,9 @@ impl Dispatcher {
         // The journal first: a lockfile never says more than it.
         let is_durable = self.make_durable().await;
         let mut undelivered = self.lost.clone();
+        if let (None, true, Some(shipping)) = (&undelivered, is_durable, &self.shipping) {
+            undelivered = shipping.arrived(self.journal.last(), PATIENCE).await.err();
+        }
         if undelivered.is_none() {
             undelivered = self.deliver_all(is_durable).await;
         }
@@ -59,12 +66,20 @@ impl Dispatcher {
         let at = self.around.clock.now();
         self.journal.append(&Entry::RunEnded { at, outcome: record.outcome, message: record.message.clone() });
         crash_point!("apply.finished");
-        let Self { around, books, journal, .. } = self;
+        let Self { around, books, journal, shipping, .. } = self;
         if let Err(error) = journal.close().await {
             let detail = format!("what ended last is not in the journal: {error}");
             let problem = Diagnostic::error("the journal could not be written").fault(Fault::Platform).detail(detail);
             problems.push(problem.help("make room, then `windlass resume` asks for every action of unknown outcome"));
             record.outcome = Outcome::Held;
+        }
+        if let Some(shipping) = shipping
+            && !shipping.close(if undelivered.is_none() { PATIENCE } else { Duration::ZERO }).await
+            && undelivered.is_none()
+        {
+            let detail = "the store does not have the journal's last entries; this machine has";
+            let problem = Diagnostic::warning("the end of the run is not in the store").detail(detail);
+            problems.push(problem.help("other machines see the history as it should be; nothing is lost"));
         }
         if record.outcome == Outcome::Held && record.message.is_none() {
             record.message = sentence(Outcome::Held, problems);
@@ -222,7 +237,7 @@ impl Dispatcher {
         let durations = &self.progress.durations;
         RunRecord {
             id: self.args.run.clone(),
-            operation: if self.args.operation == "resume" { "apply" } else { self.args.operation }.to_owned(),
+            operation: if self.args.operation == "resume" { operation(&self.plan) } else { self.args.operation }.to_owned(),
             who: self.args.who.clone(),
             began: self.progress.began.unwrap_or(now),
             ended: None,

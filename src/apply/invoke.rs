@@ -9,11 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::clock::{Clock, between};
 use super::control::Control;
 use super::errand::{Errand, Work};
 use super::event::{Direction, Ending, EventKind};
+use super::item::{Known, Post};
+use super::journal::Durable;
 use super::probe::Line;
 use super::run::{Hosts, Observer};
 use super::voice::Voice;
@@ -33,6 +36,8 @@ pub(super) struct Surroundings {
     pub voice: Arc<Voice>,
     /// The run's folder.
     pub dir: PathBuf,
+    /// Which other machine had the run before this process, where one had.
+    pub elsewhere: Option<String>,
 }
 
 /// One action to carry out.
@@ -48,6 +53,12 @@ pub(super) struct Job {
     pub redact: Redactor,
     /// (A probe) To the dispatcher.
     pub line: Option<Line>,
+    /// What is known of its items, where it is fanned out.
+    pub items: Known,
+    /// Where it tells what becomes of them.
+    pub post: Post,
+    /// How far the journal is durable.
+    pub durable: watch::Receiver<Durable>,
 }
 
 /// What is known when an action is carried out.
@@ -83,6 +94,8 @@ pub(super) struct Report {
 pub(super) enum Told {
     /// Nothing was called.
     Withdrawn,
+    /// It was stopped between items: those that had begun have ended.
+    Unfinished,
     /// It ended.
     Ended {
         ending: Ending,
@@ -131,7 +144,10 @@ impl Job {
 
     async fn call(&self, action: &Action, change: &Change) -> Told {
         match Work::of(action, self.direction) {
-            Some(work) => Errand::new(self, action, change, work).run().await,
+            Some(work) => match work.fan_out {
+                Some(fan_out) => self.fan_out(action, change, work, fan_out).await,
+                None => Errand::new(self, action, change, work).run().await,
+            },
             None => succeeded(Value::Null),
         }
     }

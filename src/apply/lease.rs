@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock::{Clock, between};
 use crate::model::name::EnvironmentName;
-use crate::state::{LEASE_TERM, Lease, StateError, Store};
+use crate::state::{Lease, StateError, Store};
 
 /// A lease was lost.
 #[derive(Debug)]
@@ -19,19 +19,20 @@ pub(super) struct Lost {
 /// may hold the environment by then.
 pub(super) async fn renew(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lease: Lease, tell: UnboundedSender<Lost>) {
     let mut renewed = clock.now();
-    let mut pause = LEASE_TERM / 3;
+    let term = store.term();
+    let mut pause = term / 3;
     loop {
         clock.sleep(pause).await;
         let why = match store.renew(&lease).await {
             Ok(()) => {
                 renewed = clock.now();
-                pause = LEASE_TERM / 3;
+                pause = term / 3;
                 continue;
             }
             Err(error @ (StateError::Fenced(_) | StateError::Held { .. } | StateError::Moved { .. })) => error.to_string(),
-            Err(error) if between(renewed, clock.now()) >= LEASE_TERM => format!("it could not be renewed in time: {error}"),
+            Err(error) if between(renewed, clock.now()) >= term => format!("it could not be renewed in time: {error}"),
             Err(_) => {
-                pause = LEASE_TERM / 12;
+                pause = term / 12;
                 continue;
             }
         };

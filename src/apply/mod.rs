@@ -12,14 +12,17 @@ mod delivery;
 mod dispatch;
 mod errand;
 pub mod event;
+mod fan_out;
 mod finish;
 mod folder;
 mod foresee;
 mod given;
 mod graph;
 mod invoke;
+pub mod item;
 pub mod journal;
 mod lease;
+mod luggage;
 mod open;
 mod place;
 mod poll;
@@ -32,6 +35,8 @@ mod scheduler;
 mod scope;
 mod secret;
 mod settle;
+mod shared;
+mod shipping;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -48,4 +53,5 @@ pub use run::{
     AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
     rollback,
 };
+pub use shared::fetch;
 pub use voice::Listener;

@@ -18,6 +18,7 @@ use super::run::{Rules, RunArgs};
 use super::scheduler::Scheduler;
 use super::scope::Scopes;
 use super::secret::collect;
+use super::shipping::{self, Cargo, Shipping};
 use super::voice::Voice;
 use super::{folder, lease};
 use crate::driver::Redactor;
@@ -28,6 +29,9 @@ use crate::source::{Diagnostic, Diagnostics, Fault};
 
 /// Actions at once on a host that has not said how many.
 const HOST_LIMIT: u32 = 10;
+
+/// How long the store may take to take the first entry.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Why and with what a dispatcher begins.
 pub(super) struct Opening {
@@ -41,6 +45,10 @@ pub(super) struct Opening {
     pub base: BTreeMap<EnvironmentName, Lock>,
     /// A person's words.
     pub words: Vec<(u32, Word)>,
+    /// Number of the next chunk of the journal in a store that other machines reach.
+    pub next: u64,
+    /// On which other machine the run was begun or gone on with, where it was.
+    pub elsewhere: Option<String>,
 }
 
 impl Dispatcher {
@@ -71,7 +79,7 @@ impl Dispatcher {
             clock,
             events,
         } = args;
-        let Opening { operation, last, digest, base, words } = opening;
+        let Opening { operation, last, digest, base, words, next, elsewhere } = opening;
         let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
         let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
         let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));
@@ -85,10 +93,24 @@ impl Dispatcher {
             Some(medium) => medium,
             None => Box::new(Segment::create(&folder::journal(&dir)).map_err(|error| cannot_journal(&error))?),
         };
-        let journal = Writer::start(medium, last);
+        // One lease is enough: who goes on with the run elsewhere must hold all its environments.
+        let lease = leases.values().next().cloned().filter(|_| store.run_files().is_some());
+        let (journal, shipping) = match lease {
+            None => (Writer::start(medium, last), None),
+            Some(lease) => {
+                let (medium, bytes) = shipping::tee(medium);
+                let journal = Writer::start(medium, last);
+                let (store, clock, voice) = (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&voice));
+                let (run, dir) = (run.clone(), dir.clone());
+                let cargo = Cargo { store, run, lease, dir, next, through: last, clock, voice, tell };
+                let shipping = Shipping::start(cargo, bytes, journal.durable());
+                (journal, Some(shipping))
+            }
+        };
         let count = graph.environments.len();
         let mut dispatcher = Self {
-            durable: journal.durable(),
+            durable: shipping.as_ref().map_or_else(|| journal.durable(), Shipping::reach),
+            shipping,
             unmet: vec![0; plan.actions.len()],
             remaining: vec![0; count],
             phases: vec![Phase::Forward; count],
@@ -105,6 +127,7 @@ impl Dispatcher {
                 control: control.below(),
                 voice,
                 dir,
+                elsewhere,
             }),
             plan,
             graph,
@@ -128,6 +151,7 @@ impl Dispatcher {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             ticks: mpsc::unbounded_channel(),
+            items: mpsc::unbounded_channel(),
             is_stopping: false,
             probes: Probes::default(),
         };
@@ -157,19 +181,41 @@ impl Dispatcher {
         self.progress.began.get_or_insert(at);
         let (run, plan, operation, who) = (run.clone(), digest.clone(), (*operation).to_owned(), who.clone());
         let opened = self.journal.append(&Entry::Opened { at, format: journal::FORMAT, run, plan, operation, who });
-        let durable = self.durable.wait_for(|durable| durable.through >= opened || durable.failure.is_some()).await;
+        let mut local = self.journal.durable();
+        let durable = local.wait_for(|durable| durable.through >= opened || durable.failure.is_some()).await;
         if let Some(failure) = durable.ok().and_then(|durable| durable.failure.clone()) {
             return Err(cannot_journal(&failure).into());
         }
+        if let Some(shipping) = &self.shipping {
+            tokio::select! {
+                arrived = shipping.arrived(opened, PATIENCE) => arrived.map_err(|why| not_begun(&why))?,
+                Some(lost) = self.losses.recv() => return Err(not_begun(&lost.why).into()),
+            }
+        }
         let record = self.record(crate::state::Outcome::Running, None);
-        self.args.store.put_run(&record).await.map_err(|error| {
-            Diagnostic::error("the history cannot be written")
-                .fault(Fault::Platform)
-                .detail(error.to_string())
-                .help("nothing was begun: see to the store and try again")
-        })?;
+        self.args.store.put_run(&record).await.map_err(|error| not_begun(&format!("the history: {error}")))?;
+        self.warn_of_another_machine();
         Ok(())
     }
+
+    /// What is on "this machine" is on another one now.
+    fn warn_of_another_machine(&self) {
+        if let Some(elsewhere) = &self.around.elsewhere
+            && self.plan.changes.iter().any(|change| change.host.is_none())
+        {
+            let message = format!(
+                "the run was carried out on `{elsewhere}` before; instances without a host are taken to be on this machine"
+            );
+            self.around.voice.warn(message);
+        }
+    }
+}
+
+fn not_begun(why: &str) -> Diagnostic {
+    Diagnostic::error("the run cannot be written down")
+        .fault(Fault::Platform)
+        .detail(why)
+        .help("nothing was begun: see to the store and try again")
 }
 
 fn cannot_journal(error: &dyn std::fmt::Display) -> Diagnostic {

@@ -14,6 +14,9 @@ use crate::driver::{Failure, FailureKind, Sink as _};
 use crate::lang::{Expr, Value};
 use crate::model::poll::Poll;
 
+/// The first pause between looks: what is quick is not waited for long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
 /// What a look says.
 enum Look {
     Over,
@@ -28,7 +31,8 @@ impl Errand<'_> {
         let Work { call, retry, timeout, .. } = self.work;
         let begun = clock.now();
         let (mut failures, mut last) = (0, None);
-        self.job.say_begun(self.action, 1);
+        let mut quiet = FIRST_PAUSE;
+        self.say_begun(1);
         loop {
             if control.is_stopping() {
                 return Told::Withdrawn;
@@ -52,7 +56,9 @@ impl Errand<'_> {
                 Ok((Look::NotYet, result)) => {
                     failures = 0;
                     last = self.message(poll, &result);
-                    poll.interval
+                    let pause = quiet.min(poll.interval);
+                    quiet = (quiet * 2).min(poll.interval);
+                    pause
                 }
                 Err(failure) => {
                     if let Some(told) = self.tolerated(&failure) {

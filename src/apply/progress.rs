@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::event::{Direction, Ending};
 use super::graph::Graph;
+use super::item::{ItemEnd, Items};
 use super::journal::{Entry, Word};
 use crate::driver::FailureKind;
 use crate::lang::Value;
@@ -117,6 +118,8 @@ pub struct Progress {
     pub states: Vec<ActionState>,
     /// By action: its result; null where there is none.
     pub results: Vec<Value>,
+    /// What is known of the items of fanned-out actions.
+    pub items: Items,
     /// By action: when it ended last; when it began, where it has not ended.
     pub times: Vec<Option<Timestamp>>,
     /// By action: it failed before anything was called, so nothing of it is there.
@@ -159,6 +162,7 @@ impl Progress {
         Self {
             states: vec![ActionState::Planned; count],
             results: vec![Value::Null; count],
+            items: Items::default(),
             times: vec![None; count],
             untouched: vec![false; count],
             reasons: BTreeMap::new(),
@@ -230,12 +234,12 @@ impl Progress {
             (_, Some(message)) => {
                 if direction == Direction::Forward {
                     self.untouched[place] = kind == FailureKind::Invalid;
-                    // What it saw all the same; most failures have seen nothing.
-                    if !result.is_null() {
-                        self.results[place] = result;
-                    }
                 }
                 self.reasons.insert(action, (kind, message.clone()));
+                // Its undo needs to know which items are there.
+                if direction == Direction::Forward && !result.is_null() {
+                    self.results[place] = result;
+                }
             }
             (Direction::Forward, None) => self.results[place] = result,
             (Direction::Undo, None) => {}
@@ -246,7 +250,14 @@ impl Progress {
 
     /// Takes in a person's word.
     pub(super) fn decide(&mut self, plan: &Plan, graph: &Graph, action: u32, word: Word, at: Timestamp) -> Result<(), String> {
+        let direction = match self.state(action) {
+            ActionState::UndoHeld | ActionState::Undoing => Direction::Undo,
+            _ => Direction::Forward,
+        };
         self.step(plan, action, Step::Decide(word))?;
+        if word == Word::Retry {
+            self.items.retry(action, direction);
+        }
         self.reasons.remove(&action);
         self.times[action as usize] = Some(at);
         self.account(plan, graph, action, at);
@@ -273,6 +284,14 @@ impl Progress {
             Entry::Ended { at, action, direction, ending, kind, result } => {
                 let end = End { direction, ending: &ending, kind, result, at };
                 self.end(plan, graph, find(&action)?, end)
+            }
+            Entry::ItemBegan { at, action, direction, item } => {
+                self.items.begin(find(&action)?, direction, item, at);
+                Ok(())
+            }
+            Entry::ItemEnded { action, direction, item, ending, kind, result, .. } => {
+                self.items.end(find(&action)?, direction, item, ItemEnd { ending, kind, result });
+                Ok(())
             }
             Entry::UndoBegan { environment, because, .. } => {
                 self.undoing.insert(environment, because);

@@ -15,10 +15,10 @@ use super::scope::{result, steps};
 use super::secret::redacted;
 use crate::driver::Redactor;
 use crate::lang::{Expr, Object, Value};
-use crate::lock::{AppliedHop, BackupRef, FollowUp, Lock, Locked, ProviderPin};
+use crate::lock::{AppliedHop, BackupRef, BackupSet, FollowUp, Lock, Locked, ProviderPin};
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName, RunId, StrategyName};
 use crate::model::provider::{Provider, Undo};
-use crate::plan::{ActionKind, ActionUndo, Change, Decision, Hop, Plan};
+use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan};
 
 /// What a recording reads.
 #[derive(Clone, Copy)]
@@ -120,6 +120,16 @@ impl Books {
     fn apply_hop(&mut self, sources: Sources<'_>, done: Done<'_>, entry: Option<Locked>) -> Option<Locked> {
         let Done { change, hop, info, at, facts } = done;
         let to = hop.to.clone()?;
+        if matches!(change.decision, Decision::Backup | Decision::Restore) {
+            // The instance is what it was, and so is the way back from it; only what a restore has brought is seen anew.
+            return entry.map(|entry| match facts {
+                Some(facts) if change.decision == Decision::Restore && change.host == entry.host => Locked {
+                    observed: facts.iter().map(|(name, value)| (Arc::clone(name), redacted(value, sources.redact))).collect(),
+                    ..entry
+                },
+                _ => entry,
+            });
+        }
         let is_last = info.index as usize + 1 == change.hops.len();
         let mut entry = self.content(sources, change, Some(Arc::clone(&to)), entry, facts);
         if hop.reverts.is_some() {
@@ -262,29 +272,62 @@ fn add_backups(sources: Sources<'_>, number: usize, entry: &mut Locked) {
                 ActionState::Undone => !matches!(content.undo, ActionUndo::Call { .. }),
                 _ => false,
             };
-            let Some(backup) = progress.results[*action as usize].get("backup").filter(|_| is_there) else { continue };
-            let text = |name: &str| backup.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-            let (Some(id), Some(location)) = (text("id"), text("location")) else { continue };
-            if entry.backups.iter().any(|known| known.id == id && known.location == location) {
-                continue;
+            let results = backups(content, &progress.results[*action as usize]);
+            for backup in results.into_iter().filter(|_| is_there) {
+                let text = |name: &str| backup.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+                let (Some(id), Some(location)) = (text("id"), text("location")) else { continue };
+                if entry.backups.iter().any(|known| known.id == id && known.location == location) {
+                    continue;
+                }
+                let hop = change.hops.get(info.index as usize);
+                let version = hop.and_then(|hop| hop.from.clone().or_else(|| hop.to.clone()));
+                entry.backups.push(BackupRef {
+                    id: sources.redact.apply(&id).into_owned(),
+                    location: sources.redact.apply(&location).into_owned(),
+                    method: text("method").unwrap_or_default(),
+                    version: version.unwrap_or_else(|| Arc::clone(&entry.version)),
+                    at: progress.times[*action as usize].unwrap_or(plan.created),
+                    run: run.clone(),
+                    size: match backup.get("size") {
+                        Some(Value::Number(size)) => u64::try_from(*size).ok(),
+                        _ => None,
+                    },
+                    verified: backup.get("verified").and_then(Value::as_bool).unwrap_or(false),
+                    path: text("path").map(|path| sources.redact.apply(&path).into_owned()),
+                    consistent: backup.get("consistent").and_then(Value::as_bool).unwrap_or(true),
+                    set: backup.get("set").and_then(set),
+                    excluded: excluded(backup),
+                });
             }
-            let hop = change.hops.get(info.index as usize);
-            let version = hop.and_then(|hop| hop.from.clone().or_else(|| hop.to.clone()));
-            entry.backups.push(BackupRef {
-                id: sources.redact.apply(&id).into_owned(),
-                location: sources.redact.apply(&location).into_owned(),
-                method: text("method").unwrap_or_default(),
-                version: version.unwrap_or_else(|| Arc::clone(&entry.version)),
-                at: progress.times[*action as usize].unwrap_or(plan.created),
-                run: run.clone(),
-                size: match backup.get("size") {
-                    Some(Value::Number(size)) => u64::try_from(*size).ok(),
-                    _ => None,
-                },
-                verified: backup.get("verified").and_then(Value::as_bool).unwrap_or(false),
-            });
         }
     }
+}
+
+/// The matched set that a backup says it is a part of.
+fn set(value: &Value) -> Option<BackupSet> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    let parts = value.get("parts").and_then(Value::as_list).unwrap_or_default();
+    let parts = parts.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    Some(BackupSet { name: text("name")?, part: text("part")?, parts })
+}
+
+/// What a backup leaves out: sets by their names, other patterns as they are.
+fn excluded(backup: &Value) -> Vec<String> {
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        value.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
+    };
+    let sets = backup.get("excluded").and_then(Value::as_object);
+    let named: Vec<String> = sets.into_iter().flat_map(|sets| sets.values()).flat_map(|patterns| texts(Some(patterns))).collect();
+    let mut excluded: Vec<String> = sets.into_iter().flat_map(|sets| sets.keys()).map(ToString::to_string).collect();
+    excluded.extend(texts(backup.get("exclude")).into_iter().filter(|pattern| !named.contains(pattern)));
+    excluded
+}
+
+/// The backups that an action's result tells of; a fanned-out one may have made one for each item.
+pub(super) fn backups<'a>(action: &Action, result: &'a Value) -> Vec<&'a Value> {
+    let items = result.get("items").and_then(Value::as_object).filter(|_| action.fan_out.is_some());
+    let of_items = items.into_iter().flat_map(Object::values).filter_map(|item| item.get("backup"));
+    result.get("backup").into_iter().chain(of_items).filter(|backup| backup.as_object().is_some()).collect()
 }
 
 /// What the undo calls of a strategy use, also by way of the provider's locals.
@@ -293,7 +336,8 @@ fn used(provider: &Provider, strategy: &StrategyName) -> Option<Used> {
     let mut used = Used::new();
     let mut locals: Vec<Arc<str>> = Vec::new();
     for step in &strategy.steps {
-        if let Undo::Call { call, poll, .. } = &step.undo {
+        if let Undo::Call { call, poll, fan_out, .. } = &step.undo {
+            fan_out.iter().flat_map(|fan_out| fan_out.expressions()).for_each(|expr| use_expr(expr, &mut used, &mut locals));
             call.exprs()
                 .chain(poll.iter().flat_map(|poll| poll.expressions()))
                 .for_each(|expr| use_expr(expr, &mut used, &mut locals));

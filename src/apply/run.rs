@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use super::clock::Clock;
 use super::control::Control;
 use super::dispatch::Dispatcher;
-use super::folder;
 use super::given;
 use super::graph::{Graph, by_name};
 use super::journal::{Entry, Medium};
 use super::open::Opening;
 use super::progress::Progress;
 use super::voice::Listener;
+use super::{folder, shared};
 use crate::driver::Drivers;
 pub use crate::driver::host::Hosts;
 use crate::lang::{Object, Value};
@@ -23,7 +23,7 @@ use crate::lock::Lock;
 use crate::model::estate::OnFailure;
 use crate::model::name::{ActionId, Digest, EnvironmentName, HostName, InstanceAddr, RunId};
 use crate::model::provider::Provider;
-use crate::plan::Plan;
+use crate::plan::{Decision, Plan};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Lease, RunRecord, Store};
 
@@ -125,8 +125,10 @@ pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnos
     given::check_held(&plan, &args)?;
     given::check_base(&plan, &args)?;
     let digest = folder::create(&args.dir, &plan, &args.locks)?;
+    shared::publish(&args.dir, &args.run, &*args.store, args.leases.values().next()).await?;
     let progress = Progress::new(&plan);
-    let opening = Opening { operation: "apply", last: 0, digest, base: args.locks.clone(), words: Vec::new() };
+    let base = args.locks.clone();
+    let opening = Opening { operation: operation(&plan), last: 0, digest, base, words: Vec::new(), next: 1, elsewhere: None };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -135,7 +137,7 @@ pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnos
 /// # Errors
 /// Nothing was begun: the folder cannot be read, the run was abandoned, an action is not in it, the state has moved.
 pub async fn resume(options: ResumeOptions, args: RunArgs) -> Result<Finished, Diagnostics> {
-    let (plan, graph, progress, mut opening) = reopen(&args, "resume")?;
+    let (plan, graph, progress, mut opening) = reopen(&args, "resume").await?;
     opening.words = given::words(&plan, &progress, options)?;
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
@@ -145,7 +147,7 @@ pub async fn resume(options: ResumeOptions, args: RunArgs) -> Result<Finished, D
 /// # Errors
 /// As [`resume`].
 pub async fn rollback(args: RunArgs) -> Result<Finished, Diagnostics> {
-    let (plan, graph, progress, opening) = reopen(&args, "rollback")?;
+    let (plan, graph, progress, opening) = reopen(&args, "rollback").await?;
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -167,7 +169,7 @@ pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Fi
         let refusal = Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`");
         return Err(refusal.into());
     }
-    let Reopened { plan, graph, mut progress, mut opening, moved } = read(&args, "abandon")?;
+    let Reopened { plan, graph, mut progress, mut opening, moved } = read(&args, "abandon").await?;
     match (how, moved) {
         (AbandonedAs::Succeeded, Ok(())) => opening.words = given::all_done(&plan, &progress)?,
         (AbandonedAs::Failed, Ok(())) => {}
@@ -202,22 +204,46 @@ struct Reopened {
     moved: Result<(), Diagnostics>,
 }
 
-fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
-    let Reopened { plan, graph, progress, opening, moved } = read(args, operation)?;
+/// What a run is called in the history.
+pub(super) fn operation(plan: &Plan) -> &'static str {
+    match plan.changes.first().map(|change| change.decision) {
+        Some(Decision::Backup) => "backup",
+        Some(Decision::Restore) => "restore",
+        _ => "apply",
+    }
+}
+
+async fn reopen(args: &RunArgs, operation: &'static str) -> Result<(Arc<Plan>, Graph, Progress, Opening), Diagnostics> {
+    let Reopened { plan, graph, progress, opening, moved } = read(args, operation).await?;
     moved?;
     Ok((plan, graph, progress, opening))
 }
 
-fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagnostics> {
+async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagnostics> {
+    let next = shared::take_up(&args.dir, &args.run, &*args.store, args.leases.values().next()).await?;
     let folder::Folder { plan, digest, base, journal } = folder::load(&args.dir)?;
     let graph = Graph::new(&plan)?;
     given::check_held(&plan, args)?;
     let moved = given::check_moved(&plan, &base, args);
     let last = journal.last;
+    let elsewhere = last_machine(&journal.entries).filter(|machine| *machine != machine_of(&args.who)).map(str::to_owned);
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    let opening = Opening { operation, last, digest, base, words: Vec::new() };
+    let opening = Opening { operation, last, digest, base, words: Vec::new(), next, elsewhere };
     Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
+}
+
+/// The machine of the process that had the run last.
+fn last_machine(entries: &[Entry]) -> Option<&str> {
+    entries.iter().rev().find_map(|entry| match entry {
+        Entry::Opened { who, .. } => Some(machine_of(who)),
+        _ => None,
+    })
+}
+
+/// The machine in `user@host`.
+fn machine_of(who: &str) -> &str {
+    who.rsplit_once('@').map_or(who, |(_, machine)| machine)
 }
 
 fn replay(plan: &Plan, graph: &Graph, entries: Vec<Entry>) -> Result<Progress, Diagnostic> {

@@ -133,13 +133,15 @@ fn wanted_steps(action: &Action) -> Option<BTreeSet<String>> {
         look_at_call(&check.call, &mut look);
         check.done.iter().for_each(&mut look);
     }
-    if let ActionUndo::Call { call, poll, .. } = &action.undo {
+    if let ActionUndo::Call { call, poll, fan_out, .. } = &action.undo {
+        fan_out.iter().flat_map(|fan_out| fan_out.expressions()).for_each(&mut look);
         look_at_call(call, &mut look);
         poll.iter().flat_map(|poll| poll.expressions()).for_each(&mut look);
     }
     action.tolerate.iter().for_each(&mut look);
     action.poll.iter().flat_map(|poll| poll.expressions()).for_each(&mut look);
     action.probe.iter().flat_map(|probe| &probe.pass).for_each(&mut look);
+    action.fan_out.iter().flat_map(|fan_out| fan_out.expressions()).for_each(&mut look);
     if all {
         wanted.clear();
     }

@@ -9,6 +9,7 @@ use super::graph::narrow;
 use super::invoke::Mode;
 use super::journal::{Entry, Word};
 use super::progress::ActionState;
+use super::record::backups;
 use super::undo::plan_undo;
 use crate::driver::FailureKind;
 use crate::lang::Value;
@@ -240,7 +241,7 @@ impl Dispatcher {
         let action = &self.plan.actions[index as usize];
         let (change, id) = (action.change as usize, action.id.clone());
         let is_record = matches!(action.kind, ActionKind::Record);
-        if !is_record && self.progress.results[index as usize].get("backup").is_none() {
+        if !is_record && backups(action, &self.progress.results[index as usize]).is_empty() {
             return;
         }
         self.refold(change);

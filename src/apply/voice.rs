@@ -55,11 +55,22 @@ pub(super) struct ActionVoice {
     tail: Mutex<VecDeque<String>>,
     /// How far it is, in percent, over `line`.
     progress: Option<Expr>,
+    /// For which item it speaks, where the action has several.
+    item: Option<Arc<str>>,
 }
 
 impl ActionVoice {
     pub(super) fn new(voice: Arc<Voice>, action: ActionId, redact: Redactor, progress: Option<Expr>) -> Self {
-        Self { voice, action, redact, tail: Mutex::default(), progress }
+        Self { voice, action, redact, tail: Mutex::default(), progress, item: None }
+    }
+
+    /// The same for one item of the action.
+    pub(super) fn of_item(self, item: Arc<str>) -> Self {
+        Self { item: Some(item), ..self }
+    }
+
+    fn item(&self) -> Option<String> {
+        self.item.as_ref().map(ToString::to_string)
     }
 
     /// What a line of output tells of how far the action is; most lines tell nothing, and an expression that fails neither.
@@ -93,7 +104,7 @@ impl Sink for ActionVoice {
         let line = self.redact.apply(line).into_owned();
         self.keep(&line);
         let percent = self.percent(&line);
-        self.voice.say(EventKind::ActionOutput { action: self.action.clone(), line });
+        self.voice.say(EventKind::ActionOutput { action: self.action.clone(), item: self.item(), line });
         if let Some(percent) = percent {
             self.progress(percent, Some(100), "%");
         }
@@ -101,7 +112,7 @@ impl Sink for ActionVoice {
 
     fn progress(&self, done: u64, total: Option<u64>, unit: &str) {
         let (action, unit) = (self.action.clone(), unit.to_owned());
-        self.voice.say(EventKind::ActionProgress { action, done, total, unit });
+        self.voice.say(EventKind::ActionProgress { action, item: self.item(), done, total, unit });
     }
 }
 

@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::model::name::{EnvironmentName, RunId};
 use crate::source::Diagnostics;
 use crate::state::local::host_name;
-use crate::state::{Holder, Lease, StateError};
+use crate::state::{Holder, Lease, StateError, process};
 
 /// Environments that this process holds. Must be given back; a process that dies is noticed by others.
 pub(super) struct Hold {
@@ -35,17 +35,7 @@ impl Hold {
         environments.sort();
         for environment in environments {
             loop {
-                let now = Timestamp::now();
-                let holder = Holder {
-                    id: uuid::Uuid::new_v4().to_string(),
-                    who: who(),
-                    pid: std::process::id(),
-                    operation: operation.to_owned(),
-                    run: run.cloned(),
-                    since: now,
-                    heartbeat: now,
-                };
-                match session.store.acquire(&environment, &holder).await {
+                match session.store.acquire(&environment, &holder(operation, run)).await {
                     Ok(lease) => {
                         hold.leases.insert(environment, lease);
                         break;
@@ -72,6 +62,21 @@ impl Hold {
                 session.place.terminal.say(&format!("the state of {} was not given back: {error}", lease.environment));
             }
         }
+    }
+}
+
+/// This process, as a holder of an environment.
+pub(super) fn holder(operation: &str, run: Option<&RunId>) -> Holder {
+    let now = Timestamp::now();
+    let nonce = uuid::Uuid::new_v4().to_string();
+    Holder {
+        id: process::mark().map_or(nonce.clone(), |mark| format!("{nonce}.{mark}")),
+        who: who(),
+        pid: std::process::id(),
+        operation: operation.to_owned(),
+        run: run.cloned(),
+        since: now,
+        heartbeat: now,
     }
 }
 

@@ -70,11 +70,11 @@ async fn dispatch(command: Command, mut place: Place) -> Result<Exit, Failed> {
         Command::Completions(args) => completions(args, &place),
         Command::Man(args) => man(args, &place),
         Command::Fmt(args) => command::fmt::run(args, &place.root.clone(), place.terminal, &mut place.sources),
-        Command::Init(args) => command::init::run(args, &mut place),
+        Command::Init(args) => command::init::run(args, &mut place).await,
         Command::Validate(args) => command::validate::run(args, &mut place),
         Command::Output(args) => command::console::output(args, &mut place),
         Command::Console(args) => command::console::console(args, &mut place),
-        Command::History(args) => command::history::run(args, &place).await,
+        Command::History(args) => command::history::run(args, &mut place).await,
         Command::Show(args) => command::show::run(args, &mut place).await,
         Command::Provider(args) => command::provider::run(args, &mut place),
         _ => return with_session(&command, place).await,
@@ -94,7 +94,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Drift(args) => &args.variables,
         Command::Status(args) => &args.variables,
         Command::Graph(args) => &args.variables,
-        _ => command::state::variables(command).unwrap_or(&none),
+        _ => command::state::variables(command).or_else(|| command::backup::variables(command)).unwrap_or(&none),
     };
     // A saved plan is drawn without a configuration.
     if let Command::Graph(args) = command
@@ -115,6 +115,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Status(args) => command::drift::status(args, &mut session).await,
         Command::Graph(args) => command::graph::run(args, &mut session).await,
         Command::State(args) => command::state::run(args, &mut session).await,
+        Command::Backup(args) => command::backup::run(args, &mut session).await,
         Command::Unlock(args) => command::state::unlock(args, &mut session).await,
         // The others were done without a session.
         _ => Ok(Exit::Error),

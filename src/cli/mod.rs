@@ -1,6 +1,7 @@
 //! The program: reads the command line, lets the stages work, prints through the views.
 
 pub mod args;
+mod backend;
 mod command;
 mod exit;
 mod hold;

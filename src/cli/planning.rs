@@ -15,7 +15,7 @@ use crate::model::estate::Instance;
 use crate::model::inventory::{Inventory, Observation, Observed};
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
 use crate::observe::{Known, Target, observe};
-use crate::plan::{Plan, PlanInput, PlanOptions, Report, check, plan};
+use crate::plan::{Plan, PlanInput, PlanOptions, Purpose, Report, check, plan};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 
 /// Instances looked at at once.
@@ -41,8 +41,13 @@ pub(super) struct How {
 }
 
 impl Session {
-    /// Looks, and plans.
+    /// Looks, and plans to bring everything to what is declared.
     pub(super) async fn plan(&mut self, scope: &ScopeArgs, how: How) -> Result<Planned, Diagnostics> {
+        self.plan_for(Purpose::Declared, scope, how).await
+    }
+
+    /// Looks, and plans.
+    pub(super) async fn plan_for(&mut self, purpose: Purpose, scope: &ScopeArgs, how: How) -> Result<Planned, Diagnostics> {
         let environments = self.environments(scope)?;
         self.check_targets(scope)?;
         // Gates ask what other environments have; only the ones asked for are looked at.
@@ -59,8 +64,13 @@ impl Session {
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
         let applied_providers = self.applied_providers(&locks).await?;
         let durations = self.durations().await?;
-        let options =
-            PlanOptions { environments, targets: scope.targets.clone(), tool_version: VERSION.to_owned(), upgrade: how.upgrade };
+        let options = PlanOptions {
+            environments,
+            targets: scope.targets.clone(),
+            tool_version: VERSION.to_owned(),
+            upgrade: how.upgrade,
+            purpose,
+        };
         let input = PlanInput {
             estate: &self.estate,
             providers: &self.providers,

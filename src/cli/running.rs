@@ -1,7 +1,7 @@
 //! Letting a run run: gathers what it is given, shows its events, passes Ctrl-C on, and says how it ended.
 #![expect(clippy::disallowed_methods, reason = "a door to the clock")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +51,7 @@ impl Session {
             let content = encode_provider(&provider.files);
             self.store.keep(&provider.digest, &content).await.map_err(|error| state_problem(&error))?;
         }
+        self.fetch_undone(plan).await?;
         let rules = |environment: &crate::model::estate::Environment| Rules {
             concurrency: flags.parallelism.unwrap_or(environment.concurrency),
             on_failure: environment.on_failure,
@@ -79,6 +80,19 @@ impl Session {
             clock: Arc::new(SystemClock),
             events: self.listener(plan, flags),
         })
+    }
+
+    /// Brings here what runs on other machines have kept, where the plan undoes what they did.
+    async fn fetch_undone(&self, plan: &Plan) -> Result<(), Diagnostics> {
+        if self.store.run_files().is_none() {
+            return Ok(());
+        }
+        let hops = plan.changes.iter().flat_map(|change| &change.hops);
+        let runs: BTreeSet<&RunId> = hops.filter_map(|hop| hop.reverts.as_ref()).collect();
+        for run in runs {
+            apply::fetch(&run_dir(self, run), run, &*self.store).await?;
+        }
+        Ok(())
     }
 
     /// Shows events: bars on a terminal, lines elsewhere, JSON lines where asked for.

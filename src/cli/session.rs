@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::args::{Global, ScopeArgs, VariableArgs};
+use super::backend;
 use super::machines::Machines;
 use super::problem::{file_problem, state_problem};
 use super::terminal::Terminal;
@@ -78,9 +79,15 @@ impl Place {
         given.chain(data.map(|data| data.join("windlass/providers"))).collect()
     }
 
-    /// The state without the configuration: for commands that only look at runs. It is that of the local backend.
-    pub(super) fn local_store(&self) -> LocalStore {
-        LocalStore::new(&self.root, self.hidden.join("state"))
+    /// The state for commands that only look: that of the configuration, or the local one where it does not load.
+    pub(super) fn store_to_look_at(&mut self) -> Result<Arc<dyn Store>, Diagnostics> {
+        match self.load(&VariableArgs::default(), false) {
+            Ok(loaded) => Ok(backend::store(&loaded.estate, self)?),
+            Err(_) => {
+                self.terminal.say("The configuration does not load; this is what the local state says:");
+                Ok(Arc::new(LocalStore::new(&self.root, self.hidden.join("state"))))
+            }
+        }
     }
 
     /// Loads the configuration. Warnings are printed; on failure every problem is in the answer.
@@ -137,23 +144,14 @@ impl Place {
             Ok(loaded) => loaded,
             Err(problems) => return Err(Box::new((self, problems))),
         };
-        let store: Arc<dyn Store> = match loaded.estate.backend.kind.as_str() {
-            "local" => Arc::new(self.backend_local(&loaded.estate)),
-            other => {
-                let unknown = Diagnostic::error("unknown backend").detail(format!("there is no backend `{other}`"));
-                let unknown = loaded.estate.backend.span.into_iter().fold(unknown, Diagnostic::at);
-                return Err(Box::new((self, unknown.help("this Windlass keeps state with `backend \"local\" {}`").into())));
-            }
+        let opened = backend::check_left_behind(&loaded.estate, &self).and_then(|()| backend::store(&loaded.estate, &self));
+        let store = match opened {
+            Ok(store) => store,
+            Err(problem) => return Err(Box::new((self, problem.into()))),
         };
         let machines = Machines::new(&loaded.estate.hosts);
         let config::Loaded { estate, providers, .. } = loaded;
         Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines) })
-    }
-
-    fn backend_local(&self, estate: &Estate) -> LocalStore {
-        let path = estate.backend.settings.get("path").and_then(crate::lang::Value::as_str);
-        let lockfiles = path.map_or_else(|| self.root.clone(), |path| self.root.join(path));
-        LocalStore::new(lockfiles, self.hidden.join("state"))
     }
 }
 

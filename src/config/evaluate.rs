@@ -183,6 +183,10 @@ impl Evaluation<'_> {
     /// What can be checked only when everything is there.
     fn finish(&mut self, problems: &mut Diagnostics) {
         environment::check_promotion(&self.estate.environments, problems);
+        for instance in self.estate.instances.values_mut() {
+            let environment = self.estate.environments.get(&instance.environment);
+            instance.promote_from = environment.and_then(|environment| environment.promote_from.clone());
+        }
         release::check_duplicates(&self.estate.releases, problems);
         instance::check_requirements(&self.estate, self.providers, problems);
         waiver::check(&self.estate, problems);

@@ -16,6 +16,7 @@ use super::repeat::{Repeat, expand};
 use super::setting;
 use super::world::{Kind, Place};
 use crate::lang::{Attribute, Block, Body, Object, Value};
+use crate::model::backup::BackupPolicy;
 use crate::model::estate::{Estate, Instance, Requirement};
 use crate::model::name::{EnvironmentName, HostName, InstanceAddr, InstanceKey, ProviderName, StrategyName};
 use crate::model::provider::Provider;
@@ -197,6 +198,12 @@ fn one(
         Some(inner) => Value::Object(Arc::new(plain_object(&inner.body, at, fields.problems))),
         None => Value::Null,
     };
+    if let Some(block) = body.blocks.iter().find(|inner| &*inner.ident == "backup") {
+        for problem in BackupPolicy::read(&backup).1 {
+            let help = "the standard keys are in the reference of the configuration; all others are the provider's";
+            fields.problems.push(Diagnostic::error("invalid backup").detail(problem).help(help).at(block.ident_span));
+        }
+    }
     let mut requires = Vec::new();
     for inner in body.blocks.iter().filter(|inner| &*inner.ident == "requires") {
         requires.extend(requirement(inner, what, at, fields.problems));
@@ -233,6 +240,8 @@ fn one(
         addr: address.clone(),
         provider: provider.name.clone(),
         environment: EnvironmentName::new(&environment),
+        // Known once every environment is.
+        promote_from: None,
         settings_digest: settings_digest(host.as_ref(), &settings),
         host,
         version,

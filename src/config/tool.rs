@@ -12,8 +12,12 @@ use crate::model::name::ProviderName;
 use crate::model::version::{Version, VersionReq, VersionScheme};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 
-/// Backends that there are.
-const BACKENDS: &[&str] = &["local", "postgres", "s3"];
+/// Backends that there are, with their attributes.
+const BACKENDS: &[(&str, &[&str])] = &[
+    ("local", &["path"]),
+    ("postgres", &["url", "host", "port", "user", "database", "schema", "ca_file", "client_certificate", "client_key"]),
+    ("s3", &["bucket", "prefix", "region", "endpoint", "ca_file"]),
+];
 
 /// Reads the `windlass` blocks. The backend's attributes are evaluated with everything else.
 pub(super) fn decode(
@@ -44,11 +48,15 @@ pub(super) fn decode(
             match &*inner.ident {
                 "backend" => {
                     let Some([(kind, span)]) = labels(inner, ["KIND"], problems) else { continue };
-                    if !BACKENDS.contains(&&**kind) {
+                    if let Some((_, attributes)) = BACKENDS.iter().find(|(known, _)| known == &&**kind) {
+                        let what = format!("backend `{kind}`");
+                        check_shape(&inner.body, &Shape { what: &what, attributes, blocks: &[] }, problems);
+                    } else {
+                        let known: Vec<&str> = BACKENDS.iter().map(|(kind, _)| *kind).collect();
                         problems.push(
                             Diagnostic::error("unknown backend")
                                 .detail(format!("there is no backend `{kind}`"))
-                                .help(suggestion(kind, BACKENDS))
+                                .help(suggestion(kind, &known))
                                 .at(*span),
                         );
                     }

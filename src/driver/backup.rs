@@ -15,6 +15,7 @@ use super::transfer::{Watch, work};
 use super::{Args, Context, Driver, Failure, FailureKind};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
+use crate::model::retention::Retention;
 
 mod change;
 mod entry;
@@ -180,20 +181,20 @@ fn put_back(place: &Place, path: &Path, pick: &Pick, keep: bool, watch: &mut Wat
 }
 
 async fn prune(args: &Args<'_>, place: Place, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
-    let rules = prune::Rules {
+    let rules = Retention {
         last: args.count("keep_last")?,
         within: args.duration("keep_within")?,
         daily: args.count("keep_daily")?,
         weekly: args.count("keep_weekly")?,
         monthly: args.count("keep_monthly")?,
-        ids: args.texts("keep_ids")?,
     };
+    let needed = args.texts("keep_ids")?;
     if !rules.says_something() {
         return Err(args.invalid("one of `keep_last`, `keep_within`, `keep_daily`, `keep_weekly`, `keep_monthly` is needed"));
     }
     work(ctx, move |watch| {
         let repository = place.open()?;
-        let removed = prune::prunable(&pick.all(&*repository)?, &rules, source::now());
+        let removed = prune::prunable(&pick.all(&*repository)?, &rules, &needed, source::now());
         for id in &removed {
             repository.remove(id)?;
         }

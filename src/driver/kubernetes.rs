@@ -154,7 +154,13 @@ async fn wait(args: &Args<'_>, client: &Client<'_>) -> Result<Value, Failure> {
     let mut words = vec!["wait".to_owned()];
     words.extend(named(args)?);
     words.push(format!("--for={condition}"));
-    follow(args, client, words).await
+    match follow(args, client, words).await {
+        // Older versions of `kubectl` take it for an error where there is nothing left to wait for.
+        Err(failure) if condition == "delete" && failure.message.contains("no matching resources found") => {
+            Ok(result([("waited", 0u64.into())]))
+        }
+        other => other,
+    }
 }
 
 async fn rollout(args: &Args<'_>, client: &Client<'_>) -> Result<Value, Failure> {

@@ -52,7 +52,8 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    const FILE: &str = "confirmed.json";
+    /// Its name there.
+    pub const FILE: &str = "confirmed.json";
 
     /// Leaves it in a call's folder, durably.
     ///

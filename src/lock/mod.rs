@@ -102,7 +102,7 @@ pub struct BackupRef {
     pub id: String,
     /// Where: a path or URL.
     pub location: String,
-    /// How it was made: `tar`, `rustic`, `pg_dump`, ….
+    /// How it was made: `tar`, `restic`, `pg_dump`, ….
     pub method: String,
     /// The product's version that it holds.
     pub version: Arc<str>,
@@ -115,6 +115,47 @@ pub struct BackupRef {
     pub size: Option<u64>,
     /// Whether it was read back and checked.
     pub verified: bool,
+    /// What it is of, where it is a folder or file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Whether what it holds fits together: false where it was made of something that ran.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub consistent: bool,
+    /// The matched set that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<BackupSet>,
+    /// What it leaves out: names of exclusion sets, and patterns that belong to none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
+}
+
+/// The matched set that a backup is a part of: good only as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSet {
+    /// Names the set.
+    pub name: String,
+    /// Which part this is.
+    pub part: String,
+    /// All that there must be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+}
+
+impl BackupRef {
+    /// Whether a restore may take it unasked.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.verified && self.consistent
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Work that a person owes after an upgrade.

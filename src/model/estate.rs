@@ -175,6 +175,8 @@ pub struct Instance {
     pub provider: ProviderName,
     /// Which environment.
     pub environment: EnvironmentName,
+    /// The environment that this one is promoted from, if it is.
+    pub promote_from: Option<EnvironmentName>,
     /// Where; `None`: this machine.
     pub host: Option<HostName>,
     /// Which version: exact, or a constraint. As written; the provider's scheme reads it.

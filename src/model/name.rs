@@ -250,7 +250,7 @@ fn after_key(text: &str) -> Option<&str> {
 }
 
 /// Encodes a name so that it is one path component on every file system; long ones are cut and told apart by a digest.
-fn file_name(text: &str) -> String {
+pub(crate) fn file_name(text: &str) -> String {
     use fmt::Write as _;
     let mut name = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::fan_out::FanOut;
 use super::name::{Digest, DriverName, ProviderName, StepName, StrategyName};
 use super::poll::Poll;
 use super::probe::Probe;
@@ -167,6 +168,10 @@ pub enum Movement {
     Reconfigure,
     /// Away.
     Remove,
+    /// Nowhere: what is there is backed up.
+    Backup,
+    /// From what a backup holds to the version that is there.
+    Restore,
 }
 
 /// A way from version to version.
@@ -349,6 +354,8 @@ pub struct Step {
     pub probe: Option<Arc<Probe>>,
     /// (A probe) It begins before these do and ends after all of them have.
     pub during: Vec<StepName>,
+    /// Calls for each of several items that become known only while applying.
+    pub fan_out: Option<Arc<FanOut>>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
@@ -389,6 +396,8 @@ pub enum Undo {
         timeout: Option<Duration>,
         /// Calls again and again until something is so.
         poll: Option<Arc<Poll>>,
+        /// Calls for each of several items that become known only while applying.
+        fan_out: Option<Arc<FanOut>>,
     },
     /// Nothing needs to be reversed.
     Harmless,

@@ -121,6 +121,7 @@ fn instance() -> Instance {
         addr: InstanceAddr::from_text("demo.one"),
         provider: "demo".into(),
         environment: "test".into(),
+        promote_from: None,
         host: None,
         version: "1".into(),
         version_span: None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lang::{Expr, Value};
 use crate::model::call::Call;
+use crate::model::fan_out::FanOut;
 use crate::model::name::{ActionId, StepName};
 use crate::model::poll::Poll;
 use crate::model::probe::Probe;
@@ -28,7 +29,7 @@ pub struct Action {
     pub needs: Vec<u32>,
     /// For people: `Back up the database`.
     pub title: Arc<str>,
-    /// Item of a fan-out: `each` in deferred expressions.
+    /// Item of a `for_each`: `each` in deferred expressions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Value>,
     /// Asks whether it is already done.
@@ -64,6 +65,9 @@ pub struct Action {
     /// after all of them have ended in whatever way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub during: Vec<u32>,
+    /// Calls for each of several items that become known only while applying; `each` in its expressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan_out: Option<Arc<FanOut>>,
     /// How far it is, in percent, over `line`, a line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Expr>,
@@ -150,6 +154,9 @@ pub enum ActionUndo {
         /// Calls again and again until something is so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         poll: Option<Arc<Poll>>,
+        /// Calls for each of several items that become known only while applying.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fan_out: Option<Arc<FanOut>>,
     },
     /// Nothing to reverse.
     Harmless,

@@ -209,7 +209,7 @@ fn sorted(strategy: &Strategy) -> Result<Vec<usize>, String> {
 /// Every expression of a step.
 fn expressions(step: &Step) -> impl Iterator<Item = &Expr> {
     let undo = match &step.undo {
-        Undo::Call { call, poll, .. } => Some((call, poll)),
+        Undo::Call { call, poll, fan_out, .. } => Some((call, poll, fan_out)),
         Undo::Harmless | Undo::Irreversible => None,
     };
     let check = step.check.as_ref();
@@ -218,10 +218,14 @@ fn expressions(step: &Step) -> impl Iterator<Item = &Expr> {
         .chain(&step.when)
         .chain(&step.for_each)
         .chain(check.into_iter().flat_map(|check| check.call.exprs().chain(&check.done)))
-        .chain(undo.into_iter().flat_map(|(call, poll)| call.exprs().chain(poll.iter().flat_map(|poll| poll.expressions()))))
+        .chain(undo.into_iter().flat_map(|(call, poll, fan_out)| {
+            let more = poll.iter().flat_map(|poll| poll.expressions());
+            call.exprs().chain(more).chain(fan_out.iter().flat_map(|fan_out| fan_out.expressions()))
+        }))
         .chain(&step.tolerate)
         .chain(step.poll.iter().flat_map(|poll| poll.expressions()))
         .chain(step.probe.iter().flat_map(|probe| &probe.pass))
+        .chain(step.fan_out.iter().flat_map(|fan_out| fan_out.expressions()))
 }
 
 /// What expressions of a strategy use. What a local uses counts too: apply computes a sensitive one again.
@@ -250,8 +254,10 @@ fn uses_step(provider: &Provider, expr: &Expr) -> bool {
 fn kept(provider: &Provider, strategy: &Strategy) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
     let mut found = BTreeSet::new();
     for step in &strategy.steps {
-        if let Undo::Call { call, poll, .. } = &step.undo {
-            for expr in call.exprs().chain(poll.iter().flat_map(|poll| poll.expressions())) {
+        if let Undo::Call { call, poll, fan_out, .. } = &step.undo {
+            let more = poll.iter().flat_map(|poll| poll.expressions());
+            let more = more.chain(fan_out.iter().flat_map(|fan_out| fan_out.expressions()));
+            for expr in call.exprs().chain(more) {
                 results(provider, expr, &mut BTreeSet::new(), &mut found);
             }
             // Which actions there were to undo is decided again when the hop is undone.

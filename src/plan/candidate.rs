@@ -242,6 +242,14 @@ pub(super) fn leave_out_environments(candidates: &mut [Candidate<'_>], input: &P
     }
 }
 
+/// Puts everything aside that is no target: what a backup or restore is not asked of is not touched.
+pub(super) fn only_targets(candidates: &mut [Candidate<'_>], input: &PlanInput<'_>) {
+    let targets = &input.options.targets;
+    for candidate in candidates.iter_mut().filter(|candidate| !targets.iter().any(|target| candidate.addr.as_str() == target)) {
+        candidate.course = Course::Aside;
+    }
+}
+
 /// Puts everything aside that no target needs.
 pub(super) fn select(candidates: &mut [Candidate<'_>], input: &PlanInput<'_>) {
     let targets = &input.options.targets;

@@ -64,6 +64,10 @@ pub enum Decision {
     Remove,
     /// It is in the lockfile, no longer declared and no longer there: forgotten.
     Forget,
+    /// It is backed up; it stays as it is.
+    Backup,
+    /// It is restored from a backup.
+    Restore,
 }
 
 /// One stretch of a route.

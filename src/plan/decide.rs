@@ -21,6 +21,7 @@ use super::input::PlanInput;
 use super::instantiate::Obstacle;
 use super::journey::{Blueprints, Journey, Traveller};
 use super::order::Direction;
+use super::purpose::{Purpose, Restored};
 use super::redact::{redacted, same};
 use super::route::RouteCache;
 use super::scope::Subject;
@@ -112,9 +113,11 @@ pub(super) fn decide<'a>(desk: &Desk<'a>, candidate: &Candidate<'a>) -> Course {
         Current::Unseen(why) => return Course::Unobserved(vec![why.clone()]),
     };
     let case = Case { desk, candidate, provider, now };
-    match candidate.origin {
-        Origin::Declared(declared, locked) => case.declared(declared, locked),
-        Origin::Orphan(locked) => case.undeclared(locked),
+    match (&desk.input.options.purpose, candidate.origin) {
+        (Purpose::Backup, _) => case.backup(),
+        (Purpose::Restore(restored), _) => case.restore(restored),
+        (Purpose::Declared, Origin::Declared(declared, locked)) => case.declared(declared, locked),
+        (Purpose::Declared, Origin::Orphan(locked)) => case.undeclared(locked),
     }
 }
 
@@ -272,6 +275,49 @@ impl<'a> Case<'_, 'a> {
         self.changes(Decision::Rollback, Some(now), Some(wanted), why, settings, journey)
     }
 
+    fn backup(&self) -> Course {
+        let Some(now) = &self.now else { return Course::blocked("nothing is there to be backed up") };
+        if self.candidate.locked().is_none() {
+            return Course::blocked("it is in no lockfile, which keeps the account of backups: apply it first");
+        }
+        let why = vec![format!("a backup of {now} is asked for")];
+        self.travel(Decision::Backup, Movement::Backup, Some(now), Some(now), why, Vec::new())
+    }
+
+    /// Data of an older version may be brought forward by the provider's route; never data of a newer one back.
+    fn restore(&self, restored: &Restored) -> Course {
+        let Some(now) = &self.now else {
+            return Course::blocked("nothing is there to restore into: apply installs it, then restore");
+        };
+        if self.candidate.locked().is_none() {
+            return Course::blocked("it is in no lockfile, which keeps the account of backups: apply it first");
+        }
+        let Some(first) = restored.backups.first() else { return Course::blocked("there is no backup to restore") };
+        let held = match Version::parse(&first.version, &self.provider.scheme) {
+            Ok(held) => held,
+            Err(error) => return Course::blocked(format!("the backup's version cannot be read: {error}; {}", error.help)),
+        };
+        if held > *now {
+            return Course::blocked(format!(
+                "the backup {} holds {held}, and {now} is there: data of a newer version cannot be restored onto an older one; bring the \
+                 instance to {held} first",
+                first.id
+            ));
+        }
+        let mut why = vec![format!("the backup {} of {held} ({}) is restored", first.id, first.at)];
+        let mut missing: Vec<&str> = restored.backups.iter().flat_map(|backup| &backup.excluded).map(String::as_str).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            why.push(format!("it does not hold: {}", missing.join(", ")));
+        }
+        why.push(match &restored.to {
+            Some(to) => format!("it goes to {to}; the instance itself is not touched"),
+            None => format!("what was written since {} is lost", first.at),
+        });
+        self.travel(Decision::Restore, Movement::Restore, Some(&held), Some(now), why, Vec::new())
+    }
+
     fn undeclared(&self, locked: &Locked) -> Course {
         let mut why = vec!["it is declared no longer".to_owned()];
         why.extend(self.drift());
@@ -358,15 +404,24 @@ impl<'a> Case<'_, 'a> {
         let estate = self.desk.input.estate;
         let env = crate::lang::Env { files: self.provider, ..crate::lang::Env::pure(self.desk.input.now) };
         let observation = self.desk.input.inventory.instances.get(addr);
-        match self.candidate.origin {
-            Origin::Declared(declared, _) => {
-                let host = declared.host.as_ref().and_then(|host| estate.hosts.get(host));
-                Subject::declared(self.provider, declared, host, observation, env)
-            }
-            Origin::Orphan(locked) => {
-                let host = locked.host.as_ref().and_then(|host| estate.hosts.get(host));
-                Subject::locked(self.provider, addr, environment, locked, host, observation, env)
-            }
+        let host = self.host().and_then(|host| estate.hosts.get(host));
+        let mut subject = match self.candidate.origin {
+            Origin::Declared(declared, _) => Subject::declared(self.provider, declared, host, observation, env),
+            Origin::Orphan(locked) => Subject::locked(self.provider, addr, environment, locked, host, observation, env),
+        };
+        subject.restore = self.desk.input.options.purpose.value();
+        subject
+    }
+
+    /// Where it lives; for a restore elsewhere, where that goes.
+    fn host(&self) -> Option<&'a HostName> {
+        let own = match self.candidate.origin {
+            Origin::Declared(declared, _) => declared.host.as_ref(),
+            Origin::Orphan(locked) => locked.host.as_ref(),
+        };
+        match &self.desk.input.options.purpose {
+            Purpose::Restore(restored) => restored.host.as_ref().or(own),
+            _ => own,
         }
     }
 
@@ -413,15 +468,15 @@ impl<'a> Case<'_, 'a> {
         let Candidate { addr, environment, provider, .. } = *self.candidate;
         let Journey { hops, why: further, notes, preflights } = journey;
         why.extend(further);
-        let (recorded, settings_digest, host) = match self.candidate.origin {
-            Origin::Declared(declared, _) => (redacted(&recorded(declared)), &declared.settings_digest, &declared.host),
-            Origin::Orphan(locked) => (redacted(&locked.settings), &locked.settings_digest, &locked.host),
+        let (recorded, settings_digest) = match self.candidate.origin {
+            Origin::Declared(declared, _) => (redacted(&recorded(declared)), &declared.settings_digest),
+            Origin::Orphan(locked) => (redacted(&locked.settings), &locked.settings_digest),
         };
         let change = Change {
             instance: addr.clone(),
             provider: provider.clone(),
             environment: environment.clone(),
-            host: host.clone(),
+            host: self.host().cloned(),
             decision,
             from: from.map(Version::shared_text),
             to: to.map(Version::shared_text),
@@ -441,7 +496,9 @@ impl<'a> Case<'_, 'a> {
 fn direction(decision: Decision) -> Direction {
     match decision {
         Decision::Rollback | Decision::Remove | Decision::Forget => Direction::Down,
-        Decision::Install | Decision::Upgrade | Decision::Reconfigure | Decision::Adopt => Direction::Up,
+        Decision::Install | Decision::Upgrade | Decision::Reconfigure | Decision::Adopt | Decision::Backup | Decision::Restore => {
+            Direction::Up
+        }
     }
 }
 

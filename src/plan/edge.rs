@@ -105,7 +105,7 @@ impl<'q> Judge<'q> {
         if refused && !explain {
             return Vec::new();
         }
-        if !matches!(self.query.movement, Movement::Reconfigure | Movement::Remove) {
+        if !matches!(self.query.movement, Movement::Reconfigure | Movement::Remove | Movement::Backup | Movement::Restore) {
             for objection in self.objections(from, to, scope) {
                 match objection {
                     Objection::Refused(reason) => {
@@ -258,6 +258,8 @@ fn article(movement: Movement) -> &'static str {
         Movement::Downgrade => "a downgrade",
         Movement::Reconfigure => "a reconfiguration",
         Movement::Remove => "a removal",
+        Movement::Backup => "a backup",
+        Movement::Restore => "a restore",
     }
 }
 

@@ -33,7 +33,15 @@ pub(super) fn call(args: &[(&str, &str)]) -> CallTemplate {
 
 /// An undo by a call.
 pub(super) fn undone_by(command: &str, restores_data: bool, downtime: bool) -> Undo {
-    Undo::Call { call: call(&[("command", command)]), restores_data, downtime, retry: Retry::default(), timeout: None, poll: None }
+    Undo::Call {
+        call: call(&[("command", command)]),
+        restores_data,
+        downtime,
+        retry: Retry::default(),
+        timeout: None,
+        poll: None,
+        fan_out: None,
+    }
 }
 
 /// A step.
@@ -54,6 +62,7 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         poll: None,
         probe: None,
         during: Vec::new(),
+        fan_out: None,
         progress: None,
         downtime: false,
         privileged: false,

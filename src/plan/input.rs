@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::purpose::Purpose;
+
 use crate::lock::Lock;
 use crate::model::estate::Estate;
 use crate::model::inventory::Inventory;
@@ -34,7 +36,7 @@ pub struct PlanInput<'a> {
 }
 
 /// What the user asked for beyond the configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanOptions {
     /// Only these environments; empty: all.
     pub environments: Vec<EnvironmentName>,
@@ -42,6 +44,9 @@ pub struct PlanOptions {
     pub targets: Vec<String>,
     /// Moves versions that a constraint chose earlier to the newest that fits now; otherwise they stay where the lockfile has them.
     pub upgrade: bool,
+    /// What the plan is made for. Unless it is to bring instances to what is declared, `targets` are whole addresses, and nothing else
+    /// is touched.
+    pub purpose: Purpose,
     /// The version of Windlass, written into the plan.
     pub tool_version: String,
 }

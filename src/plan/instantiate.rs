@@ -99,9 +99,24 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
             actions.push(join);
         }
         let mut made = Vec::with_capacity(items.len());
+        let later = Value::object([("key", Value::Unknown), ("value", Value::Unknown)]);
+        let each_of = |fans_out: bool| if fans_out { Some(&later) } else { None };
+        let undo_fans_out = matches!(&print.step.undo, Undo::Call { fan_out: Some(_), .. });
         for item in items {
-            let view = StepScope { site, blueprint, presence: &presence, place, own: false, each: item.each.as_ref() };
+            let (each, undo_each) = (each_of(print.step.fan_out.is_some()), each_of(undo_fans_out));
+            let view = StepScope {
+                site,
+                blueprint,
+                presence: &presence,
+                place,
+                own: false,
+                each: each.or(item.each.as_ref()),
+                undo_each: undo_each.or(item.each.as_ref()),
+            };
             let mut maker = Maker { view, env: site.env, hosts: site.hosts, problems: &mut problems };
+            if let Some(fan_out) = &print.step.fan_out {
+                maker.try_out(&fan_out.items, "`items` of `fan_out`");
+            }
             let Some(call) = maker.call(&print.call) else { continue };
             let check = match (&print.check, &print.step.check) {
                 (Some(asks), Some(check)) => maker.call(asks).map(|call| ActionCheck { call, done: check.done.clone() }),
@@ -128,6 +143,7 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 poll: print.step.poll.clone(),
                 probe: print.step.probe.clone(),
                 during: Vec::new(),
+                fan_out: print.step.fan_out.clone(),
                 progress: print.step.progress.clone(),
                 estimate: print.estimate,
             });
@@ -211,7 +227,7 @@ pub(super) fn presence(
     let mut problems = Vec::new();
     for (place, print) in blueprint.steps.iter().enumerate() {
         let known = {
-            let view = StepScope { site, blueprint, presence: &presence, place, own: false, each: None };
+            let view = StepScope { site, blueprint, presence: &presence, place, own: false, each: None, undo_each: None };
             let scope: &dyn Scope = results.unwrap_or(&view);
             let what = |part: &str| format!("`{part}` of step `{}`", print.step.name);
             match print.step.when.as_ref().map(|when| truth(when, scope, site.env, &what("when"))) {
@@ -301,6 +317,14 @@ impl<S: View> Maker<'_, S> {
         (self.problems.len() == before).then_some(call)
     }
 
+    /// Evaluates what apply will evaluate, so that what cannot be is known now.
+    fn try_out(&mut self, expr: &Expr, what: &str) {
+        if let Err(problems) = expr.eval(&self.view, self.env) {
+            let what = format!("{what} in step `{}`", self.view.step());
+            self.problems.push(Obstacle::evaluating(&what, &problems, expr.span()));
+        }
+    }
+
     /// The host that a call is made on, where it is not the instance's.
     fn place(&mut self, on: &Expr) -> Option<Arg> {
         let what = format!("`on` in step `{}`", self.view.step());
@@ -330,7 +354,7 @@ impl<S: View> Maker<'_, S> {
 
     fn undo(&mut self, undo: &Undo, print: Option<&CallPrint<'_>>) -> ActionUndo {
         match (undo, print) {
-            (Undo::Call { restores_data, downtime, retry, timeout, poll, call: _ }, Some(print)) => {
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, call: _ }, Some(print)) => {
                 self.view.after();
                 self.call(print).map_or(ActionUndo::Harmless, |call| ActionUndo::Call {
                     call,
@@ -339,6 +363,7 @@ impl<S: View> Maker<'_, S> {
                     retry: *retry,
                     timeout: *timeout,
                     poll: poll.clone(),
+                    fan_out: fan_out.clone(),
                 })
             }
             (Undo::Irreversible, _) => ActionUndo::Irreversible,
@@ -363,6 +388,8 @@ struct StepScope<'a> {
     place: usize,
     own: bool,
     each: Option<&'a Value>,
+    /// What `each` is once the step is done.
+    undo_each: Option<&'a Value>,
 }
 
 impl View for StepScope<'_> {
@@ -372,6 +399,7 @@ impl View for StepScope<'_> {
 
     fn after(&mut self) {
         self.own = true;
+        self.each = self.undo_each;
     }
 }
 
@@ -479,6 +507,7 @@ pub(super) fn landmark(
         poll: None,
         probe: None,
         during: Vec::new(),
+        fan_out: None,
         progress: None,
         estimate: None,
     }

@@ -25,6 +25,7 @@ mod note;
 mod order;
 mod path;
 mod preflight;
+mod purpose;
 mod redact;
 mod report;
 mod requirement;
@@ -47,6 +48,7 @@ pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
+pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
 
 use std::collections::BTreeMap;
@@ -114,19 +116,26 @@ pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
     let desk = Desk::new(*input, &catalogues, skew.settle(&candidates));
 
     candidate::leave_out_environments(&mut candidates, input);
+    let declared = input.options.purpose.is_declared();
+    if !declared {
+        candidate::only_targets(&mut candidates, input);
+    }
     for candidate in candidates.iter_mut().filter(|candidate| candidate.is_asked()) {
         candidate.course = decide(&desk, candidate);
     }
     // Blocking one instance can leave another without what it needs, and so on.
-    while skew.enforce(&mut candidates) + candidate::spread(&mut candidates) > 0 {}
-    candidate::select(&mut candidates, input);
-    skew.warn(&mut candidates);
+    while declared && skew.enforce(&mut candidates) + candidate::spread(&mut candidates) > 0 {}
+    if declared {
+        candidate::select(&mut candidates, input);
+        skew.warn(&mut candidates);
+    }
 
     let order = candidate::changes(&candidates);
     let inventory = candidate::inventory(&candidates, input.inventory);
     let (report, drafts) = report::told(candidates);
     let (changes, actions) = finish(input, drafts, order);
-    let gates = gate::gates(input, &changes);
+    // A backup must not wait for a window, and who restores is in need.
+    let gates = if declared { gate::gates(input, &changes) } else { Vec::new() };
     let report = report.waiting(&gates);
 
     let plan = Plan {

@@ -74,8 +74,8 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             Presence::Each(items) => items,
         };
         let undo = match (&print.step.undo, &print.undo) {
-            (Undo::Call { restores_data, downtime, retry, timeout, poll, call: _ }, Some(call)) if !items.is_empty() => {
-                Some((*restores_data, *downtime, *retry, *timeout, poll, call))
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, call: _ }, Some(call)) if !items.is_empty() => {
+                Some((*restores_data, *downtime, *retry, *timeout, poll, fan_out, call))
             }
             (Undo::Irreversible, _) if !items.is_empty() => {
                 let name = &print.step.name;
@@ -85,7 +85,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             }
             _ => None,
         };
-        let Some((restores_data, downtime, retry, timeout, poll, call)) = undo else {
+        let Some((restores_data, downtime, retry, timeout, poll, fan_out, call)) = undo else {
             ends[place] = needs;
             continue;
         };
@@ -95,8 +95,11 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             actions.push(join);
         }
         let title: Arc<str> = format!("Undo: {}", print.title).into();
+        // Its items are recorded results: apply finds them again.
+        let later = fan_out.as_ref().map(|_| Value::object([("key", Value::Unknown), ("value", Value::Unknown)]));
         for item in items {
-            let view = RevertScope { outer: site.scope, step: print.step.name.as_str(), each: item.each.as_ref() };
+            let each = later.as_ref().or(item.each.as_ref());
+            let view = RevertScope { outer: site.scope, step: print.step.name.as_str(), each };
             let mut maker = Maker { view, env: site.env, hosts: site.hosts, problems: &mut problems };
             let Some(call) = maker.call(call) else { continue };
             ends[place].push(index(actions.len()));
@@ -121,6 +124,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 poll: poll.clone(),
                 probe: None,
                 during: Vec::new(),
+                fan_out: fan_out.clone(),
                 progress: None,
                 estimate: None,
             });

@@ -161,7 +161,9 @@ fn find(query: &RouteQuery<'_>) -> Result<Itinerary, Vec<String>> {
         (Movement::Downgrade, Some(from), Some(to)) if from > to => over_stops(&judge, from, to),
         (Movement::Upgrade, from, Some(to)) => Err(vec![format!("{to} is not higher than {}", shown(from))]),
         (Movement::Downgrade, Some(from), to) => Err(vec![format!("{} is not lower than {from}", shown(to))]),
-        (Movement::Install | Movement::Reconfigure | Movement::Remove, from, to) => in_one(&judge, from, to),
+        (Movement::Install | Movement::Reconfigure | Movement::Remove | Movement::Backup | Movement::Restore, from, to) => {
+            in_one(&judge, from, to)
+        }
         (_, from, to) => Err(vec![format!("there is no such move from {} to {}", shown(from), shown(to))]),
     }
 }

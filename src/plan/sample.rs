@@ -160,6 +160,7 @@ pub(super) fn instance(provider: &str, name: &str, version: &str) -> Instance {
         addr: InstanceAddr::from_text(format!("{provider}.{name}")),
         provider: provider.into(),
         environment: "production".into(),
+        promote_from: None,
         host: None,
         version: version.into(),
         version_span: None,

@@ -469,6 +469,7 @@ impl<'a> Stage<'a> {
                 addr: addr.clone(),
                 provider,
                 environment: if deployed.production { "production" } else { "test" }.into(),
+                promote_from: None,
                 host: None,
                 version: wanted.to_string().into(),
                 version_span: None,

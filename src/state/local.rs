@@ -46,6 +46,22 @@ impl LocalStore {
         self.lockfiles.join(format!("windlass.{environment}.lock"))
     }
 
+    /// Digests of everything that was kept.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn kept_digests(&self) -> Result<Vec<Digest>, StateError> {
+        let dir = self.state.join("kept");
+        match fs::read_dir(&dir) {
+            Ok(entries) => {
+                let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+                Ok(names.filter(|name| name.starts_with("sha256-")).map(|name| Digest::new(name.replacen('-', ":", 1))).collect())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(unreachable_at(&dir, "read", &error)),
+        }
+    }
+
     fn lease_file(&self, environment: &EnvironmentName) -> PathBuf {
         self.state.join(format!("{environment}.lease"))
     }
@@ -115,9 +131,12 @@ fn unreachable_at(path: &Path, action: &'static str, error: &io::Error) -> State
     StateError::Unreachable { place: path.display().to_string(), action, why: error.to_string() }
 }
 
-/// The name of this machine, as the kernel knows it.
+/// The name of this machine, as the kernel knows it. A test may give it another (`WINDLASS_HOST_NAME`).
 #[must_use]
 pub fn host_name() -> String {
+    if let Some(name) = std::env::var("WINDLASS_HOST_NAME").ok().filter(|name| !name.is_empty()) {
+        return name;
+    }
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::apply::event::{Direction, Ending, Event, EventKind};
+use crate::model::name::ActionId;
 use crate::state::Outcome;
 
 use super::{Palette, duration};
@@ -44,12 +45,18 @@ impl Lines {
                 Direction::Undo => format!("{} {action}", palette.warn("undo   ")),
             },
             EventKind::ActionBegan { action, attempt, .. } => format!("{} {action} (try {attempt})", palette.mark("again  ")),
-            EventKind::ActionOutput { action, line } if self.verbose => {
-                format!("        {}", palette.faint(&format!("{action} | {line}")))
+            EventKind::ActionOutput { action, item, line } if self.verbose => {
+                format!("        {}", palette.faint(&format!("{} | {line}", named(action, item.as_deref()))))
+            }
+            // An item that ends well is told by the action's progress; a log of all is for who asks.
+            EventKind::ItemEnded { ending: Ending::Succeeded | Ending::AlreadyDone, .. } if !self.verbose => return None,
+            EventKind::ItemBegan { .. } => return None,
+            EventKind::ItemEnded { action, direction, item, ending, took } => {
+                ending_text(palette, &named(action, Some(item)), *direction, ending, *took)
             }
             EventKind::ActionOutput { .. } | EventKind::ActionProgress { .. } => return None,
-            EventKind::ActionRetries { action, message, pause } => {
-                format!("{} {action}: {message}; again in {}", palette.warn("retry  "), duration(*pause))
+            EventKind::ActionRetries { action, item, message, pause } => {
+                format!("{} {}: {message}; again in {}", palette.warn("retry  "), named(action, item.as_deref()), duration(*pause))
             }
             EventKind::ActionEnded { action, direction, ending, took } => {
                 ending_text(palette, action.as_str(), *direction, ending, *took)
@@ -69,6 +76,11 @@ impl Lines {
             EventKind::RunEnded { outcome, message, downtime } => ended_text(palette, *outcome, message.as_deref(), *downtime),
         })
     }
+}
+
+/// An action, or an item of one.
+fn named(action: &ActionId, item: Option<&str>) -> String {
+    item.map_or_else(|| action.to_string(), |item| format!("{action} {item}"))
 }
 
 fn ending_text(palette: Palette, action: &str, direction: Direction, ending: &Ending, took: Duration) -> String {

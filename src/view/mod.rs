@@ -2,6 +2,7 @@
 //!
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
+mod backup;
 mod diff;
 mod driver;
 mod graph;
@@ -15,11 +16,13 @@ mod progress;
 mod provider;
 mod provider_json;
 pub mod reference;
+mod schedule;
 mod status;
 mod strategy;
 mod style;
 mod table;
 
+pub use backup::{Kept, Whereabouts, backups_json, backups_text};
 pub use driver::{driver_text, drivers_json, drivers_text};
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
@@ -31,6 +34,7 @@ pub use problem::problems_text;
 pub use progress::Progress;
 pub use provider::{provider_text, providers_text};
 pub use provider_json::provider_json;
+pub use schedule::{Scheduled, schedule_cron, schedule_systemd};
 pub use status::{drift_text, status_text};
 pub use style::{Palette, bytes, count, duration};
 pub use table::Table;

@@ -11,6 +11,7 @@ use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, P
 
 use super::diff::diff_text;
 use super::plan_json::Previews;
+use super::provider::line;
 use super::{Palette, Table, duration};
 
 /// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
@@ -55,6 +56,8 @@ fn sign(decision: Decision, palette: Palette) -> String {
         Decision::Adopt => palette.mark("="),
         Decision::Remove => palette.bad("-"),
         Decision::Forget => palette.faint("·"),
+        Decision::Backup => palette.mark("◊"),
+        Decision::Restore => palette.warn("↺"),
     }
 }
 
@@ -68,6 +71,8 @@ pub(super) fn verb(decision: Decision) -> &'static str {
         Decision::Adopt => "adopt",
         Decision::Remove => "remove",
         Decision::Forget => "forget",
+        Decision::Backup => "back up",
+        Decision::Restore => "restore",
     }
 }
 
@@ -169,9 +174,12 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
 
 /// How the call is made, where it is not made once.
 fn manner(action: &Action) -> String {
-    let poll = action.poll.as_ref().map(|poll| format!(" (again and again until {})", super::provider::line(poll.until.text())));
-    let probe = action.probe.as_ref().map(|probe| format!(" (beside others, every {})", Human(probe.interval)));
-    poll.or(probe).unwrap_or_default()
+    let items = action.fan_out.as_ref();
+    let items = items.map(|items| format!("each of {}, {} at once", line(items.items.text()), items.at_once));
+    let poll = action.poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text())));
+    let probe = action.probe.as_ref().map(|probe| format!("beside others, every {}", Human(probe.interval)));
+    let remarks: Vec<String> = items.into_iter().chain(poll).chain(probe).collect();
+    if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) }
 }
 
 fn back_text(action: &Action) -> String {
@@ -223,6 +231,8 @@ fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
         Decision::Adopt,
         Decision::Remove,
         Decision::Forget,
+        Decision::Backup,
+        Decision::Restore,
     ];
     let mut parts: Vec<String> = decisions
         .into_iter()

@@ -15,6 +15,8 @@ pub struct Progress {
     bars: MultiProgress,
     whole: ProgressBar,
     running: BTreeMap<ActionId, ProgressBar>,
+    /// How many items of a running action are through, in words.
+    items: BTreeMap<ActionId, String>,
     lines: Lines,
     palette: Palette,
 }
@@ -30,7 +32,7 @@ impl Progress {
         let downtime = downtime.map(|downtime| format!(", downtime about {}", duration(downtime))).unwrap_or_default();
         whole.set_message(format!("{expected}{downtime}"));
         whole.enable_steady_tick(Duration::from_millis(200));
-        Self { bars, whole, running: BTreeMap::new(), lines: Lines::new(palette, verbose), palette }
+        Self { bars, whole, running: BTreeMap::new(), items: BTreeMap::new(), lines: Lines::new(palette, verbose), palette }
     }
 
     /// Takes the next event.
@@ -41,16 +43,22 @@ impl Progress {
                 self.whole.set_position(*done as u64);
             }
             EventKind::ActionBegan { action, direction, .. } => self.begin(action, *direction),
-            EventKind::ActionOutput { action, line } => {
+            EventKind::ActionOutput { action, line, .. } => {
                 if let Some(bar) = self.running.get(action) {
                     bar.set_message(line.chars().take(100).collect::<String>());
                 }
             }
-            EventKind::ActionProgress { action, done, total, unit } => {
-                if let Some(bar) = self.running.get(action) {
-                    bar.set_message(amount(*done, *total, unit));
+            EventKind::ActionProgress { action, item: None, done, total, unit } => {
+                let amount = amount(*done, *total, unit);
+                if unit == "items" {
+                    self.items.insert(action.clone(), amount.clone());
                 }
+                self.message(action, amount);
             }
+            EventKind::ActionProgress { action, item: Some(item), done, total, unit } => {
+                self.message(action, self.of_item(action, &format!("{item} {}", amount(*done, *total, unit))));
+            }
+            EventKind::ItemBegan { action, item, .. } => self.message(action, self.of_item(action, item)),
             EventKind::ActionEnded { action, direction, .. } => {
                 if let Some(bar) = self.running.remove(action) {
                     bar.finish_and_clear();
@@ -74,6 +82,17 @@ impl Progress {
             // Nothing is to be done about a terminal that has gone away: the run matters more.
             let _ = self.bars.println(line);
         }
+    }
+
+    fn message(&self, action: &ActionId, message: String) {
+        if let Some(bar) = self.running.get(action) {
+            bar.set_message(message);
+        }
+    }
+
+    /// How many items are through, and what is to be said of one.
+    fn of_item(&self, action: &ActionId, what: &str) -> String {
+        self.items.get(action).map_or_else(|| what.to_owned(), |items| format!("{items}: {what}"))
     }
 
     fn begin(&mut self, action: &ActionId, direction: Direction) {
@@ -100,9 +119,10 @@ fn amount(done: u64, total: Option<u64>, unit: &str) -> String {
     if unit == "%" {
         return format!("{done} %");
     }
-    let show = |amount: u64| if unit == "bytes" { super::bytes(amount) } else { format!("{amount} {unit}") };
-    match total {
-        Some(total) => format!("{} of {}", show(done), show(total)),
-        None => show(done),
+    match (total, unit) {
+        (Some(total), "bytes") => format!("{} of {}", super::bytes(done), super::bytes(total)),
+        (None, "bytes") => super::bytes(done),
+        (Some(total), unit) => format!("{done} of {total} {unit}"),
+        (None, unit) => format!("{done} {unit}"),
     }
 }

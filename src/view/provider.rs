@@ -150,6 +150,8 @@ pub(super) fn movement_word(movement: Movement) -> &'static str {
         Movement::Downgrade => "downgrade",
         Movement::Reconfigure => "reconfigure",
         Movement::Remove => "remove",
+        Movement::Backup => "backup",
+        Movement::Restore => "restore",
     }
 }
 
@@ -165,7 +167,7 @@ fn routes(provider: &Provider, palette: Palette) -> String {
         let way = match movement {
             Movement::Install => format!("→ {}", to.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string)),
             Movement::Remove => format!("{} →", from.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string)),
-            Movement::Reconfigure if from.is_none() && to.is_none() => "any".to_owned(),
+            Movement::Reconfigure | Movement::Backup | Movement::Restore if from.is_none() && to.is_none() => "any".to_owned(),
             _ => span_of(from.as_ref(), to.as_ref()),
         };
         let mut remarks = Vec::new();

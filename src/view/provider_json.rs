@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::lang::Expr;
+use crate::model::fan_out::FanOut;
 use crate::model::name::StepName;
 use crate::model::poll::Poll;
 use crate::model::probe::Probe;
@@ -143,6 +144,7 @@ fn step(step: &Step) -> Value {
         "tolerate": tolerate.iter().map(Expr::text).collect::<Vec<_>>(),
         "poll": step.poll.as_deref().map(self::poll),
         "probe": step.probe.as_deref().map(|probe| self::probe(probe, &step.during)),
+        "fan_out": step.fan_out.as_deref().map(self::fan_out),
         "downtime": step.downtime,
         "privileged": step.privileged,
         "estimate": seconds(step.estimate),
@@ -154,9 +156,10 @@ fn undo(undo: &Undo) -> Value {
     match undo {
         Undo::Harmless => json!({ "kind": "harmless" }),
         Undo::Irreversible => json!({ "kind": "irreversible" }),
-        Undo::Call { call, restores_data, downtime, retry, timeout, poll } => json!({
+        Undo::Call { call, restores_data, downtime, retry, timeout, poll, fan_out } => json!({
             "kind": "call", "call": self::call(call), "restores_data": restores_data, "downtime": downtime,
             "retry": self::retry(*retry), "timeout": seconds(*timeout), "poll": poll.as_deref().map(self::poll),
+            "fan_out": fan_out.as_deref().map(self::fan_out),
         }),
     }
 }
@@ -175,6 +178,12 @@ fn poll(Poll { until, fail, message, progress, interval }: &Poll) -> Value {
     json!({
         "until": until.text(), "fail": text(fail.as_ref()), "message": text(message.as_ref()), "progress": text(progress.as_ref()),
         "interval": interval.as_secs_f64(),
+    })
+}
+
+fn fan_out(FanOut { items, key, at_once, tolerate_failures }: &FanOut) -> Value {
+    json!({
+        "items": items.text(), "key": text(key.as_ref()), "at_once": at_once, "tolerate_failures": tolerate_failures,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::duration::Human;
+use crate::model::fan_out::FanOut;
 use crate::model::provider::{CallTemplate, Step, Strategy, Undo};
 
 use super::provider::line;
@@ -37,7 +38,7 @@ pub(super) fn strategy_text(strategy: &Strategy, palette: Palette) -> String {
 
 /// The title, and what is unusual.
 fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
-    let Step { title, after, when, for_each, poll, probe, during, .. } = step;
+    let Step { title, after, when, for_each, poll, fan_out, probe, during, .. } = step;
     let mut remarks = Vec::new();
     let usual = match previous {
         Some(previous) => after.as_slice() == std::slice::from_ref(&previous.name),
@@ -53,6 +54,8 @@ fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
         let names: Vec<&str> = during.iter().map(|name| name.as_str()).collect();
         format!("every {} during {}", Human(probe.interval), names.join(", "))
     }));
+    let items = |fan_out: &std::sync::Arc<FanOut>| format!("each of {}, {} at once", line(fan_out.items.text()), fan_out.at_once);
+    remarks.extend(fan_out.as_ref().map(items));
     remarks.extend(for_each.as_ref().map(|each| format!("for each of {}", line(each.text()))));
     remarks.extend(step.privileged.then(|| "needs root".to_owned()));
     remarks.extend(step.timeout.map(|timeout| format!("at most {}", duration(timeout))));

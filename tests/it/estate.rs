@@ -238,6 +238,11 @@ impl Estate {
         self.variables.insert(format!("WINDLASS_VAR_{name}"), value.to_owned());
     }
 
+    /// Sets a variable of the environment for the commands that follow.
+    pub(crate) fn env(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The path of something in the folder.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)

@@ -46,3 +46,13 @@ fn etcd_rolls_through_three_nodes_while_a_probe_never_fails() {
 fn production_waits_for_what_was_verified_in_test() {
     rehearse("multi-environment/check", "SCRATCH");
 }
+
+#[test]
+fn pachyderm_is_migrated_to_1_8_and_upgraded_in_place_to_1_9() {
+    rehearse("pachyderm-migration/check", "SCRATCH");
+}
+
+#[test]
+fn dataphin_goes_through_downtime_and_semi_downtime_while_its_data_service_never_fails() {
+    rehearse("dataphin-semi-downtime/check", "SCRATCH");
+}

@@ -23,6 +23,8 @@ mod probe;
 mod provider_text;
 mod schema;
 mod secrets;
+mod servers;
 mod steps;
+mod stores;
 mod story;
 mod walls;

@@ -41,7 +41,8 @@ fn run(command: &mut Command, what: &str) {
 /// PostgreSQL with TLS and without, on 127.0.0.1 and on a socket.
 pub(crate) struct Postgres {
     dir: tempfile::TempDir,
-    bin: PathBuf,
+    /// The folder of its programs.
+    pub(crate) bin: PathBuf,
     /// Where it listens.
     pub(crate) port: u16,
 }

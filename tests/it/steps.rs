@@ -76,3 +76,125 @@ fn a_polled_step_that_fails_says_why_and_is_rolled_back() {
     estate.apply().exit(4).says(&["failed thing.one@1.0.0:wait", "the job is ERROR after 1 looks"]);
     assert!(!estate.path("version").exists());
 }
+
+/// Lists names, and makes a file for each; `wait` makes it wait at `gamma`, `broken-NAME` makes that item fail.
+const ITEMS: &str = r#"
+  step "list" {
+    exec {
+      command   = ["cat", "names.json"]
+      directory = self.dir
+      parse     = "json"
+    }
+    harmless   = true
+    repeatable = true
+  }
+  step "make" {
+    exec {
+      command   = ["sh", "-c", "echo make $1 >> log; while [ -e wait ] && [ $1 = gamma ]; do sleep 0.02; done; if [ -e broken-$1 ]; then echo no $1 >&2; exit 3; fi; touch made-$1", "sh", each.value.name]
+      directory = self.dir
+    }
+    fan_out {
+      items   = step.list.result.json
+      key     = each.value.name
+      at_once = 1
+    }
+    check {
+      file {
+        action   = "stat"
+        path     = "${self.dir}/made-${each.key}"
+        required = false
+      }
+      done = result.exists
+    }
+    undo {
+      file {
+        action = "remove"
+        path   = "${self.dir}/made-${each.key}"
+      }
+      fan_out {
+        items = step.make.result.items
+      }
+    }
+    timeout = "1m"
+  }
+  step "count" {
+    file {
+      action  = "write"
+      path    = "${self.dir}/count"
+      content = "${step.make.result.total} ${join(" ", keys(step.make.result.items))}"
+    }
+    undo {
+      file {
+        action = "restore"
+        saved  = step.count.result.saved
+      }
+    }
+    repeatable = true
+  }
+"#;
+
+fn items() -> Estate {
+    let estate = product(ITEMS);
+    estate.write("names.json", r#"[{"name": "alpha"}, {"name": "beta"}, {"name": "gamma"}, {"name": "delta/4"}]"#);
+    estate.write("made-delta/keep", "");
+    estate
+}
+
+fn made(estate: &Estate, name: &str) -> usize {
+    estate.read("log").lines().filter(|line| *line == format!("make {name}")).count()
+}
+
+#[test]
+fn a_step_is_carried_out_for_each_item_that_a_step_before_it_found() {
+    let mut estate = items();
+    estate.good(&["plan"]).says(&["each of step.list.result.json, 1 at once"]);
+    let ran = estate.good(&["apply", "--auto-approve", "--format", "json"]);
+    ran.says(&[r#""event":"item_ended","#, r#""item":"delta/4""#, r#""done":4,"total":4,"unit":"items""#]);
+    assert_eq!(estate.read("count"), "4 alpha beta delta/4 gamma");
+    assert!(estate.path("made-alpha").exists() && estate.path("made-delta/4").exists());
+    // A later rollback goes through what was recorded.
+    estate.set("version", "2.0.0");
+    estate.apply().exit(0);
+    let record = estate.good(&["history", "--format", "json"]).json()["runs"][0]["id"].as_str().expect("an id").to_owned();
+    estate.good(&["rollback", &record, "--auto-approve"]);
+    assert!(!estate.path("made-alpha").exists() && !estate.path("made-delta/4").exists());
+    estate.set("version", "1.0.0");
+}
+
+#[test]
+fn an_upgrade_is_taken_back_later_item_by_item_from_what_the_lockfile_kept() {
+    let mut estate = items();
+    estate.apply().exit(0);
+    estate.set("version", "2.0.0");
+    estate.apply().exit(0);
+    assert!(estate.lockfile().contains("gamma"));
+    estate.set("version", "1.0.0");
+    estate.good(&["plan"]).says(&["roll back", "make"]);
+    estate.apply().exit(0);
+    assert!(!estate.path("made-alpha").exists());
+    assert_eq!(estate.read("version"), "1.0.0");
+}
+
+#[test]
+fn failed_items_are_listed_and_the_others_are_undone() {
+    let estate = items();
+    estate.write("broken-alpha", "");
+    estate.write("broken-gamma", "");
+    estate.apply().exit(4).says(&["2 of 4 items failed: alpha; gamma", "| alpha: ", "| gamma: ", "no gamma"]);
+    assert_eq!(made(&estate, "delta/4"), 1);
+    assert!(!estate.path("made-beta").exists() && !estate.path("made-delta/4").exists());
+}
+
+#[test]
+fn a_run_killed_between_items_goes_on_with_the_one_that_had_begun() {
+    let estate = items();
+    estate.write("wait", "");
+    let mut child = estate.spawn(&["apply", "--auto-approve"]);
+    estate.await_text("log", "make gamma");
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    estate.remove("wait");
+    estate.good(&["resume"]).says(&["Apply complete."]);
+    assert_eq!(["alpha", "beta", "gamma", "delta/4"].map(|name| made(&estate, name)), [1, 1, 1, 1]);
+    assert_eq!(estate.read("count"), "4 alpha beta delta/4 gamma");
+}

@@ -1,5 +1,7 @@
 //! One line of a journal.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +62,36 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kind: Option<FailureKind>,
         /// The step's result, redacted; of a record action the facts observed after it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        result: Value,
+    },
+    /// An item of a fanned-out action is about to begin. Durable before it does. Since format 2.
+    ItemBegan {
+        /// When.
+        at: Timestamp,
+        /// Of which action.
+        action: ActionId,
+        /// Forward, or its undo.
+        direction: Direction,
+        /// Which item.
+        item: Arc<str>,
+    },
+    /// An item of a fanned-out action ended. Since format 2.
+    ItemEnded {
+        /// When.
+        at: Timestamp,
+        /// Of which action.
+        action: ActionId,
+        /// Forward, or its undo.
+        direction: Direction,
+        /// Which item.
+        item: Arc<str>,
+        /// How.
+        ending: Ending,
+        /// Which kind of failure, where it did not succeed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<FailureKind>,
+        /// What its call gave, redacted.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         result: Value,
     },

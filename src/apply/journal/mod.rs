@@ -11,9 +11,10 @@ mod writer;
 
 pub use entry::{Entry, Word};
 pub use reader::{Contents, JournalError, Torn, read};
+pub(super) use reader::{last_sequence, raw};
 pub(super) use segment::sync_folder;
 pub use segment::{Medium, Segment};
 pub use writer::{Durable, Writer};
 
-/// The version of the journal's format; a newer one is refused.
-pub const FORMAT: u32 = 1;
+/// The version of the journal's format; a newer one is refused. 2: items of fanned-out actions.
+pub const FORMAT: u32 = 2;

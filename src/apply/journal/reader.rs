@@ -78,6 +78,40 @@ pub fn read(folder: &Path) -> Result<Contents, JournalError> {
     Ok(contents)
 }
 
+/// The bytes of a journal, of all its segments: whole entries only, nothing that was torn or allocated ahead. Empty where there is no
+/// journal.
+///
+/// # Errors
+/// As [`read`].
+pub(in crate::apply) fn raw(folder: &Path) -> Result<Vec<u8>, JournalError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    // Damage is found here; below, what is not whole ends a segment.
+    read(folder)?;
+    let mut whole = Vec::new();
+    for (_, segment) in list(folder).map_err(|error| JournalError::Unreadable { path: folder.to_owned(), error })? {
+        let bytes = std::fs::read(&segment).map_err(|error| JournalError::Unreadable { path: segment, error })?;
+        let mut length = 0;
+        while let Some((_, taken)) = bytes.get(length..).and_then(|rest| frame::decode(rest).ok()) {
+            length += taken;
+        }
+        whole.extend_from_slice(bytes.get(..length).unwrap_or_default());
+    }
+    Ok(whole)
+}
+
+/// Number of the last entry in bytes that hold whole entries.
+pub(in crate::apply) fn last_sequence(mut bytes: &[u8]) -> Option<u64> {
+    let mut last = None;
+    while let Some((sequence, _)) = frame::peek(bytes) {
+        last = Some(sequence);
+        let length = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| newline + 1);
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    last
+}
+
 fn read_segment(segment: &Path, bytes: &[u8], contents: &mut Contents) -> Result<(), JournalError> {
     let damaged = |line, why: String| JournalError::Damaged { segment: segment.to_owned(), line, why };
     let mut rest = bytes;

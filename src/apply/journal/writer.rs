@@ -165,7 +165,7 @@ async fn write(gathered: Arc<Gathered>, mut medium: Box<dyn Medium>, tell: watch
 
 fn without_result(entry: &Entry, why: &str) -> Entry {
     let mut entry = entry.clone();
-    if let Entry::Ended { result, .. } = &mut entry {
+    if let Entry::Ended { result, .. } | Entry::ItemEnded { result, .. } = &mut entry {
         *result = crate::lang::Value::string(format!("(not kept: {why})"));
     }
     entry

@@ -2,9 +2,11 @@
 
 mod cost;
 mod failure;
+mod fan_out;
 mod order;
 mod poll;
 mod probe;
 mod recording;
 mod resumption;
+mod shared;
 mod world;

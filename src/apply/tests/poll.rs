@@ -44,7 +44,8 @@ async fn a_polled_step_looks_until_it_is_so_and_gives_the_last_result() {
     let finished = stage.apply(&polling()).await;
     assert_eq!(finished.record.outcome, Outcome::Succeeded, "{:?}", finished.problems);
     assert_eq!(stage.calls(), ["a.wait", "a.wait", "a.wait", "a.after"]);
-    assert_eq!(began.elapsed().as_secs(), 14);
+    // What is quick is not waited for: the first pauses are short.
+    assert_eq!(began.elapsed().as_millis(), 150);
     assert_eq!(stage.world.lock().unwrap().seen[3].get("saw"), Some(&10u64.into()));
     let events = stage.events.lock().unwrap();
     let told = events.iter().filter_map(|event| match event {
@@ -75,7 +76,7 @@ async fn a_polled_step_ends_with_its_time_and_says_what_it_saw_last() {
     assert_eq!(finished.record.outcome, Outcome::RolledBack);
     let Some(Ending::Failed { kind: TimedOut, message, .. }) = stage.ending(WAIT, Direction::Forward) else { panic!() };
     assert_eq!(message, "it was not over after 1m: the job is BUSY in /opt");
-    assert_eq!(stage.calls().iter().filter(|call| *call == "a.wait").count(), 9);
+    assert_eq!(stage.calls().iter().filter(|call| *call == "a.wait").count(), 15);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +104,7 @@ async fn a_result_that_cannot_be_judged_is_no_success() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_looking_and_a_resumed_run_looks_again() {
     let stage = Stage::new();
-    stage.script("a.wait", (0..3).map(|_| look("BUSY", 1)));
+    stage.script("a.wait", (0..8).map(|_| look("BUSY", 1)));
     let control = stage.control.clone();
     let stop = async {
         tokio::time::sleep(Duration::from_secs(10)).await;

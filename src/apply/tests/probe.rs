@@ -244,7 +244,7 @@ async fn a_probe_that_failed_is_not_made_good_by_looking_again_unasked() {
     let looks = count(&stage, "a.watch");
     let again = stage.resume(&plan, ResumeOptions::default()).await.unwrap();
     assert_eq!((again.record.outcome, count(&stage, "a.watch")), (Outcome::Held, looks));
-    let skip = ResumeOptions { skip: vec![ActionId::from_text(WATCH.to_owned())], ..ResumeOptions::default() };
+    let skip = ResumeOptions { skip: vec![ActionId::from_text(WATCH)], ..ResumeOptions::default() };
     let resumed = stage.resume(&plan, skip).await.unwrap();
     assert_eq!(resumed.record.outcome, Outcome::Succeeded, "{:?}", resumed.problems);
     assert_eq!((count(&stage, "a.after"), count(&stage, "a.watch")), (1, looks));

@@ -13,7 +13,7 @@ use crate::model::name::ActionId;
 use crate::plan::{ActionKind, Plan};
 use crate::state::Outcome;
 
-fn estate() -> Plan {
+pub(super) fn estate() -> Plan {
     let mut checked = step("checked");
     checked.checked = true;
     let mut repeatable = step("repeatable");
@@ -29,13 +29,13 @@ fn estate() -> Plan {
 }
 
 /// Where each line of the only segment ends.
-fn line_ends(bytes: &[u8]) -> Vec<usize> {
+pub(super) fn line_ends(bytes: &[u8]) -> Vec<usize> {
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     bytes[..used].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1).collect()
 }
 
 /// A stage whose run was killed when its journal said so much. `done`: whether calls that had begun by then had their effect.
-fn killed(original: &Path, plan: &Plan, cut: usize, done: bool) -> (Stage, BTreeSet<String>) {
+pub(super) fn killed(original: &Path, plan: &Plan, cut: usize, done: bool) -> (Stage, BTreeSet<String>) {
     let stage = Stage::new();
     let to = stage.run_dir();
     std::fs::create_dir_all(to.join("journal")).unwrap();
@@ -79,7 +79,7 @@ fn killed(original: &Path, plan: &Plan, cut: usize, done: bool) -> (Stage, BTree
 }
 
 /// Resumes, as a person who looks at what is held would.
-async fn see_it_through(stage: &Stage, plan: &Plan, expected: Outcome) {
+pub(super) async fn see_it_through(stage: &Stage, plan: &Plan, expected: Outcome) {
     for _ in 0..20 {
         let finished = stage.resume(plan, ResumeOptions::default()).await.unwrap();
         stage.check(&finished);

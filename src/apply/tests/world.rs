@@ -23,7 +23,7 @@ use crate::model::name::{ActionId, Digest, EnvironmentName, HostName, InstanceAd
 use crate::model::provider::Retry;
 use crate::plan::{Action, ActionCheck, ActionKind, ActionUndo, Base, Change, Decision, Hop, Plan};
 use crate::source::Diagnostics;
-use crate::state::{Holder, Lease, Outcome, RunRecord, StateError, Store};
+use crate::state::{Holder, Lease, Outcome, RunFiles, RunRecord, StateError, Store};
 
 /// What a call does instead of working.
 #[derive(Debug, Clone)]
@@ -156,12 +156,70 @@ pub(super) struct Memory {
     /// The next write is done, and its answer lost.
     pub lost_answer: Mutex<bool>,
     pub fenced: Mutex<bool>,
+    /// Where it is reached by other machines.
+    pub files: Option<SharedFiles>,
+}
+
+/// Journals and files of runs that other machines reach.
+#[derive(Debug, Default)]
+pub(super) struct SharedFiles {
+    pub chunks: Mutex<Vec<Vec<u8>>>,
+    pub files: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub away: Mutex<bool>,
+}
+
+impl SharedFiles {
+    fn reached(&self) -> Result<(), StateError> {
+        let away = StateError::Unreachable { place: "memory".to_owned(), action: "written", why: "it is away".to_owned() };
+        if *self.away.lock().unwrap() { Err(away) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl RunFiles for SharedFiles {
+    async fn append(&self, _run: &RunId, number: u64, chunk: &[u8], lease: &Lease) -> Result<(), StateError> {
+        self.reached()?;
+        let mut chunks = self.chunks.lock().unwrap();
+        if number != chunks.len() as u64 + 1 {
+            return Err(StateError::Moved {
+                environment: lease.environment.clone(),
+                what: format!("{} chunks are there", chunks.len()),
+            });
+        }
+        chunks.push(chunk.to_vec());
+        Ok(())
+    }
+
+    async fn journal(&self, _run: &RunId) -> Result<Vec<Vec<u8>>, StateError> {
+        self.reached()?;
+        Ok(self.chunks.lock().unwrap().clone())
+    }
+
+    async fn put_file(&self, _run: &RunId, name: &str, content: &[u8], _lease: &Lease) -> Result<(), StateError> {
+        self.reached()?;
+        self.files.lock().unwrap().insert(name.to_owned(), content.to_vec());
+        Ok(())
+    }
+
+    async fn file_names(&self, _run: &RunId) -> Result<Vec<String>, StateError> {
+        self.reached()?;
+        Ok(self.files.lock().unwrap().keys().cloned().collect())
+    }
+
+    async fn file(&self, _run: &RunId, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.reached()?;
+        Ok(self.files.lock().unwrap().get(name).cloned())
+    }
 }
 
 #[async_trait]
 impl Store for Memory {
     fn describe(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn run_files(&self) -> Option<&dyn RunFiles> {
+        self.files.as_ref().map(|files| files as &dyn RunFiles)
     }
 
     async fn read(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError> {
@@ -326,6 +384,7 @@ impl Making {
                         retry: Retry { attempts: step.attempts, backoff: Duration::from_secs(1) },
                         timeout: None,
                         poll: None,
+                        fan_out: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -339,6 +398,7 @@ impl Making {
                 poll: None,
                 probe: None,
                 during: Vec::new(),
+                fan_out: None,
                 progress: None,
                 estimate: None,
             });
@@ -364,6 +424,7 @@ impl Making {
             poll: None,
             probe: None,
             during: Vec::new(),
+            fan_out: None,
             progress: None,
             estimate: None,
         });
@@ -430,6 +491,8 @@ pub(super) struct Stage {
     pub host_limit: u32,
     pub events: Arc<Mutex<Vec<EventKind>>>,
     pub secret: Option<&'static str>,
+    /// `user@host`.
+    pub who: &'static str,
 }
 
 impl Stage {
@@ -443,6 +506,7 @@ impl Stage {
             host_limit: 10,
             events: Arc::default(),
             secret: None,
+            who: "me@here",
         }
     }
 
@@ -478,7 +542,7 @@ impl Stage {
         RunArgs {
             run: RunId::new("r1"),
             dir: self.run_dir(),
-            who: "me@here".to_owned(),
+            who: self.who.to_owned(),
             drivers: Drivers::new().with(Fake(Arc::clone(&self.world))),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             leases: environments

@@ -73,7 +73,8 @@ async fn show(session: &Session, plan: &Plan, report: &Report) {
     terminal.data(&plan_text(plan, report, &previews, terminal.out));
 }
 
-async fn execute(
+/// Carries a plan out, with its environments held.
+pub(in crate::cli) async fn execute(
     session: &mut Session,
     plan: Plan,
     run: &crate::model::name::RunId,
@@ -122,7 +123,7 @@ fn check_gates(plan: &Plan) -> Result<(), Diagnostics> {
 /// A run that is held or was killed must be ended first: planning over it would take its half-done work for somebody's own.
 ///
 /// `held`: this process holds the state, so one that seems to run was killed.
-async fn check_unfinished(plan: &Plan, session: &Session, held: bool) -> Result<(), Diagnostics> {
+pub(in crate::cli) async fn check_unfinished(plan: &Plan, session: &Session, held: bool) -> Result<(), Diagnostics> {
     let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
     let mut problems = Diagnostics::new();
     for record in runs.iter().filter(|record| is_unfinished(record) && (held || record.outcome != Outcome::Running)) {
@@ -146,7 +147,8 @@ fn outcome_word(outcome: Outcome) -> &'static str {
     }
 }
 
-fn approve(session: &Session) -> Result<(), Diagnostics> {
+/// Asks.
+pub(in crate::cli) fn approve(session: &Session) -> Result<(), Diagnostics> {
     match session.place.terminal.confirm("Do you want to apply this?") {
         Some(true) => Ok(()),
         answer => Err(Diagnostic::error("nothing was applied")

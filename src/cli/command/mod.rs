@@ -1,12 +1,14 @@
 //! One file a command, or a family of commands.
 
 pub(super) mod apply;
+pub(super) mod backup;
 pub(super) mod console;
 pub(super) mod drift;
 pub(super) mod fmt;
 pub(super) mod graph;
 pub(super) mod history;
 pub(super) mod init;
+mod migrate;
 pub(super) mod plan;
 pub(super) mod provider;
 mod provider_new;

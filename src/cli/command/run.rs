@@ -15,6 +15,7 @@ use crate::driver::Confirmation;
 use crate::model::name::{ActionId, InstanceAddr, RunId};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
+use crate::state::local::host_name;
 use crate::state::{Move, Outcome, RunRecord};
 
 /// Runs `resume`.
@@ -98,6 +99,7 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
         let Some(holder) = session.store.holder(environment).await.map_err(|error| state_problem(&error))? else { continue };
         let asked = args.run_id.as_ref().is_none_or(|run| holder.run.as_ref().is_some_and(|held| held.as_str() == run));
         let Some(run) = holder.run.filter(|_| asked) else { continue };
+        check_here(&holder.who, &run)?;
         let path = run_dir(session, &run).join(STOP_FILE);
         crate::state::durable::replace(&path, b"", 0o644).map_err(|error| file_problem("run cannot be told", &path, &error))?;
         session.place.terminal.say(&format!("Run {run} was asked to stop: it finishes what it is doing and begins nothing new."));
@@ -112,11 +114,24 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
         .into())
 }
 
+/// A wish to stop is a file on the machine that applies.
+fn check_here(who: &str, run: &RunId) -> Result<(), Diagnostic> {
+    let machine = who.rsplit_once('@').map_or(who, |(_, machine)| machine);
+    if machine == host_name() {
+        return Ok(());
+    }
+    Err(Diagnostic::error("run is on another machine")
+        .fault(Fault::Refused)
+        .detail(format!("run {run} is carried out on `{machine}`, by {who}"))
+        .help("run `windlass stop` there, or send its process SIGTERM"))
+}
+
 /// Runs `confirm`: a manual action of a run, or a follow-up.
 pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let terminal = session.place.terminal;
     for record in session.store.runs(100).await.map_err(|error| state_problem(&error))?.into_iter().filter(is_unfinished) {
         let dir = run_dir(session, &record.id);
+        apply::fetch(&dir, &record.id, &*session.store).await?;
         let Ok((plan, progress)) = apply::inspect(&dir) else { continue };
         let Some(index) = plan.actions.iter().position(|action| action.id.as_str() == args.what) else { continue };
         let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -131,10 +146,33 @@ pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -
         confirmation.write(&folder).map_err(|failure| {
             Diagnostic::error("confirmation cannot be written").fault(Fault::Platform).detail(failure.message)
         })?;
+        share(session, &record.id, &plan, &folder).await?;
         terminal.say(&format!("Confirmed {}. Go on with: windlass resume {}", args.what, record.id));
         return Ok(Exit::Done);
     }
     confirm_follow_up(args, session).await
+}
+
+/// Lets other machines see a confirmation. Where the run is carried out at this moment, it is seen by who goes on from here.
+async fn share(session: &Session, run: &RunId, plan: &Plan, folder: &Path) -> Result<(), Diagnostics> {
+    let Some(files) = session.store.run_files() else { return Ok(()) };
+    let environments = environments_of(plan);
+    let hold = match Hold::take(session, &environments, "confirm", Some(run), None).await {
+        Ok(hold) => hold,
+        Err(problems) if problems.iter().any(|problem| problem.fault == Fault::Locked) => {
+            session.place.terminal.say("The run is being carried out: the confirmation is on this machine only, resume it here.");
+            return Ok(());
+        }
+        Err(problems) => return Err(problems),
+    };
+    let path = folder.join(Confirmation::FILE);
+    let name = path.strip_prefix(run_dir(session, run)).ok().and_then(|name| name.to_str()).map(str::to_owned);
+    let shared = match (fs::read(&path), name, hold.leases.values().next()) {
+        (Ok(content), Some(name), Some(lease)) => files.put_file(run, &name, &content, lease).await,
+        _ => Ok(()),
+    };
+    hold.give_back(session).await;
+    Ok(shared.map_err(|error| state_problem(&error))?)
 }
 
 /// `ADDRESS:NAME` of a recorded follow-up.
@@ -201,6 +239,7 @@ async fn go_on(
     work: impl AsyncFnOnce(&Plan, Given) -> Result<apply::Finished, Diagnostics>,
 ) -> Result<Exit, Diagnostics> {
     let dir = run_dir(session, run);
+    apply::fetch(&dir, run, &*session.store).await?;
     if !exists(&dir) {
         return Err(Diagnostic::error("run is not here")
             .detail(format!("the folder of run {run} is not on this machine"))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::args::{Command, ScopeArgs, StateCommand, TextOrJson, UnlockArgs, VariableArgs};
+use crate::cli::backend;
 use crate::cli::exit::Exit;
 use crate::cli::hold::Hold;
 use crate::cli::planning::How;
@@ -56,10 +57,10 @@ pub(in crate::cli) async fn run(command: &StateCommand, session: &mut Session) -
 
 /// Prints what is recorded of an instance.
 pub(in crate::cli) async fn show_instance(address: &str, format: TextOrJson, place: &mut Place) -> Result<Exit, Diagnostics> {
-    let store = place.local_store();
+    let estate = place.load(&VariableArgs::default(), false)?.estate;
+    let store = backend::store(&estate, place)?;
     let mut locks = BTreeMap::new();
-    for environment in place.load(&VariableArgs::default(), false)?.estate.environments.into_keys() {
-        use crate::state::Store as _;
+    for environment in estate.environments.into_keys() {
         if let Some(lock) = store.read(&environment).await.map_err(|error| state_problem(&error))? {
             locks.insert(environment, lock);
         }

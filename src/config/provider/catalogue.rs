@@ -21,6 +21,8 @@ pub(super) const MOVEMENTS: &[(&str, Movement)] = &[
     ("downgrade", Movement::Downgrade),
     ("reconfigure", Movement::Reconfigure),
     ("remove", Movement::Remove),
+    ("backup", Movement::Backup),
+    ("restore", Movement::Restore),
 ];
 
 /// A constraint on versions.

@@ -15,27 +15,49 @@ pub(super) const FACT: &[&str] = &["self", "instance", "host", "local", "fact"];
 /// A fact's value.
 pub(super) const FACT_VALUE: &[&str] = &["self", "instance", "host", "local", "fact", "result"];
 /// A rule about a move, a preflight check, a note, a step before anything has run.
-pub(super) const RULE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release"];
+pub(super) const RULE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore"];
 /// A step's call.
-pub(super) const STEP: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step"];
+pub(super) const STEP: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step"];
 /// Whether a step is done.
-pub(super) const DONE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step", "result"];
+pub(super) const DONE: &[&str] =
+    &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "result"];
 /// How far a step is.
 pub(super) const PROGRESS: &[&str] = &["line"];
 /// Whether a failure counts as success.
-pub(super) const TOLERATE: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step", "error"];
+pub(super) const TOLERATE: &[&str] =
+    &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "error"];
 
 /// What follows a root, where that is fixed.
 const PARTS: &[(&str, &[&str])] = &[
-    ("instance", &["address", "name", "provider", "environment", "key", "file_name"]),
+    ("instance", &["address", "name", "provider", "environment", "promote_from", "key", "file_name"]),
     ("host", &["name", "address", "attributes"]),
     ("from", &["text", "major", "minor", "patch"]),
     ("to", &["text", "major", "minor", "patch"]),
+    (
+        "restore",
+        &[
+            "id",
+            "location",
+            "method",
+            "version",
+            "at",
+            "path",
+            "set",
+            "excluded",
+            "consistent",
+            "verified",
+            "parts",
+            "to",
+            "host",
+            "elsewhere",
+        ],
+    ),
     ("each", &["key", "value"]),
 ];
 
 /// Every root that there is anywhere.
-const ALL: &[&str] = &["self", "instance", "host", "local", "fact", "from", "to", "release", "step", "result", "error", "each"];
+const ALL: &[&str] =
+    &["self", "instance", "host", "local", "fact", "from", "to", "release", "restore", "step", "result", "error", "each"];
 
 /// Names that are used, each with the place.
 pub(super) type Uses = Vec<(Arc<str>, Option<Span>)>;

@@ -8,6 +8,7 @@ mod catalogue;
 mod check;
 mod embedded;
 mod fact;
+mod fan_out;
 mod find;
 mod group;
 mod guard;

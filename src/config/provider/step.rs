@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
+use super::fan_out::fan_out;
 use super::group::Groups;
 use super::poll::poll;
 use super::probe::{probe, watched, with_beginnings};
@@ -14,7 +15,7 @@ use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
 use crate::lang::{Attribute, Block, Body, Expr};
 use crate::model::name::{StepName, StrategyName};
-use crate::model::provider::{Check, Retry, Step, Strategy, Undo};
+use crate::model::provider::{CallTemplate, Check, Retry, Step, Strategy, Undo};
 use crate::source::{Diagnostic, Diagnostics, Span};
 
 /// Attributes of a step.
@@ -37,7 +38,7 @@ const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Blocks of a step that are not drivers.
-const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "probe"];
+const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "fan_out", "probe"];
 
 /// Reads all strategies, and the step groups that they use.
 pub(super) fn strategies(
@@ -165,12 +166,14 @@ fn step(
     check_attributes(&block.body, &what, ATTRIBUTES, context, problems);
     let planned = Scene { what: &what, roots: RULE, each: false, steps: None };
     let each = block.body.attributes.contains_key("for_each");
-    let running = Scene { what: &what, roots: STEP, each, steps: Some((earlier, names)) };
+    let steps = Some((earlier, names));
+    let fan_out = fan_out(&block.body, &what, Scene { what: &what, roots: STEP, each: false, steps }, context, problems);
+    let running = Scene { what: &what, roots: STEP, each: each || fan_out.is_some(), steps };
     let holder = Holder { what: &what, others: BLOCKS, fact: false, header };
     let call = call(&block.body, holder, running, context, problems);
     let mut with_own = earlier.clone();
     with_own.insert(Arc::from(name));
-    let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), ..running }, context, problems);
+    let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
     let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
     let probe = probe(&block.body, &what, call.as_ref(), running, context, problems);
@@ -185,6 +188,15 @@ fn step(
         context.known.check(expr, Scene { what: &what, roots: PROGRESS, each: false, steps: None }, fields.problems);
     }
     let retry = retry(&mut fields);
+    if let (Some(on), Some(Undo::Call { call: CallTemplate { on: None, .. }, .. })) =
+        (call.as_ref().and_then(|call| call.on.as_ref()), &undo)
+        && fan_out.is_some()
+        && on.references().iter().any(|reference| &*reference.root == "each")
+    {
+        let detail = format!("{what} is done on the host of each item, and its `undo` says not where");
+        let help = "add `on` to the `undo`: its `each` is another";
+        fields.problems.push(Diagnostic::error("undo without a place").detail(detail).help(help).at(header));
+    }
     let (undo, check) = where_the_step_is(call.as_ref().and_then(|call| call.on.as_ref()), undo, check);
     let step = Step {
         name: StepName::new(name),
@@ -203,6 +215,7 @@ fn step(
         poll,
         probe,
         during,
+        fan_out,
         progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
@@ -333,8 +346,9 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     let inner = inner?;
     let what = format!("`undo` of {owner}");
     check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on"], context, problems);
-    let holder = Holder { what: &what, others: &["retry", "poll"], fact: false, header: inner.ident_span };
-    let scene = Scene { what: &what, ..scene };
+    let holder = Holder { what: &what, others: &["retry", "poll", "fan_out"], fact: false, header: inner.ident_span };
+    let fan_out = fan_out(&inner.body, &what, Scene { what: &what, each: false, ..scene }, context, problems);
+    let scene = Scene { what: &what, each: scene.each || fan_out.is_some(), ..scene };
     let call = call(&inner.body, holder, scene, context, problems);
     let poll = poll(&inner.body, &what, call.as_ref(), scene, context, problems);
     let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
@@ -344,6 +358,7 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
         retry: retry(&mut fields),
         timeout: fields.duration("timeout"),
         poll,
+        fan_out,
         call: call?,
     })
 }

@@ -163,7 +163,7 @@ fn steps_wait_for_steps_that_are_there_and_run_before() {
     let told = refused(&strategy(&[step("a", exec), step("b", "after = []\nexec { command = [step.a.result.x] }")]));
     assert!(told.contains("step has not run yet"), "{told}");
     let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = \"b\""))]));
-    assert!(told.contains("invalid after"), "{told}");
+    assert!(told.contains("`after` of step `a` is not a list of steps"), "{told}");
     let good = strategy(&[
         step("a", exec),
         step("b", exec),
@@ -304,6 +304,34 @@ fn what_is_polled_only_looks_and_its_conditions_are_checked() {
     let (provider, _) = load(&format!("{VERSION}setting \"y\" {{}}\n{text}")).unwrap();
     let step = &provider.strategies["s"].steps[0];
     assert!(step.repeatable && step.poll.as_ref().is_some_and(|poll| poll.interval.as_secs() == 2));
+}
+
+#[test]
+fn a_fanned_out_step_has_items_of_its_own_and_its_undo_too() {
+    let step = |inside: &str| format!("strategy \"s\" {{\nstep \"a\" {{\nexec {{ command = [each.key] }}\n{inside}\n}}\n}}\n");
+    let undo =
+        |inside: &str| step(&format!("fan_out {{\nitems = [\"x\"]\n}}\nundo {{\nexec {{ command = [each.key] }}\n{inside}\n}}"));
+    for (text, told) in [
+        (step("fan_out {}\nharmless = true"), "missing attribute: `fan_out` of step `a` needs `items`"),
+        (step("fan_out {\nitems = [each.key]\n}\nharmless = true"), "`fan_out` of step `a` uses `each`, which is not known here"),
+        (step("fan_out {\nitems = step.a.result\n}\nharmless = true"), "step has not run yet"),
+        (step("fan_out {\nitems = []\nat_once = 0\n}\nharmless = true"), "it must be a whole number from 1 to 64"),
+        (step("for_each = []\nfan_out {\nitems = []\n}\nharmless = true"), "two kinds of items"),
+        (undo(""), "`undo` of step `a` uses `each`, which is not known here"),
+        (undo("fan_out {\nitems = []\n}").replacen("exec {", "on = each.key\nexec {", 1), "undo without a place"),
+        (
+            "strategy \"s\" {\nstep \"a\" {\nmanual { text = \"t\" }\nfan_out {\nitems = []\n}\nharmless = true\n}\n}".to_owned(),
+            "a person for each item",
+        ),
+    ] {
+        let found = refused(&text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+    let good = undo("fan_out {\nitems = step.a.result.items\n}");
+    let (provider, _) = load(&format!("{VERSION}{good}")).unwrap();
+    let step = &provider.strategies["s"].steps[0];
+    assert!(step.fan_out.as_ref().is_some_and(|fan_out| fan_out.at_once == 4 && !fan_out.tolerate_failures));
+    assert!(matches!(&step.undo, Undo::Call { fan_out: Some(_), .. }));
 }
 
 #[test]

@@ -120,6 +120,21 @@ async fn set_aside(ctx: &Context, path: &str, aside: &str) -> Result<(), Failure
     ctx.host.rename(Path::new(path), Path::new(aside)).await
 }
 
+/// Where what was saved lies now: as it was said, or, where another machine said it, below this machine's own folder of runs.
+fn found(saved: PathBuf, ctx: &Context) -> PathBuf {
+    if saved.exists() {
+        return saved;
+    }
+    let runs =
+        |path: &Path| path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "runs")).map(Path::to_owned);
+    let moved = || {
+        let here = runs(&std::path::absolute(ctx.dir.as_ref()?).ok()?)?;
+        let moved = here.join(saved.strip_prefix(runs(&saved)?).ok()?);
+        moved.exists().then_some(moved)
+    };
+    moved().unwrap_or(saved)
+}
+
 fn load(folder: &Path) -> Result<Kept, Failure> {
     let path = folder.join(RECORD);
     let gone = |why: &dyn std::fmt::Display| {
@@ -132,7 +147,7 @@ fn load(folder: &Path) -> Result<Kept, Failure> {
 
 /// Puts back what was kept.
 pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
-    let folder = PathBuf::from(args.needed_path("saved")?);
+    let folder = found(PathBuf::from(args.needed_path("saved")?), ctx);
     let Kept { path, was } = load(&folder)?;
     if let Some(expected) = args.path("path")?
         && expected != path

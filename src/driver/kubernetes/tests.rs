@@ -272,6 +272,14 @@ async fn what_acts_is_called_as_it_should_be() {
 }
 
 #[tokio::test]
+async fn waiting_for_the_end_of_what_is_not_there_is_over_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let call = |wanted: &str| json!({"action": "wait", "kind": "pod", "selector": "a=b", "for": wanted});
+    act(&Fake::answering(&["!error: no matching resources found"]), dir.path(), call("delete")).await.unwrap();
+    act(&Fake::answering(&["!error: no matching resources found"]), dir.path(), call("condition=Ready")).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn senseless_calls_are_refused_before_kubectl_is_run() {
     let dir = tempfile::tempdir().unwrap();
     let fake = Fake::answering(&["{}"]);

@@ -25,8 +25,8 @@ use crate::model::provider::Provider;
 use crate::source::nearest;
 
 /// Every root name that this scope answers.
-const ROOTS: [&str; 12] =
-    ["self", "instance", "host", "from", "to", "release", "fact", "local", "backup", "step", "result", "error"];
+const ROOTS: [&str; 13] =
+    ["self", "instance", "host", "from", "to", "release", "restore", "fact", "local", "backup", "step", "result", "error"];
 /// How deep locals may use each other; guards the stack.
 const DEEPEST_LOCAL: usize = 64;
 
@@ -46,6 +46,8 @@ pub(crate) struct Subject<'a> {
     instance: Value,
     host: Value,
     observation: Option<&'a Observation>,
+    /// What is restored, and where; null for other moves.
+    pub(crate) restore: Value,
 }
 
 impl<'a> Subject<'a> {
@@ -64,9 +66,10 @@ impl<'a> Subject<'a> {
             env,
             settings: Arc::clone(&instance.settings),
             backup: instance.backup.clone(),
-            instance: instance_object(&instance.addr, &instance.provider, &instance.environment),
+            instance: instance_object(&instance.addr, &instance.provider, &instance.environment, instance.promote_from.as_ref()),
             host: host_object(host),
             observation,
+            restore: Value::Null,
         }
     }
 
@@ -92,9 +95,10 @@ impl<'a> Subject<'a> {
             env,
             settings,
             backup,
-            instance: instance_object(addr, &locked.provider, environment),
+            instance: instance_object(addr, &locked.provider, environment, None),
             host: host_object(host),
             observation,
+            restore: Value::Null,
         }
     }
 }
@@ -180,7 +184,7 @@ impl HopScope<'_> {
             "self" => Some(self.selection(root, used.names(root, self.subject.settings.iter()))),
             "fact" => Some(self.selection(root, used.names(root, facts))),
             "local" => Some(self.selection(root, used.names(root, locals))),
-            "instance" | "host" | "from" | "to" | "release" | "backup" => {
+            "instance" | "host" | "from" | "to" | "release" | "restore" | "backup" => {
                 self.resolve(root, &[]).and_then(Result::ok).map(|(value, _)| value)
             }
             _ => None,
@@ -282,6 +286,7 @@ impl Scope for HopScope<'_> {
             ("from", _) => whole(self.from.clone()),
             ("to", _) => whole(self.to.clone()),
             ("release", _) => whole(self.release.clone()),
+            ("restore", _) => whole(self.subject.restore.clone()),
             ("step" | "result" | "error", _) => whole(Value::Unknown),
             _ => None,
         }

@@ -36,13 +36,19 @@ pub(crate) fn release_object(release: &Release) -> Value {
 }
 
 /// An instance for expressions.
-pub(crate) fn instance_object(addr: &InstanceAddr, provider: &ProviderName, environment: &EnvironmentName) -> Value {
+pub(crate) fn instance_object(
+    addr: &InstanceAddr,
+    provider: &ProviderName,
+    environment: &EnvironmentName,
+    promote_from: Option<&EnvironmentName>,
+) -> Value {
     let (name, key) = name_and_key(addr.as_str(), provider.as_str());
     Value::object([
         ("address", Value::string(addr.as_str())),
         ("name", Value::string(name)),
         ("provider", Value::string(provider.as_str())),
         ("environment", Value::string(environment.as_str())),
+        ("promote_from", promote_from.map_or(Value::Null, |from| Value::string(from.as_str()))),
         ("key", key),
         ("file_name", Value::String(addr.file_name().into())),
     ])
@@ -129,7 +135,7 @@ mod tests {
             ] {
                 let addr = InstanceAddr::new(&module, &provider, "design", key.as_ref());
                 assert_eq!(name_and_key(addr.as_str(), "dss"), ("design", value.clone()), "{addr}");
-                assert_eq!(instance_object(&addr, &provider, &"test".into()).get("key"), Some(&value));
+                assert_eq!(instance_object(&addr, &provider, &"test".into(), None).get("key"), Some(&value));
             }
         }
     }

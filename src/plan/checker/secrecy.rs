@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::lang::{Expr, Reference, Value};
 use crate::model::call::{Arg, Call};
+use crate::model::fan_out::FanOut;
 use crate::model::inventory::Observed;
+use crate::model::poll::Poll;
 use crate::plan::Plan;
 use crate::plan::action::{Action, ActionUndo};
 use crate::plan::change::Hop;
@@ -29,17 +31,17 @@ pub(super) fn check(plan: &Plan, violations: &mut Vec<String>) {
         if action.each.as_ref().is_some_and(tells) {
             violations.push(format!("{} holds a sensitive value", action.id));
         }
-        let (undo, undo_poll) = match &action.undo {
-            ActionUndo::Call { call, poll, .. } => (Some(call), poll.as_ref()),
-            ActionUndo::Harmless | ActionUndo::Irreversible => (None, None),
+        let undo = match &action.undo {
+            ActionUndo::Call { call, .. } => Some(call),
+            ActionUndo::Harmless | ActionUndo::Irreversible => None,
         };
-        let polls = action.poll.iter().map(|poll| (poll, false)).chain(undo_poll.map(|poll| (poll, true)));
-        for (poll, undoes) in polls {
-            for expr in poll.expressions() {
-                for reference in expr.references().iter().filter(|reference| &*reference.root != "result") {
-                    if let Some(missing) = missing(plan, action, hop, reference, undoes) {
-                        violations.push(format!("`poll` of {} uses {missing}", action.id));
-                    }
+        for (what, expr, undoes) in manner(action) {
+            // `result` is what the call gave; `each` names the items that are told apart here.
+            let mut references = expr.references();
+            references.retain(|reference| !matches!((what, &*reference.root), ("poll", "result") | ("fan_out", "each")));
+            for reference in &references {
+                if let Some(missing) = missing(plan, action, hop, reference, undoes) {
+                    violations.push(format!("`{what}` of {} uses {missing}", action.id));
                 }
             }
         }
@@ -55,6 +57,21 @@ pub(super) fn check(plan: &Plan, violations: &mut Vec<String>) {
             arguments(plan, action, hop, call, undoes, &mut references, violations);
         }
     }
+}
+
+/// How the calls of an action are made: expressions of `poll` and `fan_out`, and whether they belong to the undo.
+fn manner(action: &Action) -> Vec<(&'static str, &Expr, bool)> {
+    let (undo_poll, undo_items) = match &action.undo {
+        ActionUndo::Call { poll, fan_out, .. } => (poll.as_deref(), fan_out.as_deref()),
+        ActionUndo::Harmless | ActionUndo::Irreversible => (None, None),
+    };
+    let both = [(action.poll.as_deref(), action.fan_out.as_deref(), false), (undo_poll, undo_items, true)];
+    let mut found = Vec::new();
+    for (poll, fan_out, undoes) in both {
+        found.extend(poll.into_iter().flat_map(Poll::expressions).map(|expr| ("poll", expr, undoes)));
+        found.extend(fan_out.into_iter().flat_map(FanOut::expressions).map(|expr| ("fan_out", expr, undoes)));
+    }
+    found
 }
 
 /// Whether a value holds what no output may show. A mark without content is none.
@@ -104,8 +121,16 @@ fn missing(plan: &Plan, action: &Action, hop: &Hop, reference: &Reference, undoe
                 .then(|| format!("the result of step `{step}`, which may not have ended"))
         }
         ("step", None) => None,
-        ("each", _) => action.each.is_none().then(|| "`each`, and it is not fanned out".to_owned()),
+        ("each", _) => (action.each.is_none() && !fans_out(action, undoes)).then(|| "`each`, and it is not fanned out".to_owned()),
         (root, _) => hop.scope.get(root).is_none().then(|| format!("`{root}`, which is not in its scope")),
+    }
+}
+
+fn fans_out(action: &Action, undoes: bool) -> bool {
+    match (&action.undo, undoes) {
+        (_, false) => action.fan_out.is_some(),
+        (ActionUndo::Call { fan_out, .. }, true) => fan_out.is_some(),
+        (ActionUndo::Harmless | ActionUndo::Irreversible, true) => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows P01 to P09: Pachyderm on a simulated cluster, upgraded in place and by migration.
 
-mod laboratory;
+pub(super) mod laboratory;
 
 use laboratory::Laboratory;
 
@@ -17,6 +17,11 @@ fn p01_versions_pods_and_the_deploy_command_are_observed() {
     }
     lab.estate.good(&["status"]).says(&["pachyderm.main test 1.8.6 1.8.6 1.8.6 as declared"]);
     lab.estate.run(&["drift", "--detailed-exitcode"]).exit(0);
+    let plan = lab.estate.run(&["plan", "--format", "json"]).json();
+    let facts = serde_json::to_string(&plan["plan"]["inventory"]).expect("JSON");
+    for seen in [r#""server_version""#, r#""pachd-"#, r#""restarts""#] {
+        assert!(facts.contains(seen), "{seen} is not in\n{facts}");
+    }
     // A pod that is not ready, and a pachctl that somebody replaced.
     lab.switch("etcd_stuck", "CrashLoopBackOff always");
     lab.kubectl(&["delete", "pod", "etcd-0"]);
@@ -25,6 +30,28 @@ fn p01_versions_pods_and_the_deploy_command_are_observed() {
     std::os::unix::fs::symlink(lab.estate.path("elsewhere"), &link).expect("a link");
     lab.estate.run(&["drift", "--detailed-exitcode"]).exit(2).says(&["client_version", "unhealthy"]);
     lab.estate.run(&["plan", "--var", "version=1.9.7"]).exit(3).says(&["not every pod is ready", "etcd-0 is CrashLoopBackOff"]);
+}
+
+/// What the real `kubectl` makes of the cluster is what the simulated one makes of it: the same upgrade, with a stuck pod in the middle.
+#[test]
+fn the_real_kubectl_upgrades_it_as_well() {
+    let real = ["/usr/bin/kubectl", "/usr/local/bin/kubectl"].into_iter().find(|path| std::path::Path::new(path).exists());
+    let Some(real) = real else {
+        eprintln!("skipped: there is no kubectl on this machine (tests/run installs it)");
+        return;
+    };
+    let mut lab = Laboratory::with("1.8.6");
+    let data = lab.data();
+    let mut api = lab.api();
+    lab.settings(&format!("{{ kubectl = \"{real}\" }}"));
+    lab.estate.good(&["drift", "--detailed-exitcode"]);
+    lab.switch("etcd_stuck", "CrashLoopBackOff 1");
+    lab.forget_commands();
+    let ran = lab.to("1.9.7").apply();
+    api.kill().and_then(|()| api.wait()).expect("it is there");
+    ran.exit(0).says(&["Apply complete"]);
+    assert_eq!(lab.data(), data);
+    assert_eq!(lab.commands().iter().filter(|command| *command == "kubectl delete pod etcd-0").count(), 1);
 }
 
 #[test]

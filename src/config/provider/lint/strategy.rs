@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::call::backs_up;
 use super::placed;
+use crate::lang::Expr;
 use crate::model::name::StepName;
 use crate::model::provider::{Provider, Step, Strategy, Undo};
 use crate::source::{Diagnostic, Diagnostics};
@@ -42,6 +43,14 @@ fn backup(strategy: &Strategy, step: &Step, before: &BTreeMap<&StepName, BTreeSe
     problems.push(placed(problem, &[step.span]));
 }
 
+/// Whether a step's call uses the result of such a step: then it cannot stand before it.
+fn uses(step: &Step, such: impl Fn(&StepName) -> bool) -> bool {
+    let references = step.call.args.values().flat_map(Expr::references);
+    let mut names =
+        references.filter(|reference| &*reference.root == "step").filter_map(|reference| reference.path.first().cloned());
+    names.any(|name| such(&StepName::new(&*name)))
+}
+
 /// Behind the point of no return nothing should be done that may as well be done before it.
 fn behind(strategy: &Strategy, point: &Step, before: &BTreeMap<&StepName, BTreeSet<&StepName>>, problems: &mut Diagnostics) {
     if !matches!(point.undo, Undo::Irreversible) {
@@ -54,7 +63,10 @@ fn behind(strategy: &Strategy, point: &Step, before: &BTreeMap<&StepName, BTreeS
             "may run before or after it: whether it can still be undone is left to chance"
         } else if matches!(step.undo, Undo::Call { restores_data: true, .. }) {
             "changes data behind it, and is undone by a restore that no longer leads back to the version before"
-        } else if PREPARES.contains(&step.call.driver.as_str()) && !step.downtime {
+        } else if PREPARES.contains(&step.call.driver.as_str())
+            && !step.downtime
+            && !uses(step, |other| precedes(&point.name, other))
+        {
             "only prepares, and where it fails behind it, there is no way back any more"
         } else {
             continue;

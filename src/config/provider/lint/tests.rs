@@ -294,6 +294,9 @@ fn what_may_be_done_before_the_point_of_no_return_is_told() {
     let render = step("render", "template {\n source = \"t.j2\"\n path = \"/x\"\n }\n harmless = true");
     assert_eq!(behind(&format!("{save}{point}{render}")).len(), 1);
     assert_eq!(behind(&format!("{save}{render}{point}")).len(), 0);
+    // What it says becomes known only behind the point.
+    let address = "template {\n source = \"t.j2\"\n path = step.after.result.path\n }\n harmless = true";
+    assert_eq!(behind(&format!("{save}{point}{after}{}", step("render", address))), Vec::<String>::new());
 }
 
 #[test]

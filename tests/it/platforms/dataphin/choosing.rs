@@ -97,37 +97,39 @@ fn a03_a_configuration_that_is_not_complete_is_refused_with_everything_that_is_m
 #[test]
 fn a04_a_non_standard_configuration_must_fit_the_version_and_differences_are_told() {
     let mut dataphin = Dataphin::of("V5.2.0");
-    let template = template("V5.2.0.1");
-    dataphin.by_hand("PUT", "/api/versions/V5.2.0.1/configuration", &json!(null));
-    dataphin.estate.write("files/V5.2.0.1.yaml", &template);
-    let own = dataphin.estate.path("files/V5.2.0.1.yaml").display().to_string();
-    let entry = |file: &std::path::Path, more: &str| {
-        format!(
-            "{{ kind = \"non-standard\", version_configuration = {own:?}, configuration_file = {:?}{more} }}",
-            file.display().to_string()
-        )
-    };
-    let overlay = "product:\n  dataphin:\n    oltp:\n      memory: 8Gi\n";
+    let (to, member) = ("V5.2.0.1", "product/dataphin/template.yaml");
+    let template = template(to);
+    dataphin.by_hand("PUT", &format!("/api/versions/{to}/configuration"), &template);
+    // Only what the template has may be in it.
     let running = values(&["scheduler", "slots"]);
-    let member = "product/dataphin/template.yaml";
-    let good = dataphin.zip("good.zip", &[(member, &template), ("overlays/oltp.yaml", overlay), ("values.yaml", &running)]);
+    let overlay = "product:\n  dataphin:\n    oltp:\n      memory: 8Gi\n";
+    let entry = |file: std::path::PathBuf, more: &str| {
+        format!("{{ kind = \"non-standard\", configuration_file = {:?}{more} }}", file.display().to_string())
+    };
+
+    // The template is that of another version.
     let other = dataphin.zip("other.zip", &[(member, "version: V9\n"), ("values.yaml", &running)]);
+    dataphin.configure(to, &entry(other.clone(), ""));
+    dataphin.plan(to).exit(3).says(&["not compatible with the selected version", "template_confirmed_by"]);
+    dataphin.configure(to, &entry(other, ", template_confirmed_by = \"mei of the O&M team\""));
+    dataphin.plan(to).exit(0);
 
-    // The template is another one.
-    dataphin.configure("V5.2.0.1", &entry(&other, ""));
-    dataphin.plan("V5.2.0.1").exit(3).says(&["not compatible with the selected version", "template_confirmed_by"]);
-    dataphin.configure("V5.2.0.1", &entry(&other, ", template_confirmed_by = \"mei of the O&M team\""));
-    dataphin.plan("V5.2.0.1").exit(0);
+    // An overlay that does not fit, and values that are not complete.
+    let strange = "product:\n  dataphin:\n    colour: red\n";
+    let short = values(&["scheduler", "slots", "domain"]);
+    let strange = dataphin.zip("strange.zip", &[(member, &template), ("overlays/x.yaml", strange), ("values.yaml", &short)]);
+    dataphin.configure(to, &entry(strange, ""));
+    dataphin.plan(to).exit(3).says(&["overlays/x.yaml: product.dataphin.colour", "product.dataphin.domain is missing"]);
 
-    // An overlay that does not fit blocks, values that differ are told.
-    dataphin.configure("V5.2.0.1", &entry(&good, ""));
-    dataphin.apply("V5.2.0.1").exit(0);
-    let mut dataphin = Dataphin::of("V5.2.0");
-    dataphin.offers("V5.2.0.1");
-    let strange = dataphin.zip("strange.zip", &[(member, &template), ("overlays/x.yaml", "product:\n  other: 1\n"), ("values.yaml", &running)]);
+    // Values that differ from the running ones are told, and used.
     let changed = running.replace("replicas: 2", "replicas: 3");
-    let changed = dataphin.zip("changed.zip", &[(member, &template), ("values.yaml", &changed)]);
-    let _ = (strange, changed);
+    let changed = dataphin.zip("changed.zip", &[(member, &template), ("overlays/oltp.yaml", overlay), ("values.yaml", &changed)]);
+    dataphin.configure(to, &entry(changed, ""));
+    dataphin.apply(to).exit(0).says(&["product.dataphin.oltp.replicas is 2, will be 3"]);
+    assert_eq!(dataphin.state()["values"]["product.dataphin.oltp.replicas"], "3");
+    // Somebody else changes them: drift.
+    let was = dataphin.estate.good(&["drift", "--detailed-exitcode"]);
+    drop(was);
 }
 
 #[test]
@@ -136,7 +138,10 @@ fn a05_users_are_told_when_it_ends_and_whom_to_ask_and_the_risk_is_declared_by_n
     dataphin.offers("V5.3.0");
     dataphin.apply("V5.3.0").exit(0);
     let announced = dataphin.upgrade()["announcement"].clone();
-    assert_eq!(announced, json!({"estimated_completion": "2026-12-01 06:30", "email": "ops@example.org", "phone": "+33 1 23 45 67"}));
+    assert_eq!(
+        announced,
+        json!({"estimated_completion": "2026-12-01 06:30", "email": "ops@example.org", "phone": "+33 1 23 45 67"})
+    );
     let text = dataphin.estate.read("work/V5.2.0-to-V5.3.0/announcement.md");
     for part in ["V5.3.0", "2026-12-01 06:30", "ops@example.org", "+33 1 23 45 67"] {
         assert!(text.contains(part), "{part} in {text}");

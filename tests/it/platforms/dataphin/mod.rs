@@ -2,6 +2,7 @@
 
 mod choosing;
 mod downtime;
+mod dumping;
 mod failing;
 mod semi_downtime;
 mod verifying;

@@ -93,7 +93,8 @@ impl Dataphin {
         let manager = self.place("manager.json");
         let service = self.place("dataservice.json");
         let lines: String = self.settings.iter().map(|(name, value)| format!("  {name} = {value}\n")).collect();
-        let configurations: String = self.configurations.iter().map(|(version, entry)| format!("    {version:?} = {entry}\n")).collect();
+        let configurations: String =
+            self.configurations.iter().map(|(version, entry)| format!("    {version:?} = {entry}\n")).collect();
         let main = format!(
             r#"variable "password" {{
   type      = string
@@ -151,7 +152,8 @@ acknowledgement "dataphin.risk_declaration" {{
     /// The newest upgrade of the Manager's history.
     pub(crate) fn upgrade(&self) -> Value {
         let state = self.state();
-        let newest = state["order"].as_array().and_then(|order| order.last()?.as_str().map(str::to_owned)).expect("there is an upgrade");
+        let newest =
+            state["order"].as_array().and_then(|order| order.last()?.as_str().map(str::to_owned)).expect("there is an upgrade");
         state["upgrades"][newest].clone()
     }
 
@@ -159,7 +161,8 @@ acknowledgement "dataphin.risk_declaration" {{
     pub(crate) fn deeds(&self) -> Vec<String> {
         let log = self.estate.read("sim/requests.log");
         let lines = log.lines().filter(|line| !line.starts_with("GET ") && !line.contains("/login") && !line.contains("/validate"));
-        lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.replace("/api/upgrades/1/", "").replace("/api/", ""))).collect()
+        let paths = lines.filter_map(|line| line.split(' ').nth(1));
+        paths.map(|path| path.replace("/api/upgrades/1/", "").replace("/api/", "")).collect()
     }
 
     /// Where in the requests this one is.
@@ -178,7 +181,7 @@ acknowledgement "dataphin.risk_declaration" {{
     }
 
     /// What somebody else sends to the Manager, by hand.
-    pub(crate) fn by_hand(&self, method: &str, path: &str, body: &Value) {
+    pub(crate) fn by_hand(&self, method: &str, path: &str, body: &str) {
         let script = r#"
 import json, os, sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -190,7 +193,7 @@ token = send("POST", "/login", json.dumps({"username": "admin", "password": os.e
 send(method, path, body, token)
 "#;
         let status = Command::new("python3")
-            .args(["-c", script, &self.place("manager.json"), method, path, &body.to_string()])
+            .args(["-c", script, &self.place("manager.json"), method, path, body])
             .env("PASSWORD", PASSWORD)
             .status();
         assert!(status.expect("python3 can be run").success(), "{method} {path} by hand");

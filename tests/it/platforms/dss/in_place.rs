@@ -102,6 +102,25 @@ fn d06_the_whole_data_directory_is_backed_up_while_the_node_is_stopped() {
 }
 
 #[test]
+fn d06_with_restic_a_first_pass_is_made_while_the_node_serves_and_its_backup_leads_back() {
+    let node = Node::running();
+    let before = node.estate.tree("opt/data/config");
+    let root = node.estate.root.display();
+    let backup = format!(
+        "  backup_password = \"correct horse\"\n  backup {{\n    repository = \"{root}/restic\"\n    method = \"restic\"\n    exclude = [\"temporary\"]\n  }}"
+    );
+    node.declare(NEW, &backup, "");
+    let plan = node.estate.good(&["plan"]);
+    let line = plan.out.lines().find(|line| line.contains("first_pass")).expect("a first pass");
+    assert!(!line.contains('▼'), "the first pass costs downtime: {line}");
+    node.apply().exit(0);
+    assert_eq!(node.serves().as_deref(), Some(NEW));
+    node.estate.run(&["rollback", "--auto-approve"]).exit(0);
+    assert_eq!(node.serves().as_deref(), Some(OLD));
+    assert_eq!(node.estate.tree("opt/data/config"), before);
+}
+
+#[test]
 fn d09_the_run_ends_only_when_the_new_version_answers() {
     let node = Node::running();
     node.switch("slow_start", "1.5");

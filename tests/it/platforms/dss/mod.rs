@@ -6,3 +6,4 @@ mod integrations;
 mod new_node;
 mod node;
 mod plan;
+mod rework;

@@ -27,7 +27,7 @@ fn d01_observes_version_state_node_type_install_id_port_and_integrations() {
     }
     assert!(!lock.contains(KEY), "the key is kept:\n{lock}");
     node.stop("data");
-    node.estate.good(&["status"]).says(&["dss.node", NEW, "stopped"]);
+    node.estate.good(&["status"]).says(&["dss.node test 13.4.1 13.4.1 13.4.1 unhealthy"]);
 }
 
 #[test]

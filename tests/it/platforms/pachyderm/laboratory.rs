@@ -46,7 +46,7 @@ instance "pachyderm" "main" {
   version                = var.version
   home                   = "${var.home}/pachyderm"
   kubeconfig             = "${var.home}/lab/kubeconfig"
-  kubectl                = "${var.home}/lab/bin/kubectl"
+  kubectl                = try(var.settings.kubectl, "${var.home}/lab/bin/kubectl")
   namespace              = var.place
   deploy                 = var.deploy
   port                   = var.ports[0]
@@ -67,14 +67,14 @@ instance "pachyderm" "main" {
 "#;
 
 /// The cluster, and the configuration that declares what should be on it.
-pub(super) struct Laboratory {
+pub(in crate::platforms) struct Laboratory {
     /// The configuration's folder; `lab` in it is the simulator's.
-    pub(super) estate: Estate,
+    pub(in crate::platforms) estate: Estate,
 }
 
 impl Laboratory {
     /// A cluster with nothing on it, an instance of version 1.8.6 declared.
-    pub(super) fn new() -> Self {
+    pub(in crate::platforms) fn new() -> Self {
         let mut estate = Estate::empty();
         let home = estate.root.display().to_string();
         let made = simulate(&["new", &format!("{home}/lab")]);
@@ -98,7 +98,7 @@ impl Laboratory {
     }
 
     /// With this version applied, and data in it.
-    pub(super) fn with(version: &str) -> Self {
+    pub(in crate::platforms) fn with(version: &str) -> Self {
         let mut lab = Self::new();
         lab.estate.set("version", version);
         lab.estate.apply().exit(0);
@@ -110,34 +110,34 @@ impl Laboratory {
     }
 
     /// Declares another version.
-    pub(super) fn to(&mut self, version: &str) -> &mut Self {
+    pub(in crate::platforms) fn to(&mut self, version: &str) -> &mut Self {
         self.estate.set("version", version);
         self
     }
 
     /// Declares a deployment in a place of its own.
-    pub(super) fn elsewhere(&mut self) -> &mut Self {
+    pub(in crate::platforms) fn elsewhere(&mut self) -> &mut Self {
         self.estate.set("place", "pachyderm-new");
         self.estate.set("deploy", r#"["google", "pachyderm-data-new", "10", "--dynamic-etcd-nodes=1"]"#);
         self
     }
 
     /// Sets settings that are not variables of their own, as an object's text.
-    pub(super) fn settings(&mut self, text: &str) -> &mut Self {
+    pub(in crate::platforms) fn settings(&mut self, text: &str) -> &mut Self {
         self.estate.set("settings", text);
         self
     }
 
-    pub(super) fn plan(&self) -> Ran {
+    pub(in crate::platforms) fn plan(&self) -> Ran {
         self.estate.run(&["plan"])
     }
 
-    pub(super) fn apply(&self) -> Ran {
+    pub(in crate::platforms) fn apply(&self) -> Ran {
         self.estate.apply()
     }
 
     /// Turns a switch of the simulator on; `off` turns it off.
-    pub(super) fn switch(&self, name: &str, value: &str) {
+    pub(in crate::platforms) fn switch(&self, name: &str, value: &str) {
         simulate(&["switch", &self.estate.path("lab").display().to_string(), name, value]);
     }
 
@@ -160,7 +160,7 @@ impl Laboratory {
 
     /// Runs `pachctl`, and gives what it printed.
     #[track_caller]
-    pub(super) fn pachctl(&self, args: &[&str]) -> String {
+    pub(in crate::platforms) fn pachctl(&self, args: &[&str]) -> String {
         let (good, said) = self.person("pachctl", args, "");
         assert!(good, "pachctl {args:?}: {said}");
         said
@@ -168,7 +168,7 @@ impl Laboratory {
 
     /// Runs `kubectl`, and gives what it printed.
     #[track_caller]
-    pub(super) fn kubectl(&self, args: &[&str]) -> String {
+    pub(in crate::platforms) fn kubectl(&self, args: &[&str]) -> String {
         let (good, said) = self.person("kubectl", args, "");
         assert!(good, "kubectl {args:?}: {said}");
         said
@@ -191,7 +191,7 @@ impl Laboratory {
     }
 
     /// Puts a file into `images`.
-    pub(super) fn put(&self, name: &str, content: &str) {
+    pub(in crate::platforms) fn put(&self, name: &str, content: &str) {
         let args = match self.version_in_use().starts_with("1.9") {
             true => vec!["put".to_owned(), "file".to_owned(), format!("images@master:/{name}"), "-f".to_owned(), "-".to_owned()],
             false => ["put-file", "images", "master", name, "-f", "-"].map(str::to_owned).to_vec(),
@@ -202,7 +202,7 @@ impl Laboratory {
     }
 
     /// What is in `images`: commits and the content of both files; and the pipelines with their states.
-    pub(super) fn data(&self) -> Vec<String> {
+    pub(in crate::platforms) fn data(&self) -> Vec<String> {
         let new = self.version_in_use().starts_with("1.9");
         let file = |name: &str| match new {
             true => self.pachctl(&["get", "file", &format!("images@master:/{name}")]),
@@ -213,8 +213,18 @@ impl Laboratory {
         files.into_iter().chain(lists).collect()
     }
 
+    /// The cluster's HTTP interface, for the real `kubectl`, as long as this runs.
+    pub(in crate::platforms) fn api(&self) -> std::process::Child {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/platforms/pachyderm/simulate");
+        let [port, _] = free_ports();
+        let child =
+            Command::new("python3").arg("-B").arg(program).arg("api").arg(self.estate.path("lab")).arg(port.to_string()).spawn();
+        await_until("the cluster listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        child.expect("Python is there")
+    }
+
     /// The node's port, on which the service `pachd` answers as long as this runs.
-    pub(super) fn node(&self) -> std::process::Child {
+    pub(in crate::platforms) fn node(&self) -> std::process::Child {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/platforms/pachyderm/simulate");
         let port: u16 = self.estate.read("lab/switches/node_port").trim().parse().expect("a port");
         let child = Command::new("python3")
@@ -229,14 +239,14 @@ impl Laboratory {
     }
 
     /// The commands that changed something, in their order.
-    pub(super) fn commands(&self) -> Vec<String> {
+    pub(in crate::platforms) fn commands(&self) -> Vec<String> {
         let log = self.estate.read("lab/commands.log");
         let words = |line: &str| serde_json::from_str::<Vec<String>>(line).expect("words").join(" ");
         log.lines().map(words).collect()
     }
 
     /// Forgets them.
-    pub(super) fn forget_commands(&self) {
+    pub(in crate::platforms) fn forget_commands(&self) {
         self.estate.remove("lab/commands.log");
     }
 }

@@ -4,10 +4,9 @@ KYLIN_HOME=$(cd -P -- "$(dirname -- "$0")/.." && pwd -P)
 . "$KYLIN_HOME/bin/header.sh"
 pid_file=$KYLIN_HOME/pid
 
-switch() { python3 -c 'import sys; sys.path.insert(0, sys.argv[1] + "/lib"); from installation import installation
-sys.exit(installation().switch(sys.argv[2]) is None)' "$KYLIN_HOME" "$1"; }
-
-alive() { [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+# A process that has ended and that nobody has asked after yet (Z) is not alive.
+runs() { case "$(ps -o stat= -p "$1" 2>/dev/null)" in "" | Z*) return 1 ;; esac; }
+alive() { [ -s "$pid_file" ] && runs "$(cat "$pid_file")"; }
 
 start() {
   if alive; then
@@ -20,16 +19,12 @@ start() {
     echo "ERROR: Java 1.8 or above is required"
     exit 1
   fi
-  command_py check-metadata || exit 1
   # A new main version upgrades what it finds at its first launch.
-  command_py migrate >>"$KYLIN_HOME/logs/kylin.log" 2>&1 || {
-    echo "ERROR: the metadata could not be upgraded, see $KYLIN_HOME/logs/kylin.log"
+  command_py launch >>"$KYLIN_HOME/logs/kylin.log" 2>&1 || {
+    tail -1 "$KYLIN_HOME/logs/kylin.log"
+    echo "ERROR: Kyligence Enterprise failed to start, see $KYLIN_HOME/logs/kylin.log"
     exit 1
   }
-  if switch start_fails; then
-    echo "ERROR: Kyligence Enterprise failed to start, see $KYLIN_HOME/logs/kylin.out"
-    exit 1
-  fi
   cd / || exit 1
   nohup python3 "$KYLIN_HOME/lib/server.py" -Dkylin.home="$KYLIN_HOME" org.apache.catalina.startup.Bootstrap start \
     </dev/null >>"$KYLIN_HOME/logs/kylin.out" 2>&1 &
@@ -46,17 +41,17 @@ stop() {
   fi
   pid=$(cat "$pid_file")
   echo "Stopping Kyligence Enterprise: $pid"
-  if switch survives_stop; then
+  if command_py is-on survives_stop; then
     rm -f "$pid_file"
     echo "Kyligence Enterprise process $pid has been stopped"
     exit 0
   fi
   kill "$pid"
   waited=0
-  while kill -0 "$pid" 2>/dev/null; do
+  while runs "$pid"; do
     waited=$((waited + 1))
-    [ "$waited" -lt 300 ] || { echo "Kyligence Enterprise process $pid did not stop, killing it"; kill -9 "$pid"; }
-    sleep 0.1
+    [ "$waited" -lt 600 ] || { echo "Kyligence Enterprise process $pid did not stop, killing it"; kill -9 "$pid"; }
+    sleep 0.05
   done
   rm -f "$pid_file"
   echo "Kyligence Enterprise process $pid has been stopped"

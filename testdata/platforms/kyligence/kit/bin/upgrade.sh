@@ -41,7 +41,7 @@ version_of() { sed -n 's/^[^0-9]*\([0-9][0-9.]*[0-9]\).*/\1/p' "$1/VERSION"; }
 main_of() { version_of "$1" | cut -d. -f1,2; }
 
 say "Upgrading $old from $(version_of "$old") to $(version_of "$new")"
-if [ -s "$old/pid" ] && kill -0 "$(cat "$old/pid")" 2>/dev/null; then
+if [ -s "$old/pid" ] && ps -o stat= -p "$(cat "$old/pid")" 2>/dev/null | grep -qv Z; then
   fail "Please stop the Kyligence Enterprise during the upgrade process."
 fi
 

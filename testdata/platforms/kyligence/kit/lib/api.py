@@ -87,7 +87,9 @@ def list_jobs(r):
     if r.query.get("projectName") or r.query.get("project"):
         found = [job for job in found if job["project_name"] == r.project]
     if "status" in r.query:
-        found = [job for job in found if job["job_status"] == STATUS_NUMBERS.get(int(r.query["status"]))]
+        # A list, as in Apache Kylin: the parameter may be given several times.
+        wanted = {STATUS_NUMBERS.get(int(number)) for number in r.query["status"].split(",")}
+        found = [job for job in found if job["job_status"] in wanted]
     if "statuses" in r.query:
         found = [job for job in found if job["job_status"] in r.query["statuses"].split(",")]
     if "key" in r.query:

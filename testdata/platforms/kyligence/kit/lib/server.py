@@ -66,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         user = self.user()
         if user is None:
             return self.say(401, {"code": "999", "data": None, "msg": "Unauthorized", "exception": "User is not authenticated"})
-        query = {name: values[-1] for name, values in urllib.parse.parse_qs(url.query).items()}
+        query = {name: ",".join(values) if name == "status" else values[-1] for name, values in urllib.parse.parse_qs(url.query).items()}
         try:
             data = answer(self.server, style, self.command, url.path.removeprefix("/kylin/api"), query, json.loads(body or b"null"), user)
         except Refused as refused:
