@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lang::Value;
+use crate::model::duration::Human;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind};
 
 use super::diff::diff_text;
@@ -178,7 +179,8 @@ fn manner(action: &Action) -> String {
     let poll = action.poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text())));
     let opens = action.opens.as_ref().map(|name| format!("opens {}", line(name)));
     let closes = action.closes.as_ref().map(|name| format!("closes {}", line(name)));
-    let remarks: Vec<String> = items.into_iter().chain(poll).chain(opens).chain(closes).collect();
+    let probe = action.probe.as_ref().map(|probe| format!("beside others, every {}", Human(probe.interval)));
+    let remarks: Vec<String> = items.into_iter().chain(poll).chain(probe).chain(opens).chain(closes).collect();
     if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) }
 }
 
