@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lang::Value;
+use crate::model::duration::Human;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind};
 
 use super::diff::diff_text;
@@ -176,7 +177,10 @@ fn manner(action: &Action) -> String {
     let items = action.fan_out.as_ref();
     let items = items.map(|items| format!("each of {}, {} at once", line(items.items.text()), items.at_once));
     let poll = action.poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text())));
-    let remarks: Vec<String> = items.into_iter().chain(poll).collect();
+    let opens = action.opens.as_ref().map(|name| format!("opens {}", line(name)));
+    let closes = action.closes.as_ref().map(|name| format!("closes {}", line(name)));
+    let probe = action.probe.as_ref().map(|probe| format!("beside others, every {}", Human(probe.interval)));
+    let remarks: Vec<String> = items.into_iter().chain(poll).chain(probe).chain(opens).chain(closes).collect();
     if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) }
 }
 

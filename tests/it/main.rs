@@ -19,6 +19,7 @@ mod places;
 mod plan_json;
 mod platforms;
 mod preview;
+mod probe;
 mod provider_text;
 mod review;
 mod schema;
