@@ -173,3 +173,95 @@ row "K12" {
   title = "Production only after the same hop was verified in a test environment"
   by    = ["kyligence: risk.untested_production", "configuration: promote_from"]
 }
+row "A01" {
+  title = "Mode chosen by the versions: downtime, semi-downtime, zero-downtime, and why"
+  by    = ["dataphin: route.downtime", "dataphin: route.semi_downtime", "dataphin: route.zero_downtime", "dataphin: note.mode"]
+}
+row "A02" {
+  title = "Refused while another upgrade is in progress; wait, or force-stop it"
+  by    = ["dataphin: preflight.no_other_upgrade", "dataphin: downtime.wait_for_other", "dataphin: downtime.force_stop_other"]
+}
+row "A03" {
+  title = "Target version's configuration: validated, all missing items listed; import or overwrite"
+  by    = ["dataphin: preflight.version_configuration", "dataphin: preflight.missing_items", "dataphin: downtime.import_version"]
+}
+row "A04" {
+  title = "Non-standard configuration: template digest, overlays, values"
+  by    = ["dataphin: preflight.template", "dataphin: preflight.overlays", "dataphin: preflight.values"]
+}
+row "A05" {
+  title = "Announcement and risk declaration"
+  by    = ["dataphin: downtime.announce", "dataphin: note.risk_declaration"]
+}
+row "A06" {
+  title = "Maintenance mode: entered with its time, switches restored, never left on silently"
+  by    = ["dataphin: downtime.begin", "dataphin: downtime.await_exit", "dataphin: semi_downtime.exit_maintenance", "dataphin: semi_downtime.verify_switches"]
+}
+row "A07" {
+  title = "History record; a saved configuration can be continued"
+  by    = ["dataphin: downtime.save_configuration", "dataphin: downtime.find_upgrade", "dataphin: downtime.complete"]
+}
+row "A08" {
+  title = "Database backup with its states; one database retried alone"
+  by    = ["dataphin: downtime.start_backup", "dataphin: downtime.await_backups", "dataphin: downtime.back_up_again", "dataphin: note.rds_backup", "dataphin: downtime.dump"]
+}
+row "A09" {
+  title = "Semi-downtime: backup, pre-upgrade, applications, leave maintenance, data update"
+  by    = ["dataphin: semi_downtime.pre_upgrade", "dataphin: semi_downtime.start_applications", "dataphin: semi_downtime.exit_maintenance", "dataphin: semi_downtime.run_data_updates"]
+}
+row "A10" {
+  title = "Downtime: stop tasks, shutdown, backup, applications, rerun, data update"
+  by    = ["dataphin: downtime.stop_tasks", "dataphin: downtime.shutdown", "dataphin: downtime.start_applications", "dataphin: downtime.rerun_tasks", "dataphin: downtime.run_data_updates"]
+}
+row "A11" {
+  title = "Data update tasks: run, stop, skip where allowed; failed messages waived by name"
+  by    = ["dataphin: downtime.run_data_updates", "dataphin: downtime.skip_data_updates", "dataphin: preflight.skippable", "dataphin: downtime.ignore_messages"]
+}
+row "A12" {
+  title = "Graceful stop while nothing was shut down yet"
+  by    = ["dataphin: downtime.begin"]
+}
+row "A13" {
+  title = "Force stop at any stage, with a declared outcome in the history"
+  by    = ["dataphin: force_stop.force_stop", "dataphin: preflight.force_stop", "dataphin: note.force_stop"]
+}
+row "A14" {
+  title = "Diagnosis of a failing service: thread dump, restart, log"
+  by    = ["dataphin: downtime.dump_threads", "dataphin: downtime.read_logs", "dataphin: downtime.restart_failed"]
+}
+row "A15" {
+  title = "Verify: instances generated, statuses compared, a watch, rerun, finalise"
+  by    = ["dataphin: downtime.verify_generated", "dataphin: downtime.compare_statuses", "dataphin: downtime.watch", "dataphin: downtime.rerun_failed", "dataphin: downtime.complete"]
+}
+row "A16" {
+  title = "The data service stays available throughout, proved by a probe"
+  by    = ["dataphin: downtime.probe", "dataphin: semi_downtime.probe", "dataphin: zero_downtime.probe"]
+}
+row "X01" {
+  title = "Declared target version and environment; test before production"
+  by    = ["configuration: promote_from"]
+}
+row "X02" {
+  title = "Preflight before anything is touched; a refusal names instance, reason, remedy"
+  by    = ["command: plan"]
+}
+row "X03" {
+  title = "Steps as a graph: what can runs beside, what needs no downtime outside it"
+  by    = ["command: graph"]
+}
+row "X04" {
+  title = "Point of no return visible; before it rollback, after it restore"
+  by    = ["command: plan", "command: rollback"]
+}
+row "X05" {
+  title = "Progress, logs per action, maintenance times, total downtime"
+  by    = ["command: apply", "command: history"]
+}
+row "X06" {
+  title = "An interrupted run is resumed, rolled back, or declared finished"
+  by    = ["command: resume", "command: rollback", "command: abandon"]
+}
+row "X07" {
+  title = "History: who, what, from, to, when, outcome"
+  by    = ["command: history"]
+}

@@ -15,6 +15,7 @@ mod examples;
 mod failure;
 mod fleet;
 mod generated;
+mod matrix;
 mod places;
 mod plan_json;
 mod platforms;
