@@ -190,18 +190,24 @@ step_group "verify" {
     title = "Run a query"
     when  = self.verify != null
     http {
-      method    = "POST"
-      url       = "${local.api}/query"
-      headers   = local.headers
-      basic     = local.basic
-      json      = { project = local.verify.project, sql = local.verify.sql, limit = 10, offset = 0, acceptPartial = false }
-      until     = { status = 200, json = { "/data/isException" = false } }
-      fail_when = { json = { "/data/isException" = true } }
-      timeout   = "2m"
+      method  = "POST"
+      url     = "${local.api}/query"
+      headers = local.headers
+      basic   = local.basic
+      json    = { project = local.verify.project, sql = local.verify.sql, limit = 10, offset = 0, acceptPartial = false }
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "5m"
+    poll {
+      until    = !result.json.data.isException
+      fail     = result.json.data.isException
+      message  = "the query fails: ${result.json.data.exceptionMessage}"
+      interval = "1s"
+    }
+    retry {
+      attempts = 5
+      backoff  = "1s"
+    }
+    harmless = true
+    timeout  = "10m"
   }
 
   step "clients" {
@@ -278,11 +284,13 @@ locals {
       mv -- "$NODE_HOME.backup.tar.gz" "$KEEP/$NODE/home.tar.gz.part"
       mv -- "$KEEP/$NODE/home.tar.gz.part" "$KEEP/$NODE/home.tar.gz"
     fi
+    found=$NODE_HOME.backup.tar.gz.before-$FROM-to-$TO
+    if [ -e "$found" ]; then mv -- "$found" "$KEEP/$NODE/found-before.tar.gz"; fi
     [ -s "$KEEP/$NODE/home.tar.gz" ]
   END
 
   delete_backups = <<-END
-    rm -rf -- "$BACKUPS"
+    rm -rf -- "$BACKUPS" "$BACKUPS".before-*
     if [ -n "$IN_HDFS" ] && hdfs dfs -test -e "$IN_HDFS"; then hdfs dfs -rm -r -skipTrash "$IN_HDFS"; fi
     echo "deleted $BACKUPS $IN_HDFS"
   END

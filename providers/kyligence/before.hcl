@@ -92,20 +92,44 @@ step_group "prepare" {
 }
 
 step_group "drain" {
-  step "discard_jobs" {
-    title    = "Discard the unfinished jobs"
-    when     = self.jobs == "discard"
-    for_each = { for job in coalesce(fact.jobs, []) : job.id => job.name }
+  step "list_jobs" {
+    title = "List the unfinished jobs"
+    when  = self.jobs == "discard"
     http {
-      method  = "PUT"
-      url     = "${local.api}/jobs/${each.key}/cancel"
+      url     = "${local.api}/jobs?${local.unfinished}"
       headers = local.headers
       basic   = local.basic
     }
     harmless   = true
     repeatable = true
     timeout    = "5m"
-    tolerate   = [strcontains(error.body == null ? "" : error.body, "has been finished"), strcontains(error.body == null ? "" : error.body, "has been discarded")]
+    retry {
+      attempts = 3
+      backoff  = "1s"
+    }
+  }
+
+  step "discard_jobs" {
+    title = "Discard the unfinished jobs"
+    when  = self.jobs == "discard"
+    http {
+      method  = "PUT"
+      url     = "${local.api}/jobs/${each.key}/cancel"
+      headers = local.headers
+      basic   = local.basic
+    }
+    fan_out {
+      items = step.list_jobs.result.json.data.jobs
+      key   = each.value.uuid
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "5m"
+    # One that has ended meanwhile needs no discarding.
+    tolerate = [
+      strcontains(error.body == null ? "" : error.body, "has been finished"),
+      strcontains(error.body == null ? "" : error.body, "has been discarded"),
+    ]
     retry {
       attempts = 3
       backoff  = "1s"

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
+use super::bracket::{Bracket, News};
 use super::clock::between;
 use super::delivery::{Delivery, GATHER, Written};
 use super::event::{Direction, Ending, EventKind};
@@ -136,7 +137,8 @@ impl Dispatcher {
     /// Writes down that an action is about to begin; it does once that is durable.
     pub(super) fn begin(&mut self, action: u32, direction: Direction, mode: Mode) {
         let at = self.around.clock.now();
-        let (plan, content) = (Arc::clone(&self.plan), &self.plan.actions[action as usize]);
+        let plan = Arc::clone(&self.plan);
+        let content = &plan.actions[action as usize];
         let hop = self.graph.hop(content);
         // A step of a rollback is the way back itself.
         let goes_back = matches!(content.kind, ActionKind::Revert { .. });
@@ -150,6 +152,7 @@ impl Dispatcher {
             if let Err(bug) = self.progress.begin(&plan, &self.graph, action, direction, at) {
                 self.around.voice.warn(bug);
             }
+            self.say_brackets();
             self.journal.append(&Entry::Began { at, action: content.id.clone(), direction })
         };
         if let Some(shipping) = &self.shipping {
@@ -319,6 +322,7 @@ impl Dispatcher {
         if let Some(shipping) = &self.shipping {
             shipping.touched(&action, true, &self.redact);
         }
+        self.say_brackets();
         self.journal.append(&Entry::Ended { at, action, direction, ending: ending.clone(), kind, result });
         crash_point!("apply.ended");
     }
@@ -329,6 +333,7 @@ impl Dispatcher {
         if let Err(bug) = self.progress.withdraw(&plan, index, direction) {
             self.around.voice.warn(bug);
         }
+        self.say_brackets();
         self.journal.append(&Entry::Withdrawn { at, action, direction });
     }
 
@@ -337,6 +342,31 @@ impl Dispatcher {
         for (_, action, direction, _) in std::mem::take(&mut self.waiting) {
             self.leave_room(action);
             self.withdraw(action, direction);
+        }
+    }
+
+    /// Says which brackets were opened or closed.
+    pub(super) fn say_brackets(&mut self) {
+        for news in self.progress.brackets.take_news() {
+            let (News::Opened(Bracket { change, name, by, opened, closed })
+            | News::Closed(Bracket { change, name, by, opened, closed })) = &news;
+            let (instance, bracket) = (self.plan.changes[*change as usize].instance.clone(), name.to_string());
+            self.around.voice.say(match news {
+                News::Opened(_) => {
+                    EventKind::BracketOpened { instance, bracket, action: self.plan.actions[*by as usize].id.clone() }
+                }
+                News::Closed(_) => {
+                    EventKind::BracketClosed { instance, bracket, after: between(*opened, closed.unwrap_or(*opened)) }
+                }
+            });
+        }
+    }
+
+    /// Says which brackets are open.
+    pub(super) fn say_open_brackets(&self) {
+        for Bracket { change, name, opened, .. } in self.progress.brackets.open() {
+            let (instance, bracket) = (self.plan.changes[*change as usize].instance.clone(), name.to_string());
+            self.around.voice.say(EventKind::BracketOpen { instance, bracket, since: *opened });
         }
     }
 

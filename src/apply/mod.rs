@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod crash;
 mod attempt;
+pub mod bracket;
 mod clock;
 mod control;
 mod delivery;
@@ -44,6 +45,7 @@ mod undo;
 mod voice;
 
 pub use attempt::last_folder;
+pub use bracket::bracket_times;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
 pub use event::Event;

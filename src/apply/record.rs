@@ -276,7 +276,10 @@ fn add_backups(sources: Sources<'_>, number: usize, entry: &mut Locked) {
             for backup in results.into_iter().filter(|_| is_there) {
                 let text = |name: &str| backup.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
                 let (Some(id), Some(location)) = (text("id"), text("location")) else { continue };
-                if entry.backups.iter().any(|known| known.id == id && known.location == location) {
+                let verified = backup.get("verified").and_then(Value::as_bool);
+                if let Some(known) = entry.backups.iter_mut().find(|known| known.id == id && known.location == location) {
+                    // A later step has read it back.
+                    known.verified = verified.unwrap_or(known.verified);
                     continue;
                 }
                 let hop = change.hops.get(info.index as usize);
@@ -292,7 +295,7 @@ fn add_backups(sources: Sources<'_>, number: usize, entry: &mut Locked) {
                         Some(Value::Number(size)) => u64::try_from(*size).ok(),
                         _ => None,
                     },
-                    verified: backup.get("verified").and_then(Value::as_bool).unwrap_or(false),
+                    verified: verified.unwrap_or(false),
                     path: text("path").map(|path| sources.redact.apply(&path).into_owned()),
                     consistent: backup.get("consistent").and_then(Value::as_bool).unwrap_or(true),
                     set: backup.get("set").and_then(set),

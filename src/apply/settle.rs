@@ -24,6 +24,9 @@ impl Dispatcher {
             self.progress.states.iter().filter(|state| matches!(state, ActionState::Succeeded | ActionState::Undone)).count();
         let (run, actions) = (self.args.run.clone(), plan.actions.len());
         self.around.voice.say(EventKind::RunBegan { run, actions, done });
+        // What earlier processes did was said by them; that it is open still is worth saying again.
+        self.progress.brackets.take_news();
+        self.say_open_brackets();
         let decided = self.take_words(words);
         for (index, action) in plan.actions.iter().enumerate() {
             let unmet = action.needs.iter().filter(|need| self.progress.state(**need) != ActionState::Succeeded).count();
@@ -58,6 +61,7 @@ impl Dispatcher {
                 self.around.voice.warn(bug);
                 continue;
             }
+            self.say_brackets();
             let (action, who) = (plan.actions[index as usize].id.clone(), self.args.who.clone());
             self.journal.append(&Entry::Decided { at, action, word, who });
             if !undoing {

@@ -82,7 +82,13 @@ impl Driver for Backup {
                 pick.needed(&args)?;
                 work(ctx, move |watch| {
                     let repository = place.open()?;
-                    let entry = repository.verify(&pick.one(&*repository, false)?, watch)?;
+                    let entry = pick.one(&*repository, false)?;
+                    let entry = repository.verify(&entry, watch).inspect_err(|failure| {
+                        // From now on no restore takes it unasked.
+                        if failure.kind == FailureKind::Failed {
+                            repository.doubt(&entry).ok();
+                        }
+                    })?;
                     Ok(result([("backup", entry.value(&place.dir))]))
                 })
                 .await

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
+use super::backup::Membership;
 use super::http::whole;
 use super::{Args, Context, Driver, Failure};
 use crate::lang::{Object, Value};
@@ -149,6 +150,12 @@ const SCHEMA: DriverSchema = DriverSchema {
             summary: "Dump, restore: more options of `pg_dump`, `pg_restore` or `psql` (`--exclude-table-data=logs`, `--jobs` does not go with one transaction).",
         },
         ArgSchema {
+            name: "set",
+            ty: "any",
+            required: false,
+            summary: "Dump: the matched set that it is a part of, as in the driver `backup`.",
+        },
+        ArgSchema {
             name: "run_as",
             ty: "string",
             required: false,
@@ -173,7 +180,7 @@ const SCHEMA: DriverSchema = DriverSchema {
         },
         ResultSchema {
             name: "backup",
-            ty: "object({ id = string, location = string, method = string, size = number, verified = bool })",
+            ty: "object({ id = string, location = string, method = string, size = number, verified = bool, set = object({ name = string, part = string, parts = list(string) }) })",
             summary: "Dump: the backup, its method is `pg_dump`; else null.",
         },
         ResultSchema { name: "path", ty: "string", summary: "Dump, restore: the file, else null." },
@@ -212,10 +219,11 @@ impl Driver for Postgres {
             "dump" => {
                 let path = args.needed_path("path")?;
                 let plain = args.word("format", &["custom", "plain"])? == Some("plain");
+                let set = Membership::read(&args)?;
                 let tools = Tools::of(&args, &connection)?;
                 let dumped = tools.dump(Path::new(&path), plain, args.flag("replace")?, &ctx).await?;
                 Ok(result(BTreeMap::from([
-                    ("backup", backup(&path, &dumped)),
+                    ("backup", backup(&path, &dumped, set.as_ref())),
                     ("path", Value::string(&path)),
                     ("sha256", Value::string(&dumped.sha256)),
                     ("bytes", whole(dumped.size)),
@@ -232,9 +240,11 @@ impl Driver for Postgres {
     }
 }
 
-fn backup(path: &str, dumped: &dump::Dumped) -> Value {
+fn backup(path: &str, dumped: &dump::Dumped, set: Option<&Membership>) -> Value {
+    let id = path.rsplit('/').next().unwrap_or(path);
     Value::object([
-        ("id", Value::string(path.rsplit('/').next().unwrap_or(path))),
+        ("id", Value::string(id)),
+        ("set", set.map_or(Value::Null, |set| set.of(id).value())),
         ("location", Value::string(path)),
         ("method", Value::string("pg_dump")),
         ("size", whole(dumped.size)),

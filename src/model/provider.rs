@@ -356,6 +356,10 @@ pub struct Step {
     pub during: Vec<StepName>,
     /// Calls for each of several items that become known only while applying.
     pub fan_out: Option<Arc<FanOut>>,
+    /// What it puts the platform into: `maintenance mode`.
+    pub opens: Option<Arc<str>>,
+    /// What it takes the platform out of.
+    pub closes: Option<Arc<str>>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
@@ -398,6 +402,10 @@ pub enum Undo {
         poll: Option<Arc<Poll>>,
         /// Calls for each of several items that become known only while applying.
         fan_out: Option<Arc<FanOut>>,
+        /// What it puts the platform into.
+        opens: Option<Arc<str>>,
+        /// What it takes the platform out of.
+        closes: Option<Arc<str>>,
     },
     /// Nothing needs to be reversed.
     Harmless,

@@ -68,6 +68,12 @@ pub struct Action {
     /// Calls for each of several items that become known only while applying; `each` in its expressions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fan_out: Option<Arc<FanOut>>,
+    /// The bracket that it opens: `maintenance mode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Arc<str>>,
+    /// The bracket that it closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<Arc<str>>,
     /// How far it is, in percent, over `line`, a line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Expr>,
@@ -157,6 +163,12 @@ pub enum ActionUndo {
         /// Calls for each of several items that become known only while applying.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fan_out: Option<Arc<FanOut>>,
+        /// The bracket that it opens.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opens: Option<Arc<str>>,
+        /// The bracket that it closes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closes: Option<Arc<str>>,
     },
     /// Nothing to reverse.
     Harmless,

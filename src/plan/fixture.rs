@@ -41,6 +41,8 @@ pub(super) fn undone_by(command: &str, restores_data: bool, downtime: bool) -> U
         timeout: None,
         poll: None,
         fan_out: None,
+        opens: None,
+        closes: None,
     }
 }
 
@@ -63,6 +65,8 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         probe: None,
         during: Vec::new(),
         fan_out: None,
+        opens: None,
+        closes: None,
         progress: None,
         downtime: false,
         privileged: false,

@@ -144,6 +144,8 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 probe: print.step.probe.clone(),
                 during: Vec::new(),
                 fan_out: print.step.fan_out.clone(),
+                opens: print.step.opens.clone(),
+                closes: print.step.closes.clone(),
                 progress: print.step.progress.clone(),
                 estimate: print.estimate,
             });
@@ -354,7 +356,7 @@ impl<S: View> Maker<'_, S> {
 
     fn undo(&mut self, undo: &Undo, print: Option<&CallPrint<'_>>) -> ActionUndo {
         match (undo, print) {
-            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, call: _ }, Some(print)) => {
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, opens, closes, call: _ }, Some(print)) => {
                 self.view.after();
                 self.call(print).map_or(ActionUndo::Harmless, |call| ActionUndo::Call {
                     call,
@@ -364,6 +366,8 @@ impl<S: View> Maker<'_, S> {
                     timeout: *timeout,
                     poll: poll.clone(),
                     fan_out: fan_out.clone(),
+                    opens: opens.clone(),
+                    closes: closes.clone(),
                 })
             }
             (Undo::Irreversible, _) => ActionUndo::Irreversible,
@@ -508,6 +512,8 @@ pub(super) fn landmark(
         probe: None,
         during: Vec::new(),
         fan_out: None,
+        opens: None,
+        closes: None,
         progress: None,
         estimate: None,
     }

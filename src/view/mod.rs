@@ -35,6 +35,6 @@ pub use progress::Progress;
 pub use provider::{provider_text, providers_text};
 pub use provider_json::provider_json;
 pub use schedule::{Scheduled, schedule_cron, schedule_systemd};
-pub use status::{drift_text, status_text};
+pub use status::{brackets_text, drift_text, status_text};
 pub use style::{Palette, bytes, count, duration};
 pub use table::Table;

@@ -177,8 +177,10 @@ fn manner(action: &Action) -> String {
     let items = action.fan_out.as_ref();
     let items = items.map(|items| format!("each of {}, {} at once", line(items.items.text()), items.at_once));
     let poll = action.poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text())));
+    let opens = action.opens.as_ref().map(|name| format!("opens {}", line(name)));
+    let closes = action.closes.as_ref().map(|name| format!("closes {}", line(name)));
     let probe = action.probe.as_ref().map(|probe| format!("beside others, every {}", Human(probe.interval)));
-    let remarks: Vec<String> = items.into_iter().chain(poll).chain(probe).collect();
+    let remarks: Vec<String> = items.into_iter().chain(poll).chain(probe).chain(opens).chain(closes).collect();
     if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) }
 }
 

@@ -145,6 +145,8 @@ fn step(step: &Step) -> Value {
         "poll": step.poll.as_deref().map(self::poll),
         "probe": step.probe.as_deref().map(|probe| self::probe(probe, &step.during)),
         "fan_out": step.fan_out.as_deref().map(self::fan_out),
+        "opens": step.opens.as_deref(),
+        "closes": step.closes.as_deref(),
         "downtime": step.downtime,
         "privileged": step.privileged,
         "estimate": seconds(step.estimate),
@@ -156,10 +158,10 @@ fn undo(undo: &Undo) -> Value {
     match undo {
         Undo::Harmless => json!({ "kind": "harmless" }),
         Undo::Irreversible => json!({ "kind": "irreversible" }),
-        Undo::Call { call, restores_data, downtime, retry, timeout, poll, fan_out } => json!({
+        Undo::Call { call, restores_data, downtime, retry, timeout, poll, fan_out, opens, closes } => json!({
             "kind": "call", "call": self::call(call), "restores_data": restores_data, "downtime": downtime,
             "retry": self::retry(*retry), "timeout": seconds(*timeout), "poll": poll.as_deref().map(self::poll),
-            "fan_out": fan_out.as_deref().map(self::fan_out),
+            "fan_out": fan_out.as_deref().map(self::fan_out), "opens": opens.as_deref(), "closes": closes.as_deref(),
         }),
     }
 }

@@ -57,6 +57,8 @@ fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
     let items = |fan_out: &std::sync::Arc<FanOut>| format!("each of {}, {} at once", line(fan_out.items.text()), fan_out.at_once);
     remarks.extend(fan_out.as_ref().map(items));
     remarks.extend(for_each.as_ref().map(|each| format!("for each of {}", line(each.text()))));
+    remarks.extend(step.opens.as_ref().map(|name| format!("opens {}", line(name))));
+    remarks.extend(step.closes.as_ref().map(|name| format!("closes {}", line(name))));
     remarks.extend(step.privileged.then(|| "needs root".to_owned()));
     remarks.extend(step.timeout.map(|timeout| format!("at most {}", duration(timeout))));
     remarks.extend((step.retry.attempts > 1).then(|| format!("up to {} tries", step.retry.attempts)));

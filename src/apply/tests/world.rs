@@ -385,6 +385,8 @@ impl Making {
                         timeout: None,
                         poll: None,
                         fan_out: None,
+                        opens: None,
+                        closes: None,
                     },
                     U::Harmless => ActionUndo::Harmless,
                     U::Never => ActionUndo::Irreversible,
@@ -399,6 +401,8 @@ impl Making {
                 probe: None,
                 during: Vec::new(),
                 fan_out: None,
+                opens: None,
+                closes: None,
                 progress: None,
                 estimate: None,
             });
@@ -425,6 +429,8 @@ impl Making {
             probe: None,
             during: Vec::new(),
             fan_out: None,
+            opens: None,
+            closes: None,
             progress: None,
             estimate: None,
         });

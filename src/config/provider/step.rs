@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::bracket::{self, Brackets, brackets};
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
 use super::fan_out::fan_out;
@@ -34,6 +35,8 @@ const ATTRIBUTES: &[&str] = &[
     "downtime",
     "privileged",
     "estimate",
+    "opens",
+    "closes",
     "note",
 ];
 
@@ -57,8 +60,13 @@ pub(super) fn strategies(
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
         let description = fields.text("description").unwrap_or_default();
         let name = StrategyName::new(&**name);
+        let whole = problems.len();
         let steps = steps(&groups.steps(&block.body, problems), &what, context, problems);
-        strategies.insert(name.clone(), Strategy { name, description, steps, span: Some(header) });
+        let strategy = Strategy { name, description, steps, span: Some(header) };
+        if problems.len() == whole {
+            bracket::check(&strategy, problems);
+        }
+        strategies.insert(strategy.name.clone(), strategy);
     }
     // What is wrong with a group is found in every strategy that uses it, and said once.
     problems.dedup_from(before);
@@ -173,7 +181,9 @@ fn step(
     let call = call(&block.body, holder, running, context, problems);
     let mut with_own = earlier.clone();
     with_own.insert(Arc::from(name));
-    let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
+    let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
+    let own = brackets(&mut fields);
+    let undo = undo(block, &own, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
     let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
     let probe = probe(&block.body, &what, call.as_ref(), running, context, problems);
@@ -216,6 +226,8 @@ fn step(
         probe,
         during,
         fan_out,
+        opens: own.0,
+        closes: own.1,
         progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
@@ -314,7 +326,14 @@ fn check(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pr
 }
 
 /// Exactly one of `undo { … }`, `harmless = true` and `irreversible = true`.
-fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, problems: &mut Diagnostics) -> Option<Undo> {
+fn undo(
+    block: &Block,
+    brackets: &Brackets,
+    owner: &str,
+    scene: Scene<'_>,
+    context: &Context<'_>,
+    problems: &mut Diagnostics,
+) -> Option<Undo> {
     let header = block.header_span();
     let mut fields = Fields { body: &block.body, what: owner, header, evaluate: &context.constants, problems };
     let harmless = fields.flag("harmless");
@@ -345,14 +364,17 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     }
     let inner = inner?;
     let what = format!("`undo` of {owner}");
-    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on"], context, problems);
+    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on", "opens", "closes"], context, problems);
     let holder = Holder { what: &what, others: &["retry", "poll", "fan_out"], fact: false, header: inner.ident_span };
     let fan_out = fan_out(&inner.body, &what, Scene { what: &what, each: false, ..scene }, context, problems);
     let scene = Scene { what: &what, each: scene.each || fan_out.is_some(), ..scene };
     let call = call(&inner.body, holder, scene, context, problems);
     let poll = poll(&inner.body, &what, call.as_ref(), scene, context, problems);
     let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
+    let (opens, closes) = bracket::of_undo(bracket::brackets(&mut fields), brackets);
     Some(Undo::Call {
+        opens,
+        closes,
         restores_data: fields.flag("restores_data"),
         downtime: fields.flag("downtime"),
         retry: retry(&mut fields),

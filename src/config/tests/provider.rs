@@ -362,6 +362,31 @@ fn on_and_for_each_are_read_and_checked() {
     assert!(mapped.contains("one version for each item"), "{mapped}");
 }
 
+#[test]
+fn what_a_strategy_opens_it_closes() {
+    let step = |name: &str, inside: &str| {
+        format!("step \"{name}\" {{\nexec {{ command = [] }}\n{inside}\nundo {{\nexec {{ command = [] }}\n}}\n}}\n")
+    };
+    let strategy = |steps: &[String]| format!("strategy \"s\" {{\n{}}}\n", steps.concat());
+    let (opens, closes) = ("opens = \"maintenance\"", "closes = \"maintenance\"");
+    for (steps, told) in [
+        (vec![step("a", opens)], "[b.hcl:5:1] bracket never closed: step `a` of strategy `s` opens \"maintenance\""),
+        (vec![step("a", opens), step("b", &format!("after = []\n{closes}"))], "no step after it closes that"),
+        (vec![step("a", closes)], "bracket never opened"),
+        (vec![step("a", "opens = \" \"")], "`opens` of step `a`: it is empty"),
+        (vec![step("a", &format!("for_each = []\n{opens}")), step("b", closes)], "bracket of many actions"),
+    ] {
+        let found = refused(&strategy(&steps));
+        assert!(found.contains(told), "{found}");
+    }
+    let (provider, _) = load(&format!("{VERSION}{}", strategy(&[step("a", opens), step("b", ""), step("c", closes)]))).unwrap();
+    let undo = |index: usize| match &provider.strategies["s"].steps[index].undo {
+        Undo::Call { opens, closes, .. } => (opens.as_deref(), closes.as_deref()),
+        _ => panic!(),
+    };
+    assert_eq!([undo(0), undo(1), undo(2)], [(None, Some("maintenance")), (None, None), (Some("maintenance"), None)]);
+}
+
 /// A strategy of `stop`, `start` and a probe `watch` with this in its block, and these lines beside it.
 fn probing(block: &str, beside: &str, stop: &str) -> String {
     format!(

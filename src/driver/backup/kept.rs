@@ -90,6 +90,10 @@ impl Repository for KeptRepository {
         Ok(entry)
     }
 
+    fn doubt(&self, entry: &Entry) -> Result<(), Failure> {
+        self.ledger.write(&Entry { verified: None, ..entry.clone() })
+    }
+
     fn extract(&self, entry: &Entry, _into: &Path, _watch: &mut Watch) -> Result<Vec<PathBuf>, Failure> {
         let reference = entry.reference.as_deref().unwrap_or(&entry.id);
         Err(Failure::new(FailureKind::Failed, format!("the snapshot `{reference}` is kept as it is and is not read here"))

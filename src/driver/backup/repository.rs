@@ -91,6 +91,9 @@ pub(super) trait Repository {
     /// Reads one back fully, compares it with its manifest, and records that it was right.
     fn verify(&self, entry: &Entry, watch: &mut Watch) -> Result<Entry, Failure>;
 
+    /// Records that one was not right when it was read back.
+    fn doubt(&self, entry: &Entry) -> Result<(), Failure>;
+
     /// Writes one into an empty folder, checking as it writes; gives the relative paths of the files.
     fn extract(&self, entry: &Entry, into: &Path, watch: &mut Watch) -> Result<Vec<PathBuf>, Failure>;
 

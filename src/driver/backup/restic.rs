@@ -253,6 +253,10 @@ impl Repository for ResticRepository {
         Ok(entry)
     }
 
+    fn doubt(&self, entry: &Entry) -> Result<(), Failure> {
+        self.ledger.write(&Entry { verified: None, ..entry.clone() })
+    }
+
     fn extract(&self, entry: &Entry, into: &Path, watch: &mut Watch) -> Result<Vec<PathBuf>, Failure> {
         let _shared = self.ledger.share(watch)?;
         let repository = self.indexed(watch)?;

@@ -64,7 +64,7 @@ def main():
     else:
         job = source.build(start, end)["jobs"][0]["job_id"]
         wait_for("the segment", lambda: kylin.get_job(job).status == "FINISHED")
-        assert [segment["status_to_display"] for segment in source.list_segment()["value"]] == ["ONLINE", "ONLINE"]
+        assert [segment["status_to_display"] for segment in source.list_segment()] == ["ONLINE", "ONLINE"]
     assert kylin.query("select count(*) from kylin_sales")["results"] == [["10100"]]
 
 

@@ -65,6 +65,8 @@ def create(world, version, *nodes):
     (world / "hdfs/kylin").mkdir(parents=True)
     for part in ("bin", "etc"):
         shutil.copytree(HERE / "cluster" / part, world / "hadoop" / part, symlinks=True)
+    # The programs of this world use the Python that made it.
+    (world / "hadoop/bin/python3").symlink_to(sys.executable)
     core = world / "hadoop/etc/hadoop/core-site.xml"
     core.write_text(core.read_text().replace("WORLD", str(world)))
     kit(version, world / "kits")

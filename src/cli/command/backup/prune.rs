@@ -46,7 +46,8 @@ fn rules(args: &BackupPruneArgs) -> Result<Retention, Diagnostics> {
     Ok(Retention { last: *last, within, daily: *daily, weekly: *weekly, monthly: *monthly })
 }
 
-/// Removes what the rules let go, from the lockfile first: a record of what is gone would be worse than a backup without a record.
+/// Removes what the rules let go, and its records. Where that is interrupted between the two, the record says that the backup is
+/// missing, and the next prune removes it.
 pub(super) async fn prune(
     session: &Session,
     addr: &InstanceAddr,
@@ -67,14 +68,16 @@ pub(super) async fn prune(
             terminal.say(&format!("{addr}: would remove backup {} of {}.", kept.backup.id, kept.backup.at));
             continue;
         }
-        forget(session, addr, kept).await?;
         match remove(session, addr, kept).await {
-            Ok(()) => terminal.say(&format!("{addr}: removed backup {} of {}.", kept.backup.id, kept.backup.at)),
+            Ok(()) => {
+                forget(session, addr, kept).await?;
+                terminal.say(&format!("{addr}: removed backup {} of {}.", kept.backup.id, kept.backup.at));
+            }
             Err(failure) => problems.push(
                 Diagnostic::error("backup was not removed")
                     .fault(Fault::Platform)
                     .detail(format!("{addr}: backup {} in {}: {}", kept.backup.id, kept.backup.location, failure.message))
-                    .help("it is recorded no longer; remove it by hand, or prune again"),
+                    .help(failure.help.unwrap_or_else(|| "prune again, or remove it by hand".to_owned())),
             ),
         }
     }

@@ -6,7 +6,7 @@ use crate::cli::args::BackupVerifyArgs;
 use crate::cli::command::state::change;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::driver::Failure;
+use crate::driver::{Failure, FailureKind};
 use crate::model::backup::MANAGED;
 use crate::model::name::InstanceAddr;
 use crate::source::{Diagnostic, Diagnostics, Fault};
@@ -35,7 +35,11 @@ pub(super) async fn run(args: &BackupVerifyArgs, session: &Session) -> Result<Ex
         for kept in backups {
             looked += 1;
             let result = verify(session, &addr, &kept).await;
-            record(session, &addr, &kept, result.is_ok()).await?;
+            // Only what was looked at says something about the backup.
+            let looked_at = result.as_ref().err().is_none_or(|failure| failure.kind == FailureKind::Failed);
+            if looked_at {
+                record(session, &addr, &kept, result.is_ok()).await?;
+            }
             match result {
                 Ok(()) => session.place.terminal.say(&format!("{addr}: backup {} is right.", kept.backup.id)),
                 Err(failure) => problems.push(
@@ -65,7 +69,7 @@ async fn verify(session: &Session, addr: &InstanceAddr, kept: &Kept) -> Result<(
         return Ok(());
     }
     let message = format!("`{}` is not there, or not as long as it was", backup.location);
-    Err(Failure::new(crate::driver::FailureKind::Failed, message))
+    Err(Failure::new(FailureKind::Failed, message))
 }
 
 /// Writes into the lockfile how it went, where that is news.

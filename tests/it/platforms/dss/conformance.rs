@@ -74,6 +74,9 @@ except Exception as error:
     assert "build-base-image" in str(error), error
 archive = project.get_export_stream().read()
 assert archive[:2] == b"PK"
+import io
+refused = client.prepare_project_import(io.BytesIO(archive)).execute()
+assert not refused["success"], "a project that is there was imported again"
 try:
     dataikuapi.DSSClient(url, "wrong").get_instance_info()
     raise SystemExit("a wrong key was let in")

@@ -19,7 +19,7 @@ fn k02_without_an_upgrade_script_the_move_is_refused_or_waits_for_a_person() {
     world.estate.apply().exit(5).says(&[
         "Replace the software",
         "conf/kylin.properties: rename the new one",
-        "windlass confirm kyligence.ke@3.4.5:replace",
+        "windlass confirm 'kyligence.ke@3.4.5:replace'",
     ]);
     // Confirmed too early: it is noticed, and everything goes back.
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace", "--note", "done, I think"]);
@@ -83,4 +83,20 @@ fn k12_production_takes_only_what_was_verified_in_test() {
     world.declare("  production = true\n");
     world.want("3.4.5");
     world.refused().says(&["untested_production", "always test the upgrade in a test environment first"]);
+
+    // With one, it waits until the same version was applied there.
+    world.declare("");
+    let instance = world.estate.read("main.hcl");
+    let production = instance[instance.find("instance ").expect("an instance")..]
+        .replace("\"ke\"", "\"prod\"")
+        .replace("environment.test", "environment.production");
+    world.append(&format!("environment \"production\" {{\n  promote_from = environment.test\n}}\n{production}"));
+    world.want("3.4.1");
+    world.estate.apply().exit(0).says(&["1 to adopt"]);
+    world.want("3.4.5");
+    let refused = world.estate.run(&["apply", "--auto-approve", "--env", "production"]).exit(3);
+    refused
+        .says(&["gate is closed", "kyligence 3.4.5 must be applied in test first, where kyligence.ke is at 3.4.1"])
+        .lacks("untested_production");
+    assert_eq!(world.version("a"), "3.4.1");
 }

@@ -85,21 +85,32 @@ fn k06_a_package_with_a_wrong_checksum_is_refused_before_the_stop() {
     assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()));
 }
 
-#[test]
-fn k09_a_new_version_that_cannot_be_verified_is_taken_back() {
+/// A node that is to be upgraded, with a start that is not waited for long.
+fn moving() -> World {
     let mut world = World::with_nodes("3.4.1", &["3.4.5"], &["a"], "  start_timeout = \"4s\"\n");
     world.want("3.4.5");
-    // The page does not show up.
+    world
+}
+
+#[test]
+fn k09_a_new_version_whose_page_does_not_show_up_is_taken_back() {
+    let world = moving();
     world.on("ui_unreachable", "version=3.4.5");
     world.estate.apply().exit(4).says(&["wait_for_page", "rolled back"]);
     assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()));
-    world.off("ui_unreachable");
-    // A segment cannot be built.
+}
+
+#[test]
+fn k09_a_new_version_that_builds_no_segment_is_taken_back() {
+    let world = moving();
     world.on("segment_build_fails", "version=3.4.5");
     world.estate.apply().exit(4).says(&["await_segment", "is ERROR", "rolled back"]);
     assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()));
-    world.off("segment_build_fails");
-    // Connections that drop are no failure: it is asked again.
+}
+
+#[test]
+fn k09_connections_that_drop_are_no_failure_of_the_new_version() {
+    let world = moving();
     world.on("drop_connections", "version=3.4.5 2");
     world.estate.apply().exit(0);
     assert_eq!((world.version("a"), world.count()), ("3.4.5".into(), "10100".into()));

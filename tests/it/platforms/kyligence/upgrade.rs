@@ -148,7 +148,7 @@ fn k10_backups_are_deleted_once_verified_and_not_before() {
         "nothing was verified, and the backups are gone"
     );
     world.off("query_fails");
-    world.estate.apply().exit(0).says(&["deleted"]);
+    world.estate.apply().exit(0).says(&["done    kyligence.ke@3.5.2:delete_backups"]);
     assert!(
         !world.estate.path(keep).exists() && !world.estate.path(copy).exists(),
         "they were verified, and the backups are there"

@@ -1,4 +1,4 @@
-"""What a Govern node keeps in its PostgreSQL, reached by psql with what config/dip.properties says."""
+"""What a Govern node keeps in its PostgreSQL, reached by psql (`simulator.psql`, else the one on the PATH) with what config/dip.properties says."""
 
 import os
 import re
@@ -13,7 +13,7 @@ def query(home, statement):
     if url is None:
         raise RuntimeError("psql.jdbc.url is not set in config/dip.properties")
     environment = {**os.environ, "PGPASSWORD": properties.get("psql.jdbc.password", ""), "PGCONNECT_TIMEOUT": "5"}
-    command = ["psql", "--host", url[1], "--port", url[2], "--dbname", url[3], "--username", properties.get("psql.jdbc.user", ""),
+    command = [properties.get("simulator.psql", "psql"), "--host", url[1], "--port", url[2], "--dbname", url[3], "--username", properties.get("psql.jdbc.user", ""),
                "--no-password", "--no-psqlrc", "--tuples-only", "--no-align", "--field-separator", "\t", "--quiet",
                "--set", "ON_ERROR_STOP=1", "--command", statement]
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

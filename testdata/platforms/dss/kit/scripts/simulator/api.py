@@ -113,7 +113,7 @@ def project(instance, method, key, path, query, body):
             return [{"id": "initial", "active": True, "trainedWith": model["trainedWith"], "snippet": {}}]
         case (_, "apiservices", *rest):
             return packages.services(instance, method, key, rest, query)
-        case ("GET", "export"):
+        case ("POST", "export"):
             return export_project(home, key)
     raise missing("/".join((key, *path)))
 
