@@ -18,6 +18,7 @@ use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
 use super::item::{ItemEnd, Post, Said, SaidWhat};
 use super::journal::{Durable, Entry, Writer};
 use super::lease::Lost;
+use super::probing::Probes;
 use super::progress::{ActionState, End, Progress};
 use super::record::{Books, Sources};
 use super::run::{Finished, Rules};
@@ -28,7 +29,7 @@ use super::shipping::Shipping;
 use crate::driver::{FailureKind, Redactor};
 use crate::lang::Value;
 use crate::model::name::Digest;
-use crate::plan::{ActionKind, ActionUndo, Plan};
+use crate::plan::{Action, ActionKind, ActionUndo, Plan};
 use crate::source::Diagnostics;
 
 /// What an environment is about.
@@ -93,6 +94,7 @@ pub(super) struct Dispatcher {
     pub(super) losses: mpsc::UnboundedReceiver<Lost>,
     pub(super) ticks: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
     pub(super) is_stopping: bool,
+    pub(super) probes: Probes,
 }
 
 type Files = Arc<BTreeMap<Arc<str>, Arc<[u8]>>>;
@@ -124,6 +126,7 @@ impl Dispatcher {
                 Ok(()) = self.durable.changed(), if !is_broken => self.on_durable(),
                 written = self.delivery.landed() => self.on_written(written),
                 Some(lost) = self.losses.recv() => self.on_lost(&lost),
+                Some(probe) = self.probes.looked.1.recv() => self.on_looked(probe),
                 Some(()) = self.ticks.1.recv() => self.deliver(),
                 Some(said) = self.items.1.recv() => self.on_item(said),
                 () = control.stopped(), if !self.is_stopping => self.on_stop(),
@@ -199,10 +202,13 @@ impl Dispatcher {
             }
             None => Files::default(),
         };
+        let is_probe = direction == Direction::Forward && content.probe.is_some();
+        let is_late = content.during.iter().any(|watched| self.progress.state(*watched) != ActionState::Planned);
+        let line = is_probe.then(|| self.probes.begin(action, is_late));
         let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
         let (items, post) = (self.progress.items.of(action, direction), self.items.0.clone());
         let durable = self.journal.durable();
-        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, durable };
+        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, durable, line };
         let handle = self.tasks.spawn(carry_out(job));
         self.running.insert(handle.id(), (action, direction));
     }
@@ -242,6 +248,7 @@ impl Dispatcher {
     pub(super) fn on_report(&mut self, report: Report) {
         let Report { index, direction, outcome } = report;
         self.leave_room(index);
+        self.probes.end(index);
         let at = self.around.clock.now();
         match outcome {
             Told::Withdrawn => self.withdraw(index, direction),
@@ -371,7 +378,7 @@ impl Dispatcher {
     fn leave_room(&mut self, index: u32) {
         let action = &self.plan.actions[index as usize];
         let environment = self.graph.environment(action);
-        if takes_room(&action.kind) {
+        if takes_room(action) {
             self.scheduler.release(environment, self.graph.host(action));
         } else {
             self.loose[environment] = self.loose[environment].saturating_sub(1);
@@ -470,8 +477,8 @@ impl Dispatcher {
 }
 
 /// Whether an action counts against the limits.
-pub(super) fn takes_room(kind: &ActionKind) -> bool {
-    !matches!(kind, ActionKind::Pause(_))
+pub(super) fn takes_room(action: &Action) -> bool {
+    !matches!(action.kind, ActionKind::Pause(_)) && action.probe.is_none()
 }
 
 /// Whether there is nothing to call to go in this direction.

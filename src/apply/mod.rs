@@ -27,6 +27,8 @@ mod luggage;
 mod open;
 mod place;
 mod poll;
+mod probe;
+mod probing;
 pub mod progress;
 mod record;
 pub mod run;
@@ -36,6 +38,7 @@ mod secret;
 mod settle;
 mod shared;
 mod shipping;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod undo;

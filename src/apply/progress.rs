@@ -381,6 +381,10 @@ impl Progress {
     fn measure(&mut self, plan: &Plan, action: u32, direction: Direction, ending: &Ending, at: Timestamp) {
         let (Some(began), Direction::Forward, Ending::Succeeded) = (self.times[action as usize], direction, ending) else { return };
         let action = &plan.actions[action as usize];
+        // A probe lasts as long as what it watches.
+        if action.probe.is_some() {
+            return;
+        }
         let change = &plan.changes[action.change as usize];
         if let (Some(step), Some(hop)) = (action.kind.step(), change.hops.get(action.hop as usize)) {
             let entry = self.durations.entry(format!("{}/{}/{step}", change.provider, hop.strategy)).or_default();

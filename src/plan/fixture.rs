@@ -62,6 +62,8 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         timeout: None,
         tolerate: Vec::new(),
         poll: None,
+        probe: None,
+        during: Vec::new(),
         fan_out: None,
         opens: None,
         closes: None,

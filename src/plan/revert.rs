@@ -124,6 +124,8 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 timeout,
                 tolerate: Vec::new(),
                 poll: poll.clone(),
+                probe: None,
+                during: Vec::new(),
                 fan_out: fan_out.clone(),
                 opens: opens.clone(),
                 closes: closes.clone(),

@@ -39,7 +39,7 @@ const MAY: &[(&str, &[&str])] = &[
             "state::Move",
         ],
     ),
-    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "apply", "view"]),
+    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "tls", "apply", "view"]),
 ];
 
 /// What only doors to the outside may use, by module that must not be one.

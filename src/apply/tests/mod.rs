@@ -6,6 +6,7 @@ mod failure;
 mod fan_out;
 mod order;
 mod poll;
+mod probe;
 mod recording;
 mod resumption;
 mod shared;

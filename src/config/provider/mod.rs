@@ -16,6 +16,7 @@ mod guard;
 mod lint;
 mod parse;
 mod poll;
+mod probe;
 mod setting;
 mod step;
 

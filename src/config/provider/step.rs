@@ -11,9 +11,10 @@ use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, u
 use super::fan_out::fan_out;
 use super::group::Groups;
 use super::poll::poll;
+use super::probe::{probe, watched, with_beginnings};
 use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
-use crate::lang::{Block, Body, Expr};
+use crate::lang::{Attribute, Block, Body, Expr};
 use crate::model::name::{StepName, StrategyName};
 use crate::model::provider::{CallTemplate, Check, Retry, Step, Strategy, Undo};
 use crate::source::{Diagnostic, Diagnostics, Span};
@@ -40,7 +41,7 @@ const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Blocks of a step that are not drivers.
-const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "fan_out"];
+const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "fan_out", "probe"];
 
 /// Reads all strategies, and the step groups that they use.
 pub(super) fn strategies(
@@ -76,14 +77,16 @@ pub(super) fn strategies(
 fn steps(blocks: &[Block], strategy: &str, context: &Context<'_>, problems: &mut Diagnostics) -> Vec<Step> {
     let named = named(blocks, "step", problems);
     let names: Vec<Arc<str>> = named.iter().map(|(name, _)| Arc::clone(name)).collect();
+    let watched = watched(&named, &names, strategy, problems);
     let mut after: BTreeMap<Arc<str>, Uses> = BTreeMap::new();
     for (index, (name, block)) in named.iter().enumerate() {
-        let before = index.checked_sub(1).and_then(|index| names.get(index)).map(|name| (Arc::clone(name), None));
+        // A probe looks on beside others: whoever wants to wait for its end says so.
+        let before = names.iter().take(index).rfind(|name| !watched.contains_key(*name)).map(|name| (Arc::clone(name), None));
         after.insert(Arc::clone(name), waits_for(name, block, before, &names, strategy, problems));
     }
     // In order, so that what runs before the steps that a step waits for is known.
     let mut earlier: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
-    for name in acyclic("step", &after, problems) {
+    for name in acyclic("step", &with_beginnings(&after, &watched), problems) {
         let mut all = BTreeSet::new();
         for (used, _) in after.get(&name).into_iter().flatten() {
             all.insert(Arc::clone(used));
@@ -95,7 +98,8 @@ fn steps(blocks: &[Block], strategy: &str, context: &Context<'_>, problems: &mut
         .into_iter()
         .filter_map(|(name, block)| {
             let waits = after.get(name).into_iter().flatten().map(|(name, _)| StepName::new(&**name)).collect();
-            step(name, block, waits, (earlier.get(name)?, &names), context, problems)
+            let during = watched.get(name).into_iter().flatten().map(|(name, _)| StepName::new(&**name)).collect();
+            step(name, block, (waits, during), (earlier.get(name)?, &names), context, problems)
         })
         .collect()
 }
@@ -110,6 +114,18 @@ fn waits_for(
     problems: &mut Diagnostics,
 ) -> Uses {
     let Some(attribute) = block.body.attributes.get("after") else { return before.into_iter().collect() };
+    listed("after", attribute, name, names, strategy, problems)
+}
+
+/// A list of steps, as `after` and `during` have it.
+pub(super) fn listed(
+    which: &str,
+    attribute: &Attribute,
+    name: &str,
+    names: &[Arc<str>],
+    strategy: &str,
+    problems: &mut Diagnostics,
+) -> Uses {
     let span = attribute.expr.span().unwrap_or(attribute.name_span);
     let references = attribute.expr.references();
     let plain = attribute.expr.text().chars().all(|c| !matches!(c, '"' | '(' | '{' | '?'));
@@ -118,9 +134,12 @@ fn waits_for(
         || references.iter().any(|reference| &*reference.root != "step")
     {
         problems.push(
-            Diagnostic::error("invalid after")
-                .detail(format!("`after` of step `{name}` is not a list of steps"))
-                .help("write `after = [step.NAME]`, or `after = []` for a step that may start at once")
+            Diagnostic::error("invalid list of steps")
+                .detail(format!("`{which}` of step `{name}` is not a list of steps"))
+                .help(match which {
+                    "after" => "write `after = [step.NAME]`, or `after = []` for a step that may start at once",
+                    _ => "write `during = [step.NAME]`",
+                })
                 .at(span),
         );
         return Uses::new();
@@ -132,7 +151,7 @@ fn waits_for(
             let listed: Vec<&str> = names.iter().map(|name| &**name).collect();
             problems.push(
                 Diagnostic::error("unknown step")
-                    .detail(format!("step `{name}` waits for step `{used}`, which {strategy} does not have"))
+                    .detail(format!("`{which}` of step `{name}` names step `{used}`, which {strategy} does not have"))
                     .help(suggestion(used, &listed))
                     .at(place.unwrap_or(span)),
             );
@@ -145,7 +164,7 @@ fn waits_for(
 fn step(
     name: &str,
     block: &Block,
-    after: Vec<StepName>,
+    (after, during): (Vec<StepName>, Vec<StepName>),
     (earlier, names): (&BTreeSet<Arc<str>>, &[Arc<str>]),
     context: &Context<'_>,
     problems: &mut Diagnostics,
@@ -167,6 +186,7 @@ fn step(
     let undo = undo(block, &own, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
     let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
+    let probe = probe(&block.body, &what, call.as_ref(), running, context, problems);
     let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
     let when = fields.expr("when");
     let for_each = fields.expr("for_each");
@@ -198,11 +218,13 @@ fn step(
         check,
         undo: undo?,
         // What may be called again and again may be called once more.
-        repeatable: fields.flag("repeatable") || poll.is_some(),
+        repeatable: fields.flag("repeatable") || poll.is_some() || probe.is_some(),
         retry,
         timeout: fields.duration("timeout"),
         tolerate: Vec::new(),
         poll,
+        probe,
+        during,
         fan_out,
         opens: own.0,
         closes: own.1,

@@ -37,7 +37,7 @@ fn one(step: &Step, what: &str, problems: &mut Diagnostics) {
             &place,
         ));
     }
-    if step.timeout.is_none() && (step.poll.is_some() || unlimited(&step.call)) {
+    if step.timeout.is_none() && step.probe.is_none() && (step.poll.is_some() || unlimited(&step.call)) {
         problems.push(no_timeout(what, &step.call));
     }
     if let Some(name) = step.opens.as_ref().filter(|_| is_left_open(step)) {
