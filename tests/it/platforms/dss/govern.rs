@@ -152,6 +152,7 @@ fn b08_a_failure_after_the_database_was_migrated_brings_both_back() {
     let node = governing(&cluster);
     node.switch("never_healthy_in", NEW);
     node.declare_backed_up(NEW, &declared(&cluster), "");
+    node.impatient();
     node.apply().exit(4).says(&["rolled back"]);
     assert_eq!(node.serves().as_deref(), Some(OLD));
     assert!(node.ask("/artifacts").contains("Churn model"));

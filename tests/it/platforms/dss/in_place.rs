@@ -134,6 +134,7 @@ fn d09_the_run_ends_only_when_the_new_version_answers() {
 fn d09_a_node_that_never_becomes_healthy_is_rolled_back() {
     let node = Node::running();
     node.declare_backed_up(NEW, "", "");
+    node.impatient();
     node.switch("never_healthy_in", NEW);
     node.apply().exit(4).says(&["dss.node@13.4.1:verify", "Failed, and rolled back"]);
     assert_eq!(node.serves().as_deref(), Some(OLD));

@@ -71,8 +71,7 @@ fn d04_a_clone_gets_ports_installid_and_prefix_of_its_own_and_its_scenarios_are_
     }
     assert_eq!(node.estate.read("opt/clone/config/windlass-scenarios-off.txt"), "CHURN.nightly\nSALES.nightly\n");
     let (old, new) = (scenario_runs(&node, "data"), scenario_runs(&node, "clone"));
-    std::thread::sleep(std::time::Duration::from_millis(900));
-    assert!(scenario_runs(&node, "data") > old, "the old node's scenarios stand still");
+    crate::estate::await_until("the old node's scenarios have run twice", || scenario_runs(&node, "data") > old + 1);
     assert_eq!(scenario_runs(&node, "clone"), new, "a scenario of the clone ran");
 }
 
@@ -183,6 +182,7 @@ fn x06_a_reconfiguration_that_fails_goes_back_to_the_old_ports() {
     let moved = node.port + 20;
     let main = node.estate.read("main.hcl").replace(&format!("port = {}", node.port), &format!("port = {moved}"));
     node.estate.write("main.hcl", main);
+    node.impatient();
     node.switch("never_healthy_on", &moved.to_string());
     node.apply().exit(4).says(&["rolled back"]);
     assert_eq!(node.serves().as_deref(), Some(OLD));

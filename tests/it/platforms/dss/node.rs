@@ -167,9 +167,15 @@ impl Node {
             "main.hcl",
             format!(
                 "environment \"test\" {{}}\n{digests}\ninstance \"dss\" \"node\" {{\n  environment = environment.test\n  version = \"{version}\"\n  \
-                 data_dir = \"{root}/opt/data\"\n  kits_dir = \"{root}/kits\"\n  port = {port}\n  api_key = \"{KEY}\"\n  start_timeout = \"5s\"\n  {run_as}\n{lines}\n}}\n{more}\n"
+                 data_dir = \"{root}/opt/data\"\n  kits_dir = \"{root}/kits\"\n  port = {port}\n  api_key = \"{KEY}\"\n  start_timeout = \"60s\"\n  {run_as}\n{lines}\n}}\n{more}\n"
             ),
         );
+    }
+
+    /// Makes a start that does not succeed fail sooner.
+    pub(super) fn impatient(&self) {
+        let main = self.estate.read("main.hcl").replace("start_timeout = \"60s\"", "start_timeout = \"5s\"");
+        self.estate.write("main.hcl", main);
     }
 
     /// Declares it with a backup.

@@ -35,7 +35,7 @@ fn declare(node: &Node, version: &str) {
         "main.hcl",
         format!(
             "{releases}\nmodule \"lab\" {{\n  source = \"./modules/dss-estate\"\n  environment = environment.test\n  release = \"{version}\"\n  nodes = {{\n{nodes}  }}\n  \
-             install_root = \"{root}/opt\"\n  kits_dir = \"{root}/kits\"\n  api_keys = {{ {keys} }}\n  backups = {{ repository = \"{root}/backups\" }}\n  start_timeout = \"5s\"\n  {run_as}\n}}\n"
+             install_root = \"{root}/opt\"\n  kits_dir = \"{root}/kits\"\n  api_keys = {{ {keys} }}\n  backups = {{ repository = \"{root}/backups\" }}\n  start_timeout = \"60s\"\n  {run_as}\n}}\n"
         ),
     );
 }

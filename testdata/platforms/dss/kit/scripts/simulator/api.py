@@ -176,7 +176,9 @@ def admin(instance, method, path, query, body):
             if name in (home.switch("code_env_fails") or "").split():
                 return {"messages": messages(("ERROR", f"pip failed for the code environment {name}: no matching distribution"))}
             path = environment_file(language, name)
-            store(path, {**load(path), field: instance.version})
+            # Packages that fit the specification are left as they are, by whatever version they were installed.
+            if field != "builtWith" or truth(query.get("forceRebuildEnv"), False):
+                store(path, {**load(path), field: instance.version})
             return {"messages": messages(("SUCCESS", f"{name} updated"))}
         return work
 
