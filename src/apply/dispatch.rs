@@ -203,7 +203,8 @@ impl Dispatcher {
             None => Files::default(),
         };
         let is_probe = direction == Direction::Forward && content.probe.is_some();
-        let line = is_probe.then(|| self.probes.begin(action));
+        let is_late = content.during.iter().any(|watched| self.progress.state(*watched) != ActionState::Planned);
+        let line = is_probe.then(|| self.probes.begin(action, is_late));
         let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
         let (items, post) = (self.progress.items.of(action, direction), self.items.0.clone());
         let durable = self.journal.durable();

@@ -35,6 +35,8 @@ pub(super) struct Line {
     pub orders: watch::Receiver<Order>,
     /// Takes the action's index after its first look.
     pub looked: mpsc::UnboundedSender<u32>,
+    /// Something that it watches has begun already: nobody looked then, or what was seen is not at hand.
+    pub is_late: bool,
 }
 
 impl Errand<'_> {
@@ -53,6 +55,7 @@ impl Errand<'_> {
             Mode::Fresh | Mode::Asked | Mode::Incomplete => false,
         };
         let mut tally = Tally::load(&path, end_was_lost).unwrap_or_default();
+        tally.interrupted |= line.is_late;
         let mut orders = line.orders.clone();
         let mut has_looked = false;
         self.job.say_begun(self.action, 1);

@@ -31,11 +31,11 @@ impl Default for Probes {
 }
 
 impl Probes {
-    /// A probe is about to run.
-    pub(super) fn begin(&mut self, action: u32) -> Line {
+    /// A probe is about to run; `is_late`: something that it watches has begun before.
+    pub(super) fn begin(&mut self, action: u32, is_late: bool) -> Line {
         let (orders, taken) = watch::channel(Order::Look);
         self.running.insert(action, Running { orders, has_looked: false });
-        Line { orders: taken, looked: self.looked.0.clone() }
+        Line { orders: taken, looked: self.looked.0.clone(), is_late }
     }
 
     /// An action has ended.

@@ -221,6 +221,24 @@ async fn a_run_killed_while_a_probe_looks_goes_on_looking() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_what_was_seen_is_not_at_hand_the_result_says_that_something_is_missing() {
+    let mut stage = Stage::new();
+    let plan = watched(|_| {});
+    stage.script("a.stop", [Act::Takes(Duration::from_millis(2500))]);
+    let control = stage.control.clone();
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        control.stop();
+    };
+    tokio::join!(stage.apply(&plan), stop);
+    std::fs::remove_file(crate::apply::tally::tally_file(&stage.run_dir(), &plan.actions[1].id)).unwrap();
+    stage.control = Control::new();
+    let resumed = stage.resume(&plan, ResumeOptions::default()).await.unwrap();
+    assert_eq!(resumed.record.outcome, Outcome::Succeeded, "{:?}", resumed.problems);
+    assert_eq!(seen(&result(&stage, &plan), "interrupted"), "true");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_for_a_person_lets_the_probe_rest_until_the_run_is_resumed() {
     let stage = Stage::new();
     stage.script("a.start", [Act::Fails(Waiting)]);
