@@ -4,6 +4,13 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod backup;
+
+pub use backup::{
+    BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
+    BackupWhich, ScheduleFormat,
+};
+
 /// Moves platform software from version to version, safely.
 ///
 /// Declare in HCL which version of which product each environment runs; `windlass plan` shows how to get there, `windlass apply`
@@ -189,6 +196,35 @@ pub enum PlanFormat {
     Human,
     /// One JSON document, described by the published schema.
     Json,
+    /// Markdown for a comment on a pull request, never longer than `--limit`.
+    Markdown,
+}
+
+/// How long a comment may be, and where the whole plan is.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
+    #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
+    pub limit: usize,
+    /// Markdown: an address where the whole plan is, named where something was left out
+    #[arg(long, value_name = "URL")]
+    pub link: Option<String>,
+}
+
+/// The longest comment that a forge takes, as its documentation says: GitHub 65,536 characters, GitLab 1,000,000, Azure DevOps
+/// 150,000, Bitbucket 32,768. Counted in bytes here, which are never fewer.
+fn page_limit(text: &str) -> Result<usize, String> {
+    match text {
+        "github" => Ok(65_536),
+        "gitlab" => Ok(1_000_000),
+        "azure" => Ok(150_000),
+        "bitbucket" => Ok(32_768),
+        other => other
+            .parse()
+            .ok()
+            .filter(|limit| *limit >= 1000)
+            .ok_or_else(|| "a number of bytes, 1000 or more; or github, gitlab, azure or bitbucket".to_owned()),
+    }
 }
 
 /// `windlass plan`.
@@ -215,6 +251,9 @@ pub struct PlanArgs {
     /// How to print the plan
     #[arg(long, default_value = "human")]
     pub format: PlanFormat,
+    /// How long it may be.
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 /// How a run is shown.
@@ -361,9 +400,12 @@ pub struct DriftArgs {
 pub struct ShowArgs {
     /// A saved plan's path, or an instance's address
     pub what: String,
-    /// How to print it
+    /// How to print it; an instance has no Markdown
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: PlanFormat,
+    /// How long it may be.
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 /// `windlass status`.
@@ -420,168 +462,6 @@ pub struct GraphArgs {
     /// Draws the way back instead
     #[arg(long)]
     pub rollback: bool,
-}
-
-/// `windlass backup …`.
-#[derive(Debug, Subcommand)]
-pub enum BackupCommand {
-    /// Backs instances up, then prunes what is too old
-    Run(BackupRunArgs),
-    /// Lists backups: the recorded ones and those in the repositories
-    List(BackupListArgs),
-    /// Reads backups back: the newest of each instance, or those named
-    Verify(BackupVerifyArgs),
-    /// Restores an instance from a backup or a matched set
-    Restore(BackupRestoreArgs),
-    /// Removes old backups, never the last good one
-    Prune(BackupPruneArgs),
-    /// Prints the declared schedules as systemd units or cron lines
-    Schedule(BackupScheduleArgs),
-}
-
-/// Whose backups.
-#[derive(Debug, Args, Clone, Default)]
-pub struct BackupWhich {
-    /// Addresses of instances (or their beginnings); all where none is given
-    pub instances: Vec<String>,
-    /// Only this environment; may be repeated
-    #[arg(long = "env", value_name = "ENVIRONMENT", env = "WINDLASS_ENV", value_delimiter = ',')]
-    pub environments: Vec<String>,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-}
-
-impl BackupWhich {
-    /// As the other commands have it.
-    #[must_use]
-    pub fn scope(&self) -> ScopeArgs {
-        ScopeArgs { environments: self.environments.clone(), targets: Vec::new() }
-    }
-}
-
-/// `windlass backup run`.
-#[derive(Debug, Args)]
-pub struct BackupRunArgs {
-    /// Addresses of instances (or their beginnings); where none is given, all that have a `backup` block
-    pub instances: Vec<String>,
-    /// Only this environment; may be repeated
-    #[arg(long = "env", value_name = "ENVIRONMENT", env = "WINDLASS_ENV", value_delimiter = ',')]
-    pub environments: Vec<String>,
-    /// Shows the plan before it is carried out
-    #[arg(long)]
-    pub show: bool,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// How the run behaves.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// `windlass backup list`.
-#[derive(Debug, Args)]
-pub struct BackupListArgs {
-    /// Whose.
-    #[command(flatten)]
-    pub which: BackupWhich,
-    /// How to print it
-    #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
-}
-
-/// `windlass backup verify`.
-#[derive(Debug, Args)]
-pub struct BackupVerifyArgs {
-    /// Whose.
-    #[command(flatten)]
-    pub which: BackupWhich,
-    /// Only the backup of this id; may be repeated
-    #[arg(long = "id", value_name = "ID")]
-    pub ids: Vec<String>,
-    /// All backups, not only the newest
-    #[arg(long, conflicts_with = "ids")]
-    pub all: bool,
-}
-
-/// `windlass backup restore`.
-#[derive(Debug, Args)]
-pub struct BackupRestoreArgs {
-    /// The instance that is restored
-    pub instance: String,
-    /// Which backup; the newest verified and consistent one where not given. Of a matched set, all parts
-    #[arg(long, value_name = "ID")]
-    pub id: Option<String>,
-    /// Which matched set
-    #[arg(long, value_name = "NAME", conflicts_with = "id")]
-    pub set: Option<String>,
-    /// A backup of this other instance
-    #[arg(long, value_name = "ADDRESS")]
-    pub from: Option<String>,
-    /// To this place instead of the instance's own
-    #[arg(long, value_name = "PATH")]
-    pub to: Option<String>,
-    /// On this declared host instead of the instance's own
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<String>,
-    /// Also where the backup was never verified or is possibly inconsistent
-    #[arg(long)]
-    pub doubtful: bool,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// How the run behaves.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// `windlass backup prune`.
-#[derive(Debug, Args)]
-pub struct BackupPruneArgs {
-    /// Whose.
-    #[command(flatten)]
-    pub which: BackupWhich,
-    /// So many of the newest stay; without any rule, those that the instance declares hold
-    #[arg(long, value_name = "N")]
-    pub keep_last: Option<u64>,
-    /// Those that are no older stay: `30d`
-    #[arg(long, value_name = "DURATION")]
-    pub keep_within: Option<String>,
-    /// The newest of each of so many days stays
-    #[arg(long, value_name = "N")]
-    pub keep_daily: Option<u64>,
-    /// The newest of each of so many weeks stays
-    #[arg(long, value_name = "N")]
-    pub keep_weekly: Option<u64>,
-    /// The newest of each of so many months stays
-    #[arg(long, value_name = "N")]
-    pub keep_monthly: Option<u64>,
-    /// Also what undoing a recorded hop may need
-    #[arg(long)]
-    pub include_needed: bool,
-    /// Only says what would go
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// How a schedule is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScheduleFormat {
-    /// A service and a timer for each instance.
-    Systemd,
-    /// Lines for a crontab.
-    Cron,
-}
-
-/// `windlass backup schedule`.
-#[derive(Debug, Args)]
-pub struct BackupScheduleArgs {
-    /// Whose.
-    #[command(flatten)]
-    pub which: BackupWhich,
-    /// For what
-    #[arg(long, default_value = "systemd")]
-    pub format: ScheduleFormat,
 }
 
 /// `windlass state …`.

@@ -1,5 +1,4 @@
 //! `windlass backup schedule`: the declared schedules as systemd units and cron lines. Prints only: installing them is a person's act.
-#![expect(clippy::disallowed_methods, reason = "a door: the program's own path stands in the units")]
 
 use super::account::policy;
 use crate::cli::args::{BackupScheduleArgs, ScheduleFormat};

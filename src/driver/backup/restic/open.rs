@@ -172,9 +172,12 @@ pub(super) fn open(repository: &Path, password: &Password, meter: Meter) -> Resu
 
 /// Keys by repository and digest of the password. Deriving a key takes a third of a second, on purpose; a run opens a repository
 /// many times, some of them while a product stands still.
-static KEYS: OnceLock<Mutex<HashMap<(PathBuf, [u8; 32]), MasterKey>>> = OnceLock::new();
+static KEYS: OnceLock<Mutex<HashMap<Slot, MasterKey>>> = OnceLock::new();
 
-fn slot(repository: &Path, password: &Password) -> Result<(PathBuf, [u8; 32]), Failure> {
+/// A repository and the digest of a password.
+type Slot = (PathBuf, [u8; 32]);
+
+fn slot(repository: &Path, password: &Password) -> Result<Slot, Failure> {
     Ok((repository.to_owned(), Sha256::digest(password.text()?.as_bytes()).into()))
 }
 

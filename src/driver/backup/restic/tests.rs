@@ -324,6 +324,7 @@ async fn restic_itself_checks_lists_and_restores() {
 /// Not a test: says how long a backup of many small files takes. `WINDLASS_MEASURE_DIR` names the folder.
 #[tokio::test]
 #[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "it is there to print")]
 async fn measure_a_folder() {
     let Some(folder) = std::env::var_os("WINDLASS_MEASURE_DIR").map(PathBuf::from) else { return };
     let dir = tempfile::tempdir_in(folder.parent().unwrap()).unwrap();
