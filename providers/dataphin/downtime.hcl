@@ -323,8 +323,7 @@ strategy "downtime" {
       interval = "1s"
       allow    = 0
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "2m"
+    harmless = true
+    timeout  = "10s"
   }
 }

@@ -38,9 +38,8 @@ strategy "semi_downtime" {
       tls   = local.tls
     }
     poll {
-      until    = length([for one in result.json.data.databases : one if !contains(["Backing up", "Backup complete"], one.state)]) == 0
-      fail     = length([for one in result.json.data.databases : one if one.state == "Backup failed"]) == length(result.json.data.databases)
-      message  = "backups that did not begin: ${join(", ", [for one in result.json.data.databases : "${one.name} (${one.state})" if !contains(["Backing up", "Backup complete"], one.state)])}"
+      until    = length([for one in result.json.data.databases : one if contains(["Not backed up", "Starting"], one.state)]) == 0
+      message  = "backups that did not begin: ${join(", ", [for one in result.json.data.databases : "${one.name} (${one.state})" if contains(["Not backed up", "Starting"], one.state)])}"
       interval = "2s"
     }
     harmless   = true
@@ -206,8 +205,7 @@ strategy "semi_downtime" {
       interval = "1s"
       allow    = 0
     }
-    harmless   = true
-    repeatable = true
-    timeout    = "2m"
+    harmless = true
+    timeout  = "10s"
   }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
+use super::bracket::{Bracket, News};
 use super::clock::between;
 use super::delivery::{Delivery, GATHER, Written};
 use super::event::{Direction, Ending, EventKind};
@@ -17,6 +18,7 @@ use super::invoke::{self, Job, Mode, Report, Surroundings, Told, carry_out};
 use super::item::{ItemEnd, Post, Said, SaidWhat};
 use super::journal::{Durable, Entry, Writer};
 use super::lease::Lost;
+use super::probing::Probes;
 use super::progress::{ActionState, End, Progress};
 use super::record::{Books, Sources};
 use super::run::{Finished, Rules};
@@ -27,7 +29,7 @@ use super::shipping::Shipping;
 use crate::driver::{FailureKind, Redactor};
 use crate::lang::Value;
 use crate::model::name::Digest;
-use crate::plan::{ActionKind, ActionUndo, Plan};
+use crate::plan::{Action, ActionKind, ActionUndo, Plan};
 use crate::source::Diagnostics;
 
 /// What an environment is about.
@@ -92,6 +94,7 @@ pub(super) struct Dispatcher {
     pub(super) losses: mpsc::UnboundedReceiver<Lost>,
     pub(super) ticks: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
     pub(super) is_stopping: bool,
+    pub(super) probes: Probes,
 }
 
 type Files = Arc<BTreeMap<Arc<str>, Arc<[u8]>>>;
@@ -123,6 +126,7 @@ impl Dispatcher {
                 Ok(()) = self.durable.changed(), if !is_broken => self.on_durable(),
                 written = self.delivery.landed() => self.on_written(written),
                 Some(lost) = self.losses.recv() => self.on_lost(&lost),
+                Some(probe) = self.probes.looked.1.recv() => self.on_looked(probe),
                 Some(()) = self.ticks.1.recv() => self.deliver(),
                 Some(said) = self.items.1.recv() => self.on_item(said),
                 () = control.stopped(), if !self.is_stopping => self.on_stop(),
@@ -133,7 +137,8 @@ impl Dispatcher {
     /// Writes down that an action is about to begin; it does once that is durable.
     pub(super) fn begin(&mut self, action: u32, direction: Direction, mode: Mode) {
         let at = self.around.clock.now();
-        let (plan, content) = (Arc::clone(&self.plan), &self.plan.actions[action as usize]);
+        let plan = Arc::clone(&self.plan);
+        let content = &plan.actions[action as usize];
         let hop = self.graph.hop(content);
         // A step of a rollback is the way back itself.
         let goes_back = matches!(content.kind, ActionKind::Revert { .. });
@@ -147,6 +152,7 @@ impl Dispatcher {
             if let Err(bug) = self.progress.begin(&plan, &self.graph, action, direction, at) {
                 self.around.voice.warn(bug);
             }
+            self.say_brackets();
             self.journal.append(&Entry::Began { at, action: content.id.clone(), direction })
         };
         if let Some(shipping) = &self.shipping {
@@ -196,10 +202,13 @@ impl Dispatcher {
             }
             None => Files::default(),
         };
+        let is_probe = direction == Direction::Forward && content.probe.is_some();
+        let is_late = content.during.iter().any(|watched| self.progress.state(*watched) != ActionState::Planned);
+        let line = is_probe.then(|| self.probes.begin(action, is_late));
         let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
         let (items, post) = (self.progress.items.of(action, direction), self.items.0.clone());
         let durable = self.journal.durable();
-        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, durable };
+        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, durable, line };
         let handle = self.tasks.spawn(carry_out(job));
         self.running.insert(handle.id(), (action, direction));
     }
@@ -239,6 +248,7 @@ impl Dispatcher {
     pub(super) fn on_report(&mut self, report: Report) {
         let Report { index, direction, outcome } = report;
         self.leave_room(index);
+        self.probes.end(index);
         let at = self.around.clock.now();
         match outcome {
             Told::Withdrawn => self.withdraw(index, direction),
@@ -312,6 +322,7 @@ impl Dispatcher {
         if let Some(shipping) = &self.shipping {
             shipping.touched(&action, true, &self.redact);
         }
+        self.say_brackets();
         self.journal.append(&Entry::Ended { at, action, direction, ending: ending.clone(), kind, result });
         crash_point!("apply.ended");
     }
@@ -322,6 +333,7 @@ impl Dispatcher {
         if let Err(bug) = self.progress.withdraw(&plan, index, direction) {
             self.around.voice.warn(bug);
         }
+        self.say_brackets();
         self.journal.append(&Entry::Withdrawn { at, action, direction });
     }
 
@@ -333,6 +345,31 @@ impl Dispatcher {
         }
     }
 
+    /// Says which brackets were opened or closed.
+    pub(super) fn say_brackets(&mut self) {
+        for news in self.progress.brackets.take_news() {
+            let (News::Opened(Bracket { change, name, by, opened, closed })
+            | News::Closed(Bracket { change, name, by, opened, closed })) = &news;
+            let (instance, bracket) = (self.plan.changes[*change as usize].instance.clone(), name.to_string());
+            self.around.voice.say(match news {
+                News::Opened(_) => {
+                    EventKind::BracketOpened { instance, bracket, action: self.plan.actions[*by as usize].id.clone() }
+                }
+                News::Closed(_) => {
+                    EventKind::BracketClosed { instance, bracket, after: between(*opened, closed.unwrap_or(*opened)) }
+                }
+            });
+        }
+    }
+
+    /// Says which brackets are open.
+    pub(super) fn say_open_brackets(&self) {
+        for Bracket { change, name, opened, .. } in self.progress.brackets.open() {
+            let (instance, bracket) = (self.plan.changes[*change as usize].instance.clone(), name.to_string());
+            self.around.voice.say(EventKind::BracketOpen { instance, bracket, since: *opened });
+        }
+    }
+
     pub(super) fn say_ended(&self, index: u32, direction: Direction, ending: Ending, took: std::time::Duration) {
         let action = self.plan.actions[index as usize].id.clone();
         self.around.voice.say(EventKind::ActionEnded { action, direction, ending, took });
@@ -341,7 +378,7 @@ impl Dispatcher {
     fn leave_room(&mut self, index: u32) {
         let action = &self.plan.actions[index as usize];
         let environment = self.graph.environment(action);
-        if takes_room(&action.kind) {
+        if takes_room(action) {
             self.scheduler.release(environment, self.graph.host(action));
         } else {
             self.loose[environment] = self.loose[environment].saturating_sub(1);
@@ -440,8 +477,8 @@ impl Dispatcher {
 }
 
 /// Whether an action counts against the limits.
-pub(super) fn takes_room(kind: &ActionKind) -> bool {
-    !matches!(kind, ActionKind::Pause(_))
+pub(super) fn takes_room(action: &Action) -> bool {
+    !matches!(action.kind, ActionKind::Pause(_)) && action.probe.is_none()
 }
 
 /// Whether there is nothing to call to go in this direction.

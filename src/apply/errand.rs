@@ -12,12 +12,13 @@ use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded
 use super::place::machine;
 use super::voice::{ActionVoice, Hushed};
 use crate::driver::host::Host;
-use crate::driver::{Context, Failure, FailureKind, Sink};
+use crate::driver::{Context, Failure, FailureKind, Silent, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
 use crate::model::fan_out::FanOut;
 use crate::model::name::file_name;
 use crate::model::poll::Poll;
+use crate::model::probe::Probe;
 use crate::model::provider::Retry;
 use crate::model::scope::RecordedScope;
 use crate::plan::{Action, ActionUndo, Change};
@@ -35,6 +36,7 @@ pub(super) struct Work<'a> {
     pub retry: Retry,
     pub timeout: Option<Duration>,
     pub poll: Option<&'a Poll>,
+    pub probe: Option<&'a Probe>,
     pub fan_out: Option<&'a FanOut>,
 }
 
@@ -43,13 +45,13 @@ impl<'a> Work<'a> {
     pub(super) fn of(action: &'a Action, direction: Direction) -> Option<Self> {
         match (direction, &action.undo) {
             (Direction::Forward, _) => {
-                let Action { retry, timeout, .. } = action;
+                let Action { retry, timeout, probe, .. } = action;
                 let (poll, fan_out) = (action.poll.as_deref(), action.fan_out.as_deref());
-                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll, fan_out })
+                Some(Self { call: action.kind.call()?, retry: *retry, timeout: *timeout, poll, fan_out, probe: probe.as_deref() })
             }
             (Direction::Undo, ActionUndo::Call { call, retry, timeout, poll, fan_out, .. }) => {
                 let (poll, fan_out) = (poll.as_deref(), fan_out.as_deref());
-                Some(Self { call, retry: *retry, timeout: *timeout, poll, fan_out })
+                Some(Self { call, retry: *retry, timeout: *timeout, poll, fan_out, probe: None })
             }
             (Direction::Undo, ActionUndo::Harmless | ActionUndo::Irreversible) => None,
         }
@@ -109,6 +111,9 @@ impl<'a> Errand<'a> {
 
     /// Sees it through.
     pub(super) async fn run(&self) -> Told {
+        if let (Some(probe), Some(line)) = (self.work.probe, &self.job.line) {
+            return self.probe(probe, line).await;
+        }
         let mut number = self.last_attempt();
         if self.mode == Mode::Asked {
             number = number.saturating_sub(1);
@@ -267,6 +272,8 @@ impl<'a> Errand<'a> {
             (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
         };
         let sink: Arc<dyn Sink> = match purpose {
+            // A failure of a probe carries what changed from look to look.
+            Purpose::Poll if self.work.probe.is_some() => Arc::new(Silent),
             // The same lines every other second tell nobody anything.
             Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
             Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::FailureKind;
-use crate::model::name::{ActionId, RunId};
+use crate::model::name::{ActionId, InstanceAddr, RunId};
 use crate::state::Outcome;
 
 /// Something happened in a run.
@@ -128,6 +128,33 @@ pub enum EventKind {
         because: Option<ActionId>,
         /// How many actions will be undone.
         actions: usize,
+    },
+    /// A bracket was opened: the platform is in a state that a later action ends.
+    BracketOpened {
+        /// Of which instance.
+        instance: InstanceAddr,
+        /// `maintenance mode`.
+        bracket: String,
+        /// The action that opens it.
+        action: ActionId,
+    },
+    /// A bracket was closed.
+    BracketClosed {
+        /// Of which instance.
+        instance: InstanceAddr,
+        /// `maintenance mode`.
+        bracket: String,
+        /// How long it was open.
+        after: Duration,
+    },
+    /// A bracket is open where a run ends, or where one is taken up again.
+    BracketOpen {
+        /// Of which instance.
+        instance: InstanceAddr,
+        /// `maintenance mode`.
+        bracket: String,
+        /// Since when.
+        since: Timestamp,
     },
     /// A person asked to stop: what runs is finished, nothing new is begun.
     Stopping,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::bracket::{Bracket, bracket_times};
 use super::delivery::Written;
 use super::dispatch::Dispatcher;
 use super::event::{Direction, Ending, EventKind};
@@ -36,6 +37,7 @@ impl Dispatcher {
     pub(super) async fn abandon(self, reason: &str) -> Result<Finished, Diagnostics> {
         let mut problems = Diagnostics::new();
         self.warn_of_downtime(&mut problems);
+        self.warn_of_brackets(&mut problems);
         Ok(self.close(Outcome::Abandoned, Some(format!("abandoned: {reason}")), &mut problems).await)
     }
 
@@ -248,6 +250,7 @@ impl Dispatcher {
             message,
             moves: self.moves(outcome == Outcome::Running),
             plan: self.args.digest.clone(),
+            brackets: bracket_times(&self.plan, &self.progress),
             downtime_seconds: self.progress.downtime(now).as_secs(),
             durations: durations
                 .iter()
@@ -290,6 +293,7 @@ impl Dispatcher {
             problems.push(problem.help(help));
         }
         self.warn_of_downtime(&mut problems);
+        self.warn_of_brackets(&mut problems);
         problems
     }
 
@@ -335,6 +339,22 @@ impl Dispatcher {
         };
         let detail = format!("{count} actions of `{}` were not undone: {why}", change.instance);
         Diagnostic::error("not everything was undone").fault(Fault::Platform).detail(detail).help(help)
+    }
+
+    /// What a run leaves in a state that was to be ended is the first thing that a person must know.
+    fn warn_of_brackets(&self, problems: &mut Diagnostics) {
+        self.say_open_brackets();
+        for Bracket { change, name, by, opened, .. } in self.progress.brackets.open() {
+            let instance = &self.plan.changes[*change as usize].instance;
+            let by = &self.plan.actions[*by as usize].id;
+            let detail = format!("`{instance}` is left in \"{name}\", which `{by}` opened at {opened}");
+            let run = &self.args.run;
+            let help = match self.args.operation {
+                "abandon" => format!("close it by hand; then `windlass confirm '{instance}:{name}'` takes note of it"),
+                _ => format!("`windlass resume {run}` goes on to where it is closed, `windlass rollback {run}` goes back"),
+            };
+            problems.push(Diagnostic::warning("something was left open").detail(detail).help(help));
+        }
     }
 
     fn warn_of_downtime(&self, problems: &mut Diagnostics) {

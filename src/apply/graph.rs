@@ -27,6 +27,8 @@ pub(super) struct Graph {
     first_hop: Vec<u32>,
     /// By hop number.
     pub hops: Vec<HopInfo>,
+    /// By action that is watched: the probes that do.
+    probes: HashMap<u32, Vec<u32>>,
     /// Where the dependents of each action begin in `dependents`.
     offsets: Vec<u32>,
     dependents: Vec<u32>,
@@ -71,6 +73,7 @@ impl Graph {
         let host_of = plan.changes.iter().map(|change| change.host.as_ref().and_then(|host| hosts.get(host).copied())).collect();
         let elsewhere = placed.into_iter().map(|(action, host)| (action, hosts.get(&host).copied())).collect();
         let (first_hop, mut hops) = hops(plan);
+        let mut probes: HashMap<u32, Vec<u32>> = HashMap::new();
         let mut counts = vec![0u32; plan.actions.len() + 1];
         for (index, action) in plan.actions.iter().enumerate() {
             check(plan, index, action)?;
@@ -82,17 +85,25 @@ impl Graph {
             for need in &action.needs {
                 counts[*need as usize + 1] += 1;
             }
+            for watched in &action.during {
+                probes.entry(*watched).or_default().push(narrow(index));
+            }
         }
         let (offsets, dependents) = turn_round(plan, counts);
         let environments = environments.into_keys().collect();
         let hosts = hosts.into_keys().collect();
-        Ok(Self { environments, hosts, environment_of, host_of, elsewhere, first_hop, hops, offsets, dependents })
+        Ok(Self { environments, hosts, environment_of, host_of, elsewhere, first_hop, hops, probes, offsets, dependents })
     }
 
     /// The actions that wait for this one.
     pub(super) fn dependents(&self, action: u32) -> &[u32] {
         let action = action as usize;
         &self.dependents[self.offsets[action] as usize..self.offsets[action + 1] as usize]
+    }
+
+    /// The probes that must look before this action begins.
+    pub(super) fn probes_of(&self, action: u32) -> &[u32] {
+        self.probes.get(&action).map_or(&[], Vec::as_slice)
     }
 
     /// Number of the environment of an action's change.
@@ -166,6 +177,13 @@ fn check(plan: &Plan, index: usize, action: &Action) -> Result<(), Diagnostic> {
     }
     if index >= u32::MAX as usize {
         return Err(damaged("is one of too many".to_owned()));
+    }
+    let is_watched = |at: &u32| {
+        let other = plan.actions.get(*at as usize);
+        *at as usize > index && other.is_some_and(|other| (other.change, other.hop) == (action.change, action.hop))
+    };
+    if action.probe.is_some() == action.during.is_empty() || !action.during.iter().all(is_watched) {
+        return Err(damaged("watches what does not come after it in its hop".to_owned()));
     }
     match action.needs.iter().find(|need| **need as usize >= index) {
         Some(need) => Err(damaged(format!("needs action {need}, which does not stand before it"))),

@@ -17,6 +17,7 @@ use super::errand::{Errand, Work};
 use super::event::{Direction, Ending, EventKind};
 use super::item::{Known, Post};
 use super::journal::Durable;
+use super::probe::Line;
 use super::run::{Hosts, Observer};
 use super::voice::Voice;
 use crate::driver::{Drivers, FailureKind, Redactor};
@@ -50,6 +51,8 @@ pub(super) struct Job {
     pub provider: Option<Arc<Provider>>,
     pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,
     pub redact: Redactor,
+    /// (A probe) To the dispatcher.
+    pub line: Option<Line>,
     /// What is known of its items, where it is fanned out.
     pub items: Known,
     /// Where it tells what becomes of them.

@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod crash;
 mod attempt;
+pub mod bracket;
 mod clock;
 mod control;
 mod delivery;
@@ -26,6 +27,8 @@ mod luggage;
 mod open;
 mod place;
 mod poll;
+mod probe;
+mod probing;
 pub mod progress;
 mod record;
 pub mod run;
@@ -35,12 +38,14 @@ mod secret;
 mod settle;
 mod shared;
 mod shipping;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod undo;
 mod voice;
 
 pub use attempt::last_folder;
+pub use bracket::bracket_times;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
 pub use event::Event;

@@ -11,6 +11,7 @@ use super::dispatch::{Dispatcher, Given, Phase};
 use super::graph::Graph;
 use super::invoke::Surroundings;
 use super::journal::{self, Entry, Segment, Word, Writer};
+use super::probing::Probes;
 use super::progress::Progress;
 use super::record::Books;
 use super::run::{Rules, RunArgs};
@@ -152,6 +153,7 @@ impl Dispatcher {
             ticks: mpsc::unbounded_channel(),
             items: mpsc::unbounded_channel(),
             is_stopping: false,
+            probes: Probes::default(),
         };
         dispatcher.know_secrets();
         dispatcher.announce().await?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::bracket::Brackets;
 use super::event::{Direction, Ending};
 use super::graph::Graph;
 use super::item::{ItemEnd, Items};
@@ -118,6 +119,8 @@ pub struct Progress {
     pub states: Vec<ActionState>,
     /// By action: its result; null where there is none.
     pub results: Vec<Value>,
+    /// Brackets that the run has opened.
+    pub brackets: Brackets,
     /// What is known of the items of fanned-out actions.
     pub items: Items,
     /// By action: when it ended last; when it began, where it has not ended.
@@ -162,6 +165,7 @@ impl Progress {
         Self {
             states: vec![ActionState::Planned; count],
             results: vec![Value::Null; count],
+            brackets: Brackets::default(),
             items: Items::default(),
             times: vec![None; count],
             untouched: vec![false; count],
@@ -196,6 +200,7 @@ impl Progress {
         self.step(plan, action, Step::Begin(direction))?;
         self.before.insert(action, before);
         self.times[place] = Some(at);
+        self.brackets.begin(action, &plan.actions[place], direction, at);
         if direction == Direction::Forward {
             self.reasons.remove(&action);
             self.untouched[place] = false;
@@ -207,6 +212,7 @@ impl Progress {
     /// Takes in that nothing was called after all: the action is what it was before.
     pub(super) fn withdraw(&mut self, plan: &Plan, action: u32, direction: Direction) -> Result<(), String> {
         self.step(plan, action, Step::Withdraw(direction))?;
+        self.brackets.withdraw(action, self.times[action as usize]);
         if let Some(Before { state, reason, untouched }) = self.before.remove(&action) {
             self.states[action as usize] = state;
             self.untouched[action as usize] = untouched;
@@ -229,6 +235,12 @@ impl Progress {
         self.step(plan, action, step)?;
         self.before.remove(&action);
         let place = action as usize;
+        match reason {
+            None => self.brackets.succeed(action, &plan.actions[place], direction, at),
+            // Nothing was called.
+            Some(_) if kind == FailureKind::Invalid => self.brackets.withdraw(action, self.times[place]),
+            Some(_) => {}
+        }
         self.times[place] = Some(at);
         match (direction, reason) {
             (_, Some(message)) => {
@@ -255,8 +267,9 @@ impl Progress {
             _ => Direction::Forward,
         };
         self.step(plan, action, Step::Decide(word))?;
-        if word == Word::Retry {
-            self.items.retry(action, direction);
+        match word {
+            Word::Retry => self.items.retry(action, direction),
+            Word::Skip | Word::Done => self.brackets.succeed(action, &plan.actions[action as usize], direction, at),
         }
         self.reasons.remove(&action);
         self.times[action as usize] = Some(at);
@@ -368,6 +381,10 @@ impl Progress {
     fn measure(&mut self, plan: &Plan, action: u32, direction: Direction, ending: &Ending, at: Timestamp) {
         let (Some(began), Direction::Forward, Ending::Succeeded) = (self.times[action as usize], direction, ending) else { return };
         let action = &plan.actions[action as usize];
+        // A probe lasts as long as what it watches.
+        if action.probe.is_some() {
+            return;
+        }
         let change = &plan.changes[action.change as usize];
         if let (Some(step), Some(hop)) = (action.kind.step(), change.hops.get(action.hop as usize)) {
             let entry = self.durations.entry(format!("{}/{}/{step}", change.provider, hop.strategy)).or_default();

@@ -176,7 +176,10 @@ pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Fi
         (AbandonedAs::Succeeded, Err(problems)) => return Err(problems),
         (AbandonedAs::Failed, Err(_)) => {
             // What others have recorded since stays; nothing of this run is delivered any more.
+            let brackets = std::mem::take(&mut progress.brackets);
             progress = Progress::new(&plan);
+            // What it has left open is open all the same.
+            progress.brackets = brackets;
             opening.base.clone_from(&args.locks);
         }
     }

@@ -140,6 +140,7 @@ fn wanted_steps(action: &Action) -> Option<BTreeSet<String>> {
     }
     action.tolerate.iter().for_each(&mut look);
     action.poll.iter().flat_map(|poll| poll.expressions()).for_each(&mut look);
+    action.probe.iter().flat_map(|probe| &probe.pass).for_each(&mut look);
     action.fan_out.iter().flat_map(|fan_out| fan_out.expressions()).for_each(&mut look);
     if all {
         wanted.clear();

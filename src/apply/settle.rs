@@ -24,6 +24,9 @@ impl Dispatcher {
             self.progress.states.iter().filter(|state| matches!(state, ActionState::Succeeded | ActionState::Undone)).count();
         let (run, actions) = (self.args.run.clone(), plan.actions.len());
         self.around.voice.say(EventKind::RunBegan { run, actions, done });
+        // What earlier processes did was said by them; that it is open still is worth saying again.
+        self.progress.brackets.take_news();
+        self.say_open_brackets();
         let decided = self.take_words(words);
         for (index, action) in plan.actions.iter().enumerate() {
             let unmet = action.needs.iter().filter(|need| self.progress.state(**need) != ActionState::Succeeded).count();
@@ -58,6 +61,7 @@ impl Dispatcher {
                 self.around.voice.warn(bug);
                 continue;
             }
+            self.say_brackets();
             let (action, who) = (plan.actions[index as usize].id.clone(), self.args.who.clone());
             self.journal.append(&Entry::Decided { at, action, word, who });
             if !undoing {
@@ -91,17 +95,17 @@ impl Dispatcher {
     }
 
     /// Offers one action again, as far as its state and its environment ask for it.
-    fn take_up(&mut self, index: u32) {
+    pub(super) fn take_up(&mut self, index: u32) {
         let action = &self.plan.actions[index as usize];
         let phase = self.phases[self.graph.environment(action)];
         let since = self.progress.times[index as usize].unwrap_or(self.plan.created);
         let goes_on = phase == Phase::Forward;
         let kind = self.progress.reasons.get(&index).map(|(kind, _)| *kind);
         match self.progress.state(index) {
-            ActionState::Planned if self.unmet[index as usize] == 0 => self.ready(index),
+            ActionState::Planned if self.unmet[index as usize] == 0 && self.is_watched(index) => self.ready(index),
             ActionState::Running => self.offer(index, Direction::Forward, Mode::Recover { since, again: goes_on }),
-            ActionState::Failed if goes_on => self.offer(index, Direction::Forward, Mode::Recheck),
-            ActionState::Held if goes_on => {
+            ActionState::Failed if goes_on && self.is_watched(index) => self.offer(index, Direction::Forward, Mode::Recheck),
+            ActionState::Held if goes_on && self.is_watched(index) => {
                 let mode = match kind {
                     Some(FailureKind::Waiting) => Mode::Asked,
                     Some(FailureKind::Unknown) => Mode::Recover { since, again: true },
@@ -120,7 +124,7 @@ impl Dispatcher {
         }
         let action = &self.plan.actions[index as usize];
         let environment = self.graph.environment(action);
-        if is_instant(&self.plan, index, direction, self.around.observer.is_some()) || !takes_room(&action.kind) {
+        if is_instant(&self.plan, index, direction, self.around.observer.is_some()) || !takes_room(action) {
             self.instants.push_back((index, direction));
         } else {
             self.scheduler.offer(index, direction, environment, self.graph.host(action));
@@ -151,6 +155,7 @@ impl Dispatcher {
                 break;
             }
         }
+        self.see_to_probes();
     }
 
     fn start_instant(&mut self, index: u32, direction: Direction) {
@@ -204,7 +209,7 @@ impl Dispatcher {
                 for dependent in self.graph.dependents(index).to_vec() {
                     let unmet = &mut self.unmet[dependent as usize];
                     *unmet = unmet.saturating_sub(1);
-                    if *unmet == 0 && self.progress.state(dependent) == ActionState::Planned {
+                    if *unmet == 0 && self.progress.state(dependent) == ActionState::Planned && self.is_watched(dependent) {
                         self.ready(dependent);
                     }
                 }

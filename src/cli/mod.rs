@@ -2,6 +2,7 @@
 
 pub mod args;
 mod backend;
+mod brackets;
 mod command;
 mod exit;
 mod hold;

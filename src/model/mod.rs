@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod items;
 pub mod name;
 pub mod poll;
+pub mod probe;
 pub mod provider;
 pub mod release;
 pub mod retention;

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use super::fan_out::FanOut;
 use super::name::{Digest, DriverName, ProviderName, StepName, StrategyName};
 use super::poll::Poll;
+use super::probe::Probe;
 use super::release::Release;
 use super::version::{VersionReq, VersionScheme};
 use crate::lang::{Expr, Type};
@@ -349,8 +350,16 @@ pub struct Step {
     pub tolerate: Vec<Expr>,
     /// Calls again and again until something is so.
     pub poll: Option<Arc<Poll>>,
+    /// Looks on beside the steps of `during`.
+    pub probe: Option<Arc<Probe>>,
+    /// (A probe) It begins before these do and ends after all of them have.
+    pub during: Vec<StepName>,
     /// Calls for each of several items that become known only while applying.
     pub fan_out: Option<Arc<FanOut>>,
+    /// What it puts the platform into: `maintenance mode`.
+    pub opens: Option<Arc<str>>,
+    /// What it takes the platform out of.
+    pub closes: Option<Arc<str>>,
     /// How far it is, in percent: over `line`, a line of its output; null for a line that does not tell.
     pub progress: Option<Expr>,
     /// The instance does not serve while this runs.
@@ -376,6 +385,7 @@ pub struct Check {
 
 /// The way back from a step.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every step is undone by a call: a box would be made for each")]
 pub enum Undo {
     /// A call reverses it.
     Call {
@@ -393,6 +403,10 @@ pub enum Undo {
         poll: Option<Arc<Poll>>,
         /// Calls for each of several items that become known only while applying.
         fan_out: Option<Arc<FanOut>>,
+        /// What it puts the platform into.
+        opens: Option<Arc<str>>,
+        /// What it takes the platform out of.
+        closes: Option<Arc<str>>,
     },
     /// Nothing needs to be reversed.
     Harmless,

@@ -114,6 +114,9 @@ async fn look(target: &Target<'_>, around: Around<'_>) -> (InstanceAddr, Observa
     (target.known.addr().clone(), seen)
 }
 
+/// What became of one item: its name and value, or why it was not seen.
+type Answer = Result<(Arc<str>, Value), String>;
+
 /// One fact that is asked for, with all that surrounds it.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
@@ -144,7 +147,7 @@ impl Asking<'_> {
         let Some(for_each) = &self.fact.for_each else { return self.once(None, self.name).await };
         let over = self.eval(for_each, None, None)?;
         let items = items::items(over.unmark().0).map_err(|why| format!("`for_each` {why}"))?;
-        let mut asking: Vec<BoxFuture<'_, Result<(Arc<str>, Value), String>>> = Vec::with_capacity(items.len());
+        let mut asking: Vec<BoxFuture<'_, Answer>> = Vec::with_capacity(items.len());
         for (key, value) in items {
             asking.push(
                 async move {

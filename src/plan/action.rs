@@ -11,6 +11,7 @@ use crate::model::call::Call;
 use crate::model::fan_out::FanOut;
 use crate::model::name::{ActionId, StepName};
 use crate::model::poll::Poll;
+use crate::model::probe::Probe;
 use crate::model::provider::Retry;
 
 /// A step of a strategy, for one instance on one hop; or a landmark between them.
@@ -57,9 +58,22 @@ pub struct Action {
     /// Calls again and again until something is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Arc<Poll>>,
+    /// Looks on beside the actions of `during`, and takes no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Arc<Probe>>,
+    /// (A probe) Indices into `Plan::actions`, all greater than its own: they begin after it has made its first look, and it ends
+    /// after all of them have ended in whatever way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub during: Vec<u32>,
     /// Calls for each of several items that become known only while applying; `each` in its expressions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fan_out: Option<Arc<FanOut>>,
+    /// The bracket that it opens: `maintenance mode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Arc<str>>,
+    /// The bracket that it closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<Arc<str>>,
     /// How far it is, in percent, over `line`, a line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Expr>,
@@ -126,6 +140,7 @@ pub struct ActionCheck {
 /// The way back from an action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every step is undone by a call: a box would be made for each")]
 pub enum ActionUndo {
     /// Runs this call.
     Call {
@@ -149,6 +164,12 @@ pub enum ActionUndo {
         /// Calls for each of several items that become known only while applying.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fan_out: Option<Arc<FanOut>>,
+        /// The bracket that it opens.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opens: Option<Arc<str>>,
+        /// The bracket that it closes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closes: Option<Arc<str>>,
     },
     /// Nothing to reverse.
     Harmless,

@@ -65,6 +65,7 @@ pub(super) fn assemble(slots: Vec<Slot>, schedule: &Schedule) -> (Vec<Action>, V
             } else {
                 action.needs.iter_mut().for_each(|need| *need += offset);
             }
+            action.during.iter_mut().for_each(|watched| *watched += offset);
             actions.push(action);
         }
         for action in &mut actions[begin..] {

@@ -36,6 +36,8 @@ pub(super) struct StepPrint<'p> {
     pub(super) title: Arc<str>,
     /// What it waits for: indices of smaller steps.
     pub(super) after: Vec<usize>,
+    /// (A probe) What it watches: indices of greater steps.
+    pub(super) during: Vec<usize>,
     /// What it does.
     pub(super) call: CallPrint<'p>,
     /// What asks whether it is done.
@@ -101,6 +103,7 @@ impl<'p> Blueprint<'p> {
                 step,
                 title: if step.title.is_empty() { step.name.as_str().into() } else { step.title.as_str().into() },
                 after,
+                during: step.during.iter().filter_map(|name| index.get(name.as_str()).copied()).collect(),
                 call: CallPrint::new(&step.call, env),
                 check: step.check.as_ref().map(|check| CallPrint::new(&check.call, env)),
                 undo: match &step.undo {
@@ -173,6 +176,16 @@ fn sorted(strategy: &Strategy) -> Result<Vec<usize>, String> {
             followers[before].push(place);
             waiting[place] += 1;
         }
+        for name in &step.during {
+            let Some(&watched) = declared.get(name.as_str()) else {
+                return Err(format!(
+                    "step `{}` of strategy `{}` looks on beside step `{name}`, which there is not",
+                    step.name, strategy.name
+                ));
+            };
+            followers[place].push(watched);
+            waiting[watched] += 1;
+        }
     }
     let mut ready: BTreeSet<usize> = (0..waiting.len()).filter(|&place| waiting[place] == 0).collect();
     let mut order = Vec::with_capacity(waiting.len());
@@ -211,6 +224,7 @@ fn expressions(step: &Step) -> impl Iterator<Item = &Expr> {
         }))
         .chain(&step.tolerate)
         .chain(step.poll.iter().flat_map(|poll| poll.expressions()))
+        .chain(step.probe.iter().flat_map(|probe| &probe.pass))
         .chain(step.fan_out.iter().flat_map(|fan_out| fan_out.expressions()))
 }
 

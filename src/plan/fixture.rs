@@ -41,6 +41,8 @@ pub(super) fn undone_by(command: &str, restores_data: bool, downtime: bool) -> U
         timeout: None,
         poll: None,
         fan_out: None,
+        opens: None,
+        closes: None,
     }
 }
 
@@ -60,7 +62,11 @@ pub(super) fn step(name: &str, after: &[&str], command: &str, undo: Undo) -> Ste
         timeout: None,
         tolerate: Vec::new(),
         poll: None,
+        probe: None,
+        during: Vec::new(),
         fan_out: None,
+        opens: None,
+        closes: None,
         progress: None,
         downtime: false,
         privileged: false,

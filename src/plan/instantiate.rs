@@ -141,12 +141,29 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 timeout: print.step.timeout,
                 tolerate: print.step.tolerate.clone(),
                 poll: print.step.poll.clone(),
+                probe: print.step.probe.clone(),
+                during: Vec::new(),
                 fan_out: print.step.fan_out.clone(),
+                opens: print.step.opens.clone(),
+                closes: print.step.closes.clone(),
                 progress: print.step.progress.clone(),
                 estimate: print.estimate,
             });
         }
         places.push(Places::Actions(made));
+    }
+    for (place, print) in blueprint.steps.iter().enumerate() {
+        if let Places::Actions(probes) = &places[place] {
+            let watched = print.during.iter().filter_map(|&step| match &places[step] {
+                Places::Actions(actions) => Some(actions),
+                Places::Through(_) => None,
+            });
+            let mut during: Vec<u32> = watched.flatten().copied().collect();
+            during.sort_unstable();
+            for &probe in probes {
+                actions[probe as usize].during.clone_from(&during);
+            }
+        }
     }
     if !problems.is_empty() {
         problems.dedup();
@@ -231,6 +248,12 @@ pub(super) fn presence(
             problems.push(problem);
             Presence::Once
         }));
+    }
+    // Where nothing of what it watches is done, there is nothing to watch.
+    for (place, print) in blueprint.steps.iter().enumerate().filter(|(_, print)| print.step.probe.is_some()) {
+        if print.during.iter().all(|&step| matches!(presence[step], Presence::Dropped(_))) {
+            presence[place] = Presence::Dropped(Value::Null);
+        }
     }
     if problems.is_empty() { Ok(presence) } else { Err(problems) }
 }
@@ -333,7 +356,7 @@ impl<S: View> Maker<'_, S> {
 
     fn undo(&mut self, undo: &Undo, print: Option<&CallPrint<'_>>) -> ActionUndo {
         match (undo, print) {
-            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, call: _ }, Some(print)) => {
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, opens, closes, call: _ }, Some(print)) => {
                 self.view.after();
                 self.call(print).map_or(ActionUndo::Harmless, |call| ActionUndo::Call {
                     call,
@@ -343,6 +366,8 @@ impl<S: View> Maker<'_, S> {
                     timeout: *timeout,
                     poll: poll.clone(),
                     fan_out: fan_out.clone(),
+                    opens: opens.clone(),
+                    closes: closes.clone(),
                 })
             }
             (Undo::Irreversible, _) => ActionUndo::Irreversible,
@@ -484,7 +509,11 @@ pub(super) fn landmark(
         timeout: None,
         tolerate: Vec::new(),
         poll: None,
+        probe: None,
+        during: Vec::new(),
         fan_out: None,
+        opens: None,
+        closes: None,
         progress: None,
         estimate: None,
     }

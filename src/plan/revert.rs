@@ -74,8 +74,10 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             Presence::Each(items) => items,
         };
         let undo = match (&print.step.undo, &print.undo) {
-            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, call: _ }, Some(call)) if !items.is_empty() => {
-                Some((*restores_data, *downtime, *retry, *timeout, poll, fan_out, call))
+            (Undo::Call { restores_data, downtime, retry, timeout, poll, fan_out, opens, closes, call: _ }, Some(call))
+                if !items.is_empty() =>
+            {
+                Some((*restores_data, *downtime, *retry, *timeout, poll, fan_out, (opens, closes), call))
             }
             (Undo::Irreversible, _) if !items.is_empty() => {
                 let name = &print.step.name;
@@ -85,7 +87,7 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
             }
             _ => None,
         };
-        let Some((restores_data, downtime, retry, timeout, poll, fan_out, call)) = undo else {
+        let Some((restores_data, downtime, retry, timeout, poll, fan_out, (opens, closes), call)) = undo else {
             ends[place] = needs;
             continue;
         };
@@ -122,7 +124,11 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 timeout,
                 tolerate: Vec::new(),
                 poll: poll.clone(),
+                probe: None,
+                during: Vec::new(),
                 fan_out: fan_out.clone(),
+                opens: opens.clone(),
+                closes: closes.clone(),
                 progress: None,
                 estimate: None,
             });

@@ -536,3 +536,44 @@ fn a_step_is_done_on_the_host_that_it_names_and_that_host_must_be_declared() {
         assert_eq!(world.plan().0.actions[0].kind.call().unwrap().on, expected);
     }
 }
+
+/// `app.main` from 1.0 to 1.1, with a probe of the steps from `stop` to `start`.
+fn probed(change: impl FnOnce(&mut Vec<crate::model::provider::Step>)) -> World {
+    let mut world = single("1.0");
+    world.reteach("app", |provider| {
+        let steps = &mut provider.strategies.get_mut("in_place").unwrap().steps;
+        let mut watch = step("watch", &["download"], r#"["look", to.text]"#, Undo::Harmless);
+        let interval = Duration::from_secs(1);
+        watch.probe = Some(crate::model::probe::Probe { pass: Some(expr("result.ok")), interval, allow: 0 }.into());
+        watch.during = vec!["start".into(), "stop".into()];
+        // Declared last: the plan puts it before what it watches all the same.
+        steps.push(watch);
+        change(steps);
+    });
+    world.want("app.main", "1.1");
+    world
+}
+
+#[test]
+fn a_probe_stands_before_what_it_watches_and_the_record_waits_for_it() {
+    let (plan, _) = probed(|_| {}).plan();
+    let place = |id: &str| ids(&plan).iter().position(|known| *known == id).unwrap() as u32;
+    let watch = &plan.actions[place("app.main@1.1:watch") as usize];
+    assert_eq!(watch.during, [place("app.main@1.1:stop"), place("app.main@1.1:start")]);
+    assert!(place("app.main@1.1:watch") < watch.during[0]);
+    assert!(waits(&plan, "app.main@1.1:(record)", "app.main@1.1:watch"));
+    assert!(!waits(&plan, "app.main@1.1:stop", "app.main@1.1:watch"));
+}
+
+#[test]
+fn a_probe_watches_every_item_and_is_left_out_where_nothing_is_left_to_watch() {
+    let (plan, _) = probed(|steps| steps[4].for_each = Some(expr(r#"["x", "y"]"#))).plan();
+    let watch = plan.actions.iter().find(|action| action.probe.is_some()).unwrap();
+    assert_eq!(watch.during.len(), 3);
+    let (plan, _) = probed(|steps| {
+        steps[2].when = Some(expr("false"));
+        steps[4].when = Some(expr("false"));
+    })
+    .plan();
+    assert!(!plan.actions.is_empty() && plan.actions.iter().all(|action| action.probe.is_none() && action.during.is_empty()));
+}

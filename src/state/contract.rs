@@ -209,6 +209,7 @@ async fn history_is_newest_first(store: &dyn Store) {
         message: None,
         moves: Vec::new(),
         plan: Digest::of(b""),
+        brackets: Vec::new(),
         downtime_seconds: 0,
         durations: std::collections::BTreeMap::new(),
     };

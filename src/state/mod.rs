@@ -19,6 +19,7 @@ pub mod s3;
 #[cfg(test)]
 mod s3_tests;
 #[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
 #[path = "../../tests/it/servers.rs"]
 mod server;
 
@@ -219,10 +220,53 @@ pub struct RunRecord {
     pub moves: Vec<Move>,
     /// The plan's digest.
     pub plan: Digest,
+    /// States that it put instances into and took them out of: when, and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brackets: Vec<BracketTime>,
     /// Seconds without service, in all.
     pub downtime_seconds: u64,
     /// Measured seconds of each step, by `provider/strategy/step`.
     pub durations: std::collections::BTreeMap<String, f64>,
+}
+
+/// A state that a run put an instance into, such as a maintenance mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BracketTime {
+    /// Which instance.
+    pub instance: crate::model::name::InstanceAddr,
+    /// `maintenance mode`.
+    pub name: String,
+    /// Since when.
+    pub opened: Timestamp,
+    /// Until when; `None`: it was left open.
+    pub closed: Option<Timestamp>,
+}
+
+/// A bracket that a run has left open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenBracket {
+    /// Which run.
+    pub run: RunId,
+    /// How that ended.
+    pub outcome: Outcome,
+    /// What is open.
+    pub bracket: BracketTime,
+}
+
+/// The brackets that runs have left open, from the runs, newest first. What a later run has closed is closed.
+#[must_use]
+pub fn open_brackets(runs: &[RunRecord]) -> Vec<OpenBracket> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut open = Vec::new();
+    for run in runs {
+        // The last of a run is the newest.
+        for bracket in run.brackets.iter().rev() {
+            if seen.insert((&bracket.instance, &bracket.name)) && bracket.closed.is_none() {
+                open.push(OpenBracket { run: run.id.clone(), outcome: run.outcome, bracket: bracket.clone() });
+            }
+        }
+    }
+    open
 }
 
 /// What a run did to one instance.

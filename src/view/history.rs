@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::state::{Move, Outcome, RunRecord};
+use crate::state::{BracketTime, Move, Outcome, RunRecord};
 
 use super::{Palette, Table, duration};
 
@@ -22,6 +22,17 @@ pub fn history_text(runs: &[RunRecord], palette: Palette) -> String {
             took.map_or_else(|| "-".to_owned(), duration),
             duration(Duration::from_secs(run.downtime_seconds)),
         ]);
+        for BracketTime { instance, name, opened, closed } in &run.brackets {
+            let open_for = closed.and_then(|closed| Duration::try_from(closed - *opened).ok());
+            table.row([
+                format!("  {instance}"),
+                String::new(),
+                String::new(),
+                name.clone(),
+                open_for.map_or_else(|| palette.bad("left open"), |_| "closed".to_owned()),
+                open_for.map_or_else(|| "-".to_owned(), duration),
+            ]);
+        }
         for Move { instance, environment, from, to, outcome } in &run.moves {
             let version = |version: &Option<std::sync::Arc<str>>| version.as_deref().unwrap_or("nothing").to_owned();
             table.row([

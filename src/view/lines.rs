@@ -69,6 +69,14 @@ impl Lines {
                 let why = because.as_ref().map_or_else(|| "on request".to_owned(), |action| format!("{action} failed"));
                 format!("{} {why}; {} to undo, in reverse order", palette.warn("undoing"), super::count(*actions, "action"))
             }
+            EventKind::BracketOpened { instance, bracket, .. } => format!("{} {instance}: {bracket}", palette.warn("opened ")),
+            EventKind::BracketClosed { instance, bracket, after } => {
+                format!("{} {instance}: {bracket}, after {}", palette.good("closed "), duration(*after))
+            }
+            EventKind::BracketOpen { instance, bracket, since } => {
+                let since = since.strftime("%Y-%m-%d %H:%M:%SZ");
+                format!("{} {instance} is in {bracket} since {since}", palette.bad("STILL OPEN"))
+            }
             EventKind::Stopping => {
                 format!("{} what runs is finished, nothing new begins; interrupt again to terminate", palette.warn("stopping"))
             }

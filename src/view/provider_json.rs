@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::lang::Expr;
 use crate::model::fan_out::FanOut;
+use crate::model::name::StepName;
 use crate::model::poll::Poll;
+use crate::model::probe::Probe;
 use crate::model::provider::{CallTemplate, Movement, OnChange, Provider, Retry, Setting, Step, Strategy, Undo};
 use crate::model::release::Release;
 use crate::model::version::VersionReq;
@@ -141,7 +143,10 @@ fn step(step: &Step) -> Value {
         "timeout": seconds(*timeout),
         "tolerate": tolerate.iter().map(Expr::text).collect::<Vec<_>>(),
         "poll": step.poll.as_deref().map(self::poll),
+        "probe": step.probe.as_deref().map(|probe| self::probe(probe, &step.during)),
         "fan_out": step.fan_out.as_deref().map(self::fan_out),
+        "opens": step.opens.as_deref(),
+        "closes": step.closes.as_deref(),
         "downtime": step.downtime,
         "privileged": step.privileged,
         "estimate": seconds(step.estimate),
@@ -153,10 +158,10 @@ fn undo(undo: &Undo) -> Value {
     match undo {
         Undo::Harmless => json!({ "kind": "harmless" }),
         Undo::Irreversible => json!({ "kind": "irreversible" }),
-        Undo::Call { call, restores_data, downtime, retry, timeout, poll, fan_out } => json!({
+        Undo::Call { call, restores_data, downtime, retry, timeout, poll, fan_out, opens, closes } => json!({
             "kind": "call", "call": self::call(call), "restores_data": restores_data, "downtime": downtime,
             "retry": self::retry(*retry), "timeout": seconds(*timeout), "poll": poll.as_deref().map(self::poll),
-            "fan_out": fan_out.as_deref().map(self::fan_out),
+            "fan_out": fan_out.as_deref().map(self::fan_out), "opens": opens.as_deref(), "closes": closes.as_deref(),
         }),
     }
 }
@@ -165,6 +170,10 @@ fn call(CallTemplate { driver, args, on, span: _ }: &CallTemplate) -> Value {
     let args: serde_json::Map<String, Value> =
         args.iter().map(|(name, expr)| (name.to_string(), Value::from(expr.text()))).collect();
     json!({ "driver": driver, "args": args, "on": on.as_ref().map(Expr::text) })
+}
+
+fn probe(Probe { pass, interval, allow }: &Probe, during: &[StepName]) -> Value {
+    json!({ "during": during, "pass": pass.as_ref().map(Expr::text), "interval": interval.as_secs_f64(), "allow": allow })
 }
 
 fn poll(Poll { until, fail, message, progress, interval }: &Poll) -> Value {

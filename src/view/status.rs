@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use crate::plan::{Drift, DriftClass, InstanceState, Sight};
 
+use crate::state::{BracketTime, OpenBracket};
+
+use super::history::outcome_text;
 use super::{Palette, Table};
 
 /// One line an instance: declared, recorded, observed, and what is to be said about it.
@@ -26,6 +29,24 @@ pub fn status_text(states: &[InstanceState], palette: Palette) -> String {
         ]);
     }
     table.render("")
+}
+
+/// What runs have left open: states that instances were put into and not taken out of.
+#[must_use]
+pub fn brackets_text(left: &[OpenBracket], palette: Palette) -> String {
+    let mut text = String::new();
+    for OpenBracket { run, outcome, bracket: BracketTime { instance, name, opened, closed: _ } } in left {
+        let since = opened.strftime("%Y-%m-%d %H:%M:%SZ");
+        let _ = writeln!(
+            text,
+            "{} {} is in {} since {since}, by run {run} ({})",
+            palette.bad("STILL OPEN"),
+            palette.strong(instance.as_str()),
+            palette.bad(name),
+            outcome_text(*outcome, palette)
+        );
+    }
+    text
 }
 
 /// What drifted, with its reasons; and how much did not.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::model::duration::Human;
 use crate::model::fan_out::FanOut;
 use crate::model::provider::{CallTemplate, Step, Strategy, Undo};
 
@@ -37,7 +38,7 @@ pub(super) fn strategy_text(strategy: &Strategy, palette: Palette) -> String {
 
 /// The title, and what is unusual.
 fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
-    let Step { title, after, when, for_each, poll, fan_out, .. } = step;
+    let Step { title, after, when, for_each, poll, fan_out, probe, during, .. } = step;
     let mut remarks = Vec::new();
     let usual = match previous {
         Some(previous) => after.as_slice() == std::slice::from_ref(&previous.name),
@@ -49,9 +50,15 @@ fn said(step: &Step, previous: Option<&Step>, palette: Palette) -> String {
     }
     remarks.extend(when.as_ref().map(|when| format!("where {}", line(when.text()))));
     remarks.extend(poll.as_ref().map(|poll| format!("again and again until {}", line(poll.until.text()))));
+    remarks.extend(probe.as_ref().map(|probe| {
+        let names: Vec<&str> = during.iter().map(|name| name.as_str()).collect();
+        format!("every {} during {}", Human(probe.interval), names.join(", "))
+    }));
     let items = |fan_out: &std::sync::Arc<FanOut>| format!("each of {}, {} at once", line(fan_out.items.text()), fan_out.at_once);
     remarks.extend(fan_out.as_ref().map(items));
     remarks.extend(for_each.as_ref().map(|each| format!("for each of {}", line(each.text()))));
+    remarks.extend(step.opens.as_ref().map(|name| format!("opens {}", line(name))));
+    remarks.extend(step.closes.as_ref().map(|name| format!("closes {}", line(name))));
     remarks.extend(step.privileged.then(|| "needs root".to_owned()));
     remarks.extend(step.timeout.map(|timeout| format!("at most {}", duration(timeout))));
     remarks.extend((step.retry.attempts > 1).then(|| format!("up to {} tries", step.retry.attempts)));

@@ -56,3 +56,8 @@ fn pachyderm_is_migrated_to_1_8_and_upgraded_in_place_to_1_9() {
 fn dataphin_goes_through_downtime_and_semi_downtime_while_its_data_service_never_fails() {
     rehearse("dataphin-semi-downtime/check", "SCRATCH");
 }
+
+#[test]
+fn five_dss_nodes_and_their_database_go_through_test_to_production_over_a_failure_in_the_middle() {
+    rehearse("dss-estate/check", "SCRATCH");
+}

@@ -128,6 +128,19 @@ impl Drop for Postgres {
     }
 }
 
+/// moto looks whether a condition holds, and writes afterwards: on a busy machine two requests get in between each other, and
+/// `windlass init` rightly refuses it. One request at a time makes it a service that keeps its promise.
+const ONE_AT_A_TIME: &str = r#"
+import sys, threading
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+moto, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
+def one_at_a_time(environ, start_response):
+    with lock:
+        return [b"".join(moto(environ, start_response))]
+run_simple("127.0.0.1", int(sys.argv[1]), one_at_a_time, threaded=True)
+"#;
+
 /// moto's S3 server, with a bucket.
 pub(crate) struct S3 {
     process: Child,
@@ -152,7 +165,7 @@ impl S3 {
         drop(lock);
         let port = free_port();
         let process = Command::new("python3")
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-c", ONE_AT_A_TIME, &port.to_string()])
             .env("PYTHONPATH", &dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -198,3 +198,73 @@ fn a_run_killed_between_items_goes_on_with_the_one_that_had_begun() {
     assert_eq!(["alpha", "beta", "gamma", "delta/4"].map(|name| made(&estate, name)), [1, 1, 1, 1]);
     assert_eq!(estate.read("count"), "4 alpha beta delta/4 gamma");
 }
+
+/// A maintenance mode around work that fails where there is a file `broken`.
+const MODE: &str = r#"
+  step "enter" {
+    exec {
+      command   = ["touch", "mode"]
+      directory = self.dir
+    }
+    undo {
+      exec {
+        command   = ["rm", "-f", "mode"]
+        directory = self.dir
+      }
+    }
+    opens      = "maintenance mode"
+    repeatable = true
+  }
+  step "work" {
+    exec {
+      command   = ["sh", "-c", "test ! -e broken"]
+      directory = self.dir
+    }
+    harmless   = true
+    repeatable = true
+  }
+  step "leave" {
+    exec {
+      command   = ["rm", "mode"]
+      directory = self.dir
+    }
+    undo {
+      exec {
+        command   = ["touch", "mode"]
+        directory = self.dir
+      }
+    }
+    closes     = "maintenance mode"
+    repeatable = true
+  }
+"#;
+
+#[test]
+fn what_a_run_leaves_open_is_told_until_it_is_closed() {
+    let estate = product(MODE);
+    let main = estate.read("main.hcl").replace("environment \"test\" {}", "environment \"test\" {\n  on_failure = \"halt\"\n}");
+    estate.write("main.hcl", main);
+    estate.good(&["plan"]).says(&["opens maintenance mode", "closes maintenance mode"]);
+    estate.write("broken", "");
+    let open = ["STILL OPEN thing.one is in maintenance mode since", "something was left open", "windlass resume"];
+    estate.apply().exit(5).says(&["opened thing.one: maintenance mode"]).says(&open);
+    estate.good(&["status"]).says(&["STILL OPEN thing.one is in maintenance mode since", "(held)"]);
+    estate.good(&["history"]).says(&["maintenance mode", "left open"]);
+    estate.run(&["confirm", "thing.one:maintenance mode"]).exit(3).says(&["run goes on"]);
+    estate.run(&["resume"]).exit(5).says(&open);
+    estate.run(&["abandon", "--reason", "enough", "--as", "failed"]).says(&["STILL OPEN", "close it by hand"]);
+    let status = estate.good(&["status", "--format", "json"]).json();
+    assert_eq!(status["brackets"][0]["bracket"]["name"], "maintenance mode");
+    estate.good(&["confirm", "thing.one:maintenance mode"]).says(&["is closed"]);
+    estate.good(&["status"]).lacks("STILL OPEN");
+}
+
+#[test]
+fn a_bracket_that_is_closed_again_is_in_the_history_with_its_time() {
+    let estate = product(MODE);
+    estate.apply().exit(0).says(&["opened thing.one: maintenance mode", "closed thing.one: maintenance mode"]).lacks("STILL OPEN");
+    let run = &estate.good(&["history", "--format", "json"]).json()["runs"][0];
+    assert_eq!(run["brackets"][0]["name"], "maintenance mode");
+    assert!(run["brackets"][0]["closed"].is_string());
+    estate.good(&["status"]).lacks("STILL OPEN");
+}

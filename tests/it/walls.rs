@@ -32,12 +32,14 @@ const MAY: &[(&str, &[&str])] = &[
             "plan",
             "apply::event",
             "apply::progress",
+            "state::BracketTime",
+            "state::OpenBracket",
             "state::Outcome",
             "state::RunRecord",
             "state::Move",
         ],
     ),
-    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "apply", "view"]),
+    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "tls", "apply", "view"]),
 ];
 
 /// What only doors to the outside may use, by module that must not be one.

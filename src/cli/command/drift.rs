@@ -5,7 +5,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::plan::{InstanceState, compare};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::{drift_text, status_text};
+use crate::view::{brackets_text, drift_text, status_text};
 
 /// Runs `drift`.
 pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -22,17 +22,20 @@ pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Resu
 /// Runs `status`.
 pub(in crate::cli) async fn status(args: &StatusArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let states = states(session, &args.scope, args.refresh).await?;
+    let mut left = session.open_brackets().await?;
+    left.retain(|left| states.iter().any(|state| state.instance == left.bracket.instance));
     let terminal = session.place.terminal;
     match args.format {
         TextOrJson::Human => {
             terminal.data(&status_text(&states, terminal.out));
+            terminal.data(&brackets_text(&left, terminal.out));
             for environment in session.estate.environments.keys() {
                 if let Ok(Some(holder)) = session.store.holder(environment).await {
                     terminal.say(&format!("{environment} is held by {} ({}) since {}", holder.who, holder.operation, holder.since));
                 }
             }
         }
-        TextOrJson::Json => terminal.data(&json(&states)?),
+        TextOrJson::Json => terminal.data(&document(&serde_json::json!({ "instances": states, "brackets": left }))?),
     }
     Ok(Exit::Done)
 }
@@ -53,8 +56,11 @@ async fn states(session: &mut Session, scope: &ScopeArgs, refresh: bool) -> Resu
 }
 
 fn json(states: &[InstanceState]) -> Result<String, Diagnostic> {
-    let document = serde_json::to_string_pretty(&serde_json::json!({ "instances": states }));
-    document
+    document(&serde_json::json!({ "instances": states }))
+}
+
+fn document(document: &serde_json::Value) -> Result<String, Diagnostic> {
+    serde_json::to_string_pretty(document)
         .map(|text| text + "\n")
         .map_err(|error| Diagnostic::error("answer cannot be written").fault(Fault::Bug).detail(error.to_string()))
 }

@@ -150,6 +150,9 @@ pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -
         terminal.say(&format!("Confirmed {}. Go on with: windlass resume {}", args.what, record.id));
         return Ok(Exit::Done);
     }
+    if let Some(exit) = confirm_closed(args, session).await? {
+        return Ok(exit);
+    }
     confirm_follow_up(args, session).await
 }
 
@@ -173,6 +176,31 @@ async fn share(session: &Session, run: &RunId, plan: &Plan, folder: &Path) -> Re
     };
     hold.give_back(session).await;
     Ok(shared.map_err(|error| state_problem(&error))?)
+}
+
+/// `ADDRESS:BRACKET` that an ended run has left open, and a person has closed.
+async fn confirm_closed(args: &ConfirmArgs, session: &Session) -> Result<Option<Exit>, Diagnostics> {
+    let left = session.open_brackets().await?;
+    let Some(left) = left.into_iter().find(|left| format!("{}:{}", left.bracket.instance, left.bracket.name) == args.what) else {
+        return Ok(None);
+    };
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    let Some(mut record) = runs.into_iter().find(|record| record.id == left.run) else { return Ok(None) };
+    if is_unfinished(&record) {
+        return Err(Diagnostic::error("run goes on")
+            .fault(Fault::Refused)
+            .detail(format!("run {} has opened {} and is not through", left.run, args.what))
+            .help(format!("`windlass resume {0}` or `windlass rollback {0}` closes it; or abandon the run first", left.run))
+            .into());
+    }
+    for bracket in record.brackets.iter_mut().filter(|bracket| bracket.closed.is_none()) {
+        if bracket.instance == left.bracket.instance && bracket.name == left.bracket.name {
+            bracket.closed = Some(session.place.now);
+        }
+    }
+    session.store.put_run(&record).await.map_err(|error| state_problem(&error))?;
+    session.place.terminal.say(&format!("{} is closed.", args.what));
+    Ok(Some(Exit::Done))
 }
 
 /// `ADDRESS:NAME` of a recorded follow-up.

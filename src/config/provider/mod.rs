@@ -3,6 +3,7 @@
 //! Takes a folder's files (from disk, git, the binary, or bytes that were recorded when a hop was applied) and gives a
 //! [`Provider`] in which every name is known to be right.
 
+mod bracket;
 mod call;
 mod catalogue;
 mod check;
@@ -15,6 +16,7 @@ mod guard;
 mod lint;
 mod parse;
 mod poll;
+mod probe;
 mod setting;
 mod step;
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::bracket::{self, Brackets, brackets};
 use super::call::{Holder, call};
 use super::check::{DONE, PROGRESS, RULE, STEP, Scene, TOLERATE, Uses, acyclic, uses_of};
 use super::fan_out::fan_out;
 use super::group::Groups;
 use super::poll::poll;
+use super::probe::{probe, watched, with_beginnings};
 use super::{Context, named};
 use crate::config::fields::{Fields, Shape, check_shape, only_block, suggestion};
-use crate::lang::{Block, Body, Expr};
+use crate::lang::{Attribute, Block, Body, Expr};
 use crate::model::name::{StepName, StrategyName};
 use crate::model::provider::{CallTemplate, Check, Retry, Step, Strategy, Undo};
 use crate::source::{Diagnostic, Diagnostics, Span};
@@ -33,11 +35,13 @@ const ATTRIBUTES: &[&str] = &[
     "downtime",
     "privileged",
     "estimate",
+    "opens",
+    "closes",
     "note",
 ];
 
 /// Blocks of a step that are not drivers.
-const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "fan_out"];
+const BLOCKS: &[&str] = &["check", "undo", "retry", "poll", "fan_out", "probe"];
 
 /// Reads all strategies, and the step groups that they use.
 pub(super) fn strategies(
@@ -56,8 +60,13 @@ pub(super) fn strategies(
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
         let description = fields.text("description").unwrap_or_default();
         let name = StrategyName::new(&**name);
+        let whole = problems.len();
         let steps = steps(&groups.steps(&block.body, problems), &what, context, problems);
-        strategies.insert(name.clone(), Strategy { name, description, steps, span: Some(header) });
+        let strategy = Strategy { name, description, steps, span: Some(header) };
+        if problems.len() == whole {
+            bracket::check(&strategy, problems);
+        }
+        strategies.insert(strategy.name.clone(), strategy);
     }
     // What is wrong with a group is found in every strategy that uses it, and said once.
     problems.dedup_from(before);
@@ -68,14 +77,16 @@ pub(super) fn strategies(
 fn steps(blocks: &[Block], strategy: &str, context: &Context<'_>, problems: &mut Diagnostics) -> Vec<Step> {
     let named = named(blocks, "step", problems);
     let names: Vec<Arc<str>> = named.iter().map(|(name, _)| Arc::clone(name)).collect();
+    let watched = watched(&named, &names, strategy, problems);
     let mut after: BTreeMap<Arc<str>, Uses> = BTreeMap::new();
     for (index, (name, block)) in named.iter().enumerate() {
-        let before = index.checked_sub(1).and_then(|index| names.get(index)).map(|name| (Arc::clone(name), None));
+        // A probe looks on beside others: whoever wants to wait for its end says so.
+        let before = names.iter().take(index).rfind(|name| !watched.contains_key(*name)).map(|name| (Arc::clone(name), None));
         after.insert(Arc::clone(name), waits_for(name, block, before, &names, strategy, problems));
     }
     // In order, so that what runs before the steps that a step waits for is known.
     let mut earlier: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
-    for name in acyclic("step", &after, problems) {
+    for name in acyclic("step", &with_beginnings(&after, &watched), problems) {
         let mut all = BTreeSet::new();
         for (used, _) in after.get(&name).into_iter().flatten() {
             all.insert(Arc::clone(used));
@@ -87,7 +98,8 @@ fn steps(blocks: &[Block], strategy: &str, context: &Context<'_>, problems: &mut
         .into_iter()
         .filter_map(|(name, block)| {
             let waits = after.get(name).into_iter().flatten().map(|(name, _)| StepName::new(&**name)).collect();
-            step(name, block, waits, (earlier.get(name)?, &names), context, problems)
+            let during = watched.get(name).into_iter().flatten().map(|(name, _)| StepName::new(&**name)).collect();
+            step(name, block, (waits, during), (earlier.get(name)?, &names), context, problems)
         })
         .collect()
 }
@@ -102,6 +114,18 @@ fn waits_for(
     problems: &mut Diagnostics,
 ) -> Uses {
     let Some(attribute) = block.body.attributes.get("after") else { return before.into_iter().collect() };
+    listed("after", attribute, name, names, strategy, problems)
+}
+
+/// A list of steps, as `after` and `during` have it.
+pub(super) fn listed(
+    which: &str,
+    attribute: &Attribute,
+    name: &str,
+    names: &[Arc<str>],
+    strategy: &str,
+    problems: &mut Diagnostics,
+) -> Uses {
     let span = attribute.expr.span().unwrap_or(attribute.name_span);
     let references = attribute.expr.references();
     let plain = attribute.expr.text().chars().all(|c| !matches!(c, '"' | '(' | '{' | '?'));
@@ -110,9 +134,12 @@ fn waits_for(
         || references.iter().any(|reference| &*reference.root != "step")
     {
         problems.push(
-            Diagnostic::error("invalid after")
-                .detail(format!("`after` of step `{name}` is not a list of steps"))
-                .help("write `after = [step.NAME]`, or `after = []` for a step that may start at once")
+            Diagnostic::error("invalid list of steps")
+                .detail(format!("`{which}` of step `{name}` is not a list of steps"))
+                .help(match which {
+                    "after" => "write `after = [step.NAME]`, or `after = []` for a step that may start at once",
+                    _ => "write `during = [step.NAME]`",
+                })
                 .at(span),
         );
         return Uses::new();
@@ -124,7 +151,7 @@ fn waits_for(
             let listed: Vec<&str> = names.iter().map(|name| &**name).collect();
             problems.push(
                 Diagnostic::error("unknown step")
-                    .detail(format!("step `{name}` waits for step `{used}`, which {strategy} does not have"))
+                    .detail(format!("`{which}` of step `{name}` names step `{used}`, which {strategy} does not have"))
                     .help(suggestion(used, &listed))
                     .at(place.unwrap_or(span)),
             );
@@ -137,7 +164,7 @@ fn waits_for(
 fn step(
     name: &str,
     block: &Block,
-    after: Vec<StepName>,
+    (after, during): (Vec<StepName>, Vec<StepName>),
     (earlier, names): (&BTreeSet<Arc<str>>, &[Arc<str>]),
     context: &Context<'_>,
     problems: &mut Diagnostics,
@@ -154,9 +181,12 @@ fn step(
     let call = call(&block.body, holder, running, context, problems);
     let mut with_own = earlier.clone();
     with_own.insert(Arc::from(name));
-    let undo = undo(block, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
+    let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
+    let own = brackets(&mut fields);
+    let undo = undo(block, &own, &what, Scene { steps: Some((&with_own, names)), each, ..running }, context, problems);
     let check = check(block, &what, running, context, problems);
     let poll = poll(&block.body, &what, call.as_ref(), running, context, problems);
+    let probe = probe(&block.body, &what, call.as_ref(), running, context, problems);
     let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
     let when = fields.expr("when");
     let for_each = fields.expr("for_each");
@@ -188,12 +218,16 @@ fn step(
         check,
         undo: undo?,
         // What may be called again and again may be called once more.
-        repeatable: fields.flag("repeatable") || poll.is_some(),
+        repeatable: fields.flag("repeatable") || poll.is_some() || probe.is_some(),
         retry,
         timeout: fields.duration("timeout"),
         tolerate: Vec::new(),
         poll,
+        probe,
+        during,
         fan_out,
+        opens: own.0,
+        closes: own.1,
         progress,
         downtime: fields.flag("downtime"),
         privileged: fields.flag("privileged"),
@@ -292,7 +326,14 @@ fn check(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pr
 }
 
 /// Exactly one of `undo { … }`, `harmless = true` and `irreversible = true`.
-fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, problems: &mut Diagnostics) -> Option<Undo> {
+fn undo(
+    block: &Block,
+    brackets: &Brackets,
+    owner: &str,
+    scene: Scene<'_>,
+    context: &Context<'_>,
+    problems: &mut Diagnostics,
+) -> Option<Undo> {
     let header = block.header_span();
     let mut fields = Fields { body: &block.body, what: owner, header, evaluate: &context.constants, problems };
     let harmless = fields.flag("harmless");
@@ -323,14 +364,17 @@ fn undo(block: &Block, owner: &str, scene: Scene<'_>, context: &Context<'_>, pro
     }
     let inner = inner?;
     let what = format!("`undo` of {owner}");
-    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on"], context, problems);
+    check_attributes(&inner.body, &what, &["restores_data", "downtime", "timeout", "on", "opens", "closes"], context, problems);
     let holder = Holder { what: &what, others: &["retry", "poll", "fan_out"], fact: false, header: inner.ident_span };
     let fan_out = fan_out(&inner.body, &what, Scene { what: &what, each: false, ..scene }, context, problems);
     let scene = Scene { what: &what, each: scene.each || fan_out.is_some(), ..scene };
     let call = call(&inner.body, holder, scene, context, problems);
     let poll = poll(&inner.body, &what, call.as_ref(), scene, context, problems);
     let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate: &context.constants, problems };
+    let (opens, closes) = bracket::of_undo(bracket::brackets(&mut fields), brackets);
     Some(Undo::Call {
+        opens,
+        closes,
         restores_data: fields.flag("restores_data"),
         downtime: fields.flag("downtime"),
         retry: retry(&mut fields),

@@ -153,7 +153,7 @@ fn steps_wait_for_steps_that_are_there_and_run_before() {
     let exec = "exec { command = [] }";
     let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = [step.bb]")), step("b", exec)]));
     assert!(
-        told.contains("unknown step: step `a` waits for step `bb`, which strategy `s` does not have (did you mean `b`?)"),
+        told.contains("unknown step: `after` of step `a` names step `bb`, which strategy `s` does not have (did you mean `b`?)"),
         "{told}"
     );
     let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = [step.b]")), step("b", exec)]));
@@ -163,7 +163,7 @@ fn steps_wait_for_steps_that_are_there_and_run_before() {
     let told = refused(&strategy(&[step("a", exec), step("b", "after = []\nexec { command = [step.a.result.x] }")]));
     assert!(told.contains("step has not run yet"), "{told}");
     let told = refused(&strategy(&[step("a", &format!("{exec}\nafter = \"b\""))]));
-    assert!(told.contains("invalid after"), "{told}");
+    assert!(told.contains("`after` of step `a` is not a list of steps"), "{told}");
     let good = strategy(&[
         step("a", exec),
         step("b", exec),
@@ -360,4 +360,85 @@ fn on_and_for_each_are_read_and_checked() {
     }
     let mapped = load("fact \"version\" {\n  for_each = [1]\n  value = 1\n}").unwrap_err();
     assert!(mapped.contains("one version for each item"), "{mapped}");
+}
+
+#[test]
+fn what_a_strategy_opens_it_closes() {
+    let step = |name: &str, inside: &str| {
+        format!("step \"{name}\" {{\nexec {{ command = [] }}\n{inside}\nundo {{\nexec {{ command = [] }}\n}}\n}}\n")
+    };
+    let strategy = |steps: &[String]| format!("strategy \"s\" {{\n{}}}\n", steps.concat());
+    let (opens, closes) = ("opens = \"maintenance\"", "closes = \"maintenance\"");
+    for (steps, told) in [
+        (vec![step("a", opens)], "[b.hcl:5:1] bracket never closed: step `a` of strategy `s` opens \"maintenance\""),
+        (vec![step("a", opens), step("b", &format!("after = []\n{closes}"))], "no step after it closes that"),
+        (vec![step("a", closes)], "bracket never opened"),
+        (vec![step("a", "opens = \" \"")], "`opens` of step `a`: it is empty"),
+        (vec![step("a", &format!("for_each = []\n{opens}")), step("b", closes)], "bracket of many actions"),
+    ] {
+        let found = refused(&strategy(&steps));
+        assert!(found.contains(told), "{found}");
+    }
+    let (provider, _) = load(&format!("{VERSION}{}", strategy(&[step("a", opens), step("b", ""), step("c", closes)]))).unwrap();
+    let undo = |index: usize| match &provider.strategies["s"].steps[index].undo {
+        Undo::Call { opens, closes, .. } => (opens.as_deref(), closes.as_deref()),
+        _ => panic!(),
+    };
+    assert_eq!([undo(0), undo(1), undo(2)], [(None, Some("maintenance")), (None, None), (Some("maintenance"), None)]);
+}
+
+/// A strategy of `stop`, `start` and a probe `watch` with this in its block, and these lines beside it.
+fn probing(block: &str, beside: &str, stop: &str) -> String {
+    format!(
+        "strategy \"s\" {{\nstep \"watch\" {{\nexec {{ command = [] }}\nprobe {{\n{block}\n}}\n{beside}\nharmless = true\n}}\n\
+         step \"stop\" {{\nexec {{ command = [] }}\nharmless = true\n{stop}\n}}\nstep \"start\" {{\nexec {{ command = [] }}\nharmless = true\n}}\n}}\n"
+    )
+}
+
+#[test]
+fn a_probe_is_read_and_nobody_waits_for_it_unasked() {
+    let text = probing("during = [step.stop, step.start]\npass = result.exit_code == 0\ninterval = \"2s\"\nallow = 3", "", "");
+    let (provider, _) = load(&format!("{VERSION}{text}")).unwrap();
+    let [watch, stop, start] = provider.strategies["s"].steps.as_slice() else { panic!() };
+    let probe = watch.probe.as_ref().unwrap();
+    assert_eq!((probe.interval.as_secs(), probe.allow, watch.during.len()), (2, 3, 2));
+    assert!(stop.after.is_empty() && start.after == ["stop".into()] && stop.probe.is_none());
+}
+
+#[test]
+fn a_probe_that_could_never_end_or_begin_is_refused() {
+    let during = "during = [step.stop, step.start]";
+    for (text, told) in [
+        (probing("", "", ""), "probe of nothing: `probe` of step `watch` does not say which steps"),
+        (probing("during = [step.stp]", "", ""), "`during` of step `watch` names step `stp`, which strategy `s` does not have"),
+        (probing("during = step.stop", "", ""), "`during` of step `watch` is not a list of steps"),
+        (probing(during, "", "after = [step.watch]"), "dependency cycle"),
+        (probing(during, "after = [step.stop]", "after = []"), "dependency cycle"),
+        (probing("during = [step.watch]", "", ""), "dependency cycle"),
+        (probing(during, "irreversible = true", ""), "not for a probe: step `watch` only looks on, and has `irreversible`"),
+        (probing(during, "poll {\nuntil = result.x\n}", ""), "not for a probe: step `watch` only looks on, and has `poll`"),
+        (probing(&format!("{during}\npass = error.x"), "", ""), "`probe` of step `watch` uses `error`, which is not known here"),
+        (
+            probing(&format!("{during}\npass = step.stop.result.x"), "", ""),
+            "uses the result of step `stop`, which does not run before it",
+        ),
+        (probing(&format!("{during}\nevery = \"1s\""), "", ""), "`probe` of step `watch` has no attribute `every`"),
+        (
+            probing(during, "", "").replacen("exec { command = [] }", "manual { text = \"t\" }", 1),
+            "driver changes things: step `watch` probes with `manual`",
+        ),
+    ] {
+        let found = refused(&text);
+        assert!(found.contains(told), "{text}: {found}");
+    }
+}
+
+#[test]
+fn a_probe_may_watch_another_and_a_step_may_wait_for_its_end() {
+    let text = "strategy \"s\" {\nstep \"outer\" {\nexec { command = [] }\nprobe {\nduring = [step.inner, step.go]\n}\nharmless = true\n}\n\
+                step \"inner\" {\nexec { command = [] }\nprobe {\nduring = [step.go]\n}\nharmless = true\n}\n\
+                step \"go\" {\nexec { command = [] }\nharmless = true\n}\n\
+                step \"report\" {\nafter = [step.outer]\nexec { command = [step.outer.result.looks] }\nharmless = true\n}\n}\n";
+    let (provider, _) = load(&format!("{VERSION}{text}")).unwrap();
+    assert_eq!(provider.strategies["s"].steps[3].after, ["outer".into()]);
 }

@@ -5,6 +5,7 @@
 
 mod graph;
 mod order;
+mod probe;
 mod secrecy;
 
 use std::collections::{BTreeMap, HashSet};
@@ -27,6 +28,7 @@ pub fn check(plan: &Plan, report: &Report, input: &PlanInput<'_>) -> Vec<String>
         for change in &plan.changes {
             course(plan, change, &mut violations);
         }
+        probe::check(plan, &mut violations);
         order::check(plan, input, &mut violations);
         secrecy::check(plan, &mut violations);
     }

@@ -45,6 +45,13 @@ pub(super) fn check(plan: &Plan, violations: &mut Vec<String>) {
                 }
             }
         }
+        for expr in action.probe.iter().flat_map(|probe| &probe.pass) {
+            for reference in expr.references().iter().filter(|reference| &*reference.root != "result") {
+                if let Some(missing) = missing(plan, action, hop, reference, false) {
+                    violations.push(format!("`probe` of {} uses {missing}", action.id));
+                }
+            }
+        }
         let calls = action.kind.call().into_iter().chain(action.check.as_ref().map(|check| &check.call)).map(|call| (call, false));
         for (call, undoes) in calls.chain(undo.map(|call| (call, true))) {
             arguments(plan, action, hop, call, undoes, &mut references, violations);

@@ -158,3 +158,23 @@ fn an_expression_that_will_not_find_its_names_is_noticed() {
     says(&deferred("app.main@3.0:stop", "nothing.x"), "not in its scope");
     assert_eq!(deferred("app.main@3.0:stop", "step.backup.result"), "");
 }
+
+#[test]
+fn a_probe_that_cannot_begin_or_end_is_noticed() {
+    let probe = |at: &str, watched: &str, change: fn(&mut Plan)| {
+        broken(|plan, _| {
+            let during = u32::try_from(place(plan, watched)).unwrap();
+            let at = place(plan, at);
+            let interval = std::time::Duration::from_secs(1);
+            plan.actions[at].probe = Some(crate::model::probe::Probe { pass: None, interval, allow: 0 }.into());
+            plan.actions[at].during = vec![during];
+            change(plan);
+        })
+    };
+    let (early, late) = ("app.main@3.0:download", "app.main@3.0:start");
+    says(&probe(late, early, |_| {}), "which does not come after it in its hop");
+    says(&probe("db.main@3.0:download", late, |_| {}), "which does not come after it in its hop");
+    // Everything waits for the download's end, and the download's end for it.
+    says(&probe(early, late, |_| {}), "and what it watches wait for each other");
+    says(&probe(early, late, |plan| plan.actions[0].during = vec![1]), "watches nothing, or watches and is no probe");
+}

@@ -1,6 +1,7 @@
 //! Steps taken one by one: what a crash, a hang or an impatient reader of the plan makes of them.
 
 use super::placed;
+use crate::config::provider::bracket::is_left_open;
 use crate::model::provider::{CallTemplate, Provider, Step, Undo};
 use crate::source::{Diagnostic, Diagnostics};
 
@@ -36,8 +37,16 @@ fn one(step: &Step, what: &str, problems: &mut Diagnostics) {
             &place,
         ));
     }
-    if step.timeout.is_none() && (step.poll.is_some() || unlimited(&step.call)) {
+    if step.timeout.is_none() && step.probe.is_none() && (step.poll.is_some() || unlimited(&step.call)) {
         problems.push(no_timeout(what, &step.call));
+    }
+    if let Some(name) = step.opens.as_ref().filter(|_| is_left_open(step)) {
+        problems.push(placed(
+            Diagnostic::warning("left open by a rollback")
+                .detail(format!("{what} opens \"{name}\", and its way back does not close that: a failed run leaves it open"))
+                .help("undo the step with a call; where another step's undo closes it, say `closes` there"),
+            &place,
+        ));
     }
     if let Undo::Call { call, timeout, poll, .. } = &step.undo {
         let undo = format!("`undo` of {what}");

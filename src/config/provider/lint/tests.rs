@@ -364,3 +364,13 @@ fn a_fact_counts_as_used_wherever_it_is_named() {
     assert_eq!(says("fact \"extra\" {\n file { path = \"/e\" }\n description = \"For people.\"\n }"), Vec::<String>::new());
     assert_eq!(says("fact \"extra\" {\n file { path = \"/e\" }\n drift = true\n }"), Vec::<String>::new());
 }
+
+#[test]
+fn an_opening_step_whose_way_back_does_not_close_is_told() {
+    let close = step("close", "file { path = \"/x\" }\n harmless = true\n closes = \"m\"");
+    let open =
+        |undo: &str| steps(&format!("{}{close}", step("open", &format!("file {{ path = \"/x\" }}\n opens = \"m\"\n {undo}"))));
+    let told = open("harmless = true");
+    assert!(told.iter().any(|(_, text, _)| text.starts_with("left open by a rollback: step `open`")), "{told:?}");
+    assert!(open("undo {\n file { path = \"/x\" }\n}").is_empty());
+}

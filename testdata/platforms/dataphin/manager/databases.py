@@ -5,8 +5,6 @@ import time
 from . import upgrade
 from .estate import Refused
 
-STARTED = ("Backing up", "Backup complete")
-
 
 def states(estate, record):
     found = record["operations"].setdefault("databases", {})
@@ -96,9 +94,9 @@ def skip(estate, key, body):
 
 
 def proceed(estate, key):
-    """Next: in semi-downtime upgrades as soon as every backup has begun, in downtime upgrades once all are complete."""
+    """Next: in semi-downtime upgrades as soon as every backup has begun (its state does not affect the upgrade), never by a click in others."""
     record = upgrade.get(estate, key, ["backup"])
-    waits = [name for name, one in states(estate, record).items() if one["state"] not in STARTED]
+    waits = [name for name, one in states(estate, record).items() if one["state"] in ("Not backed up", "Starting")]
     if waits or record["mode"] == "downtime":
         raise Refused(409, "BACKUP_NOT_READY", f"not backed up yet: {', '.join(waits) or 'the backup is not complete'}")
     upgrade.advance(record, "backup")

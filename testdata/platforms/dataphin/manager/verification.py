@@ -7,7 +7,7 @@ from .estate import Refused, clock, day
 
 
 def tick(estate):
-    injected = estate.fault("failing_today", "")
+    injected = estate.fault("failing_today")
     instances = estate.data["instances"]["list"]
     if injected:
         for name in injected.get("names", ["daily_sales"]):

@@ -6,5 +6,6 @@ mod in_place;
 mod integrations;
 mod new_node;
 mod node;
+mod order;
 mod plan;
 mod rework;
