@@ -28,7 +28,7 @@ fn k03_a_plan_is_refused_for_jobs_java_and_room_and_names_node_reason_and_remedy
     world.refused().says(&[
         "check `hdfs_space` fails",
         "a copy of /kylin needs 300",
-        "make room in HDFS, or set `back_up_cubes = false`",
+        "make room in HDFS, keep it by `cube_backup = \"snapshot\"`, or set `back_up_cubes = false`",
     ]);
     world.off("hdfs_capacity");
 
