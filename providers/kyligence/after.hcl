@@ -243,7 +243,7 @@ step_group "finish" {
     when  = self.delete_backups
     exec {
       shell       = "${local.prelude}\n${local.delete_backups}"
-      environment = merge(local.hop, { BACKUPS = local.keep, IN_HDFS = local.copy_cubes ? local.cube_keep : "" })
+      environment = merge(local.hop, { BACKUPS = local.keep, IN_HDFS = local.copy_cubes ? local.cube_keep : "", SNAPSHOTS = local.snapshot })
     }
     irreversible = true
     repeatable   = true
@@ -264,7 +264,7 @@ strategy "clean_up" {
     title = "Delete the backups of earlier upgrades"
     exec {
       shell       = "${local.prelude}\n${local.delete_backups}"
-      environment = merge(local.environment, { BACKUPS = local.backups, IN_HDFS = local.cube_backups })
+      environment = merge(local.environment, { BACKUPS = local.backups, IN_HDFS = local.cube_backups, CUBES = fact.properties.working_dir, SNAPSHOTS = "${local.snapshots}*" })
     }
     irreversible = true
     repeatable   = true
@@ -292,6 +292,9 @@ locals {
   delete_backups = <<-END
     rm -rf -- "$BACKUPS" "$BACKUPS".before-*
     if [ -n "$IN_HDFS" ] && hdfs dfs -test -e "$IN_HDFS"; then hdfs dfs -rm -r -skipTrash "$IN_HDFS"; fi
+    hdfs dfs -ls "$CUBES/.snapshot" 2>/dev/null | sed -n 's|.*/[.]snapshot/||p' | while IFS= read -r name; do
+      case "$name" in $SNAPSHOTS) hdfs dfs -deleteSnapshot "$CUBES" "$name" ;; esac
+    done
     echo "deleted $BACKUPS $IN_HDFS"
   END
 }

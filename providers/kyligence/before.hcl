@@ -89,6 +89,18 @@ step_group "prepare" {
     estimate   = "10m"
     note       = "the bulk; what changes meanwhile is copied again while the service is stopped"
   }
+
+  step "prove_snapshot" {
+    title = "Check that HDFS makes snapshots of the cube data"
+    when  = local.save_cubes && !local.copy_cubes
+    exec {
+      shell       = "${local.prelude}\n${local.prove_snapshot}"
+      environment = local.hop
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "5m"
+  }
 }
 
 step_group "drain" {
@@ -238,6 +250,20 @@ step_group "back_up" {
     estimate   = "1m"
   }
 
+  step "snapshot_cubes" {
+    title = "Make a snapshot of the cube data in HDFS"
+    when  = local.save_cubes && !local.copy_cubes
+    exec {
+      shell       = "${local.prelude}\n${local.snapshot_cubes}"
+      environment = local.hop
+    }
+    harmless   = true
+    repeatable = true
+    downtime   = true
+    timeout    = "10m"
+    estimate   = "2s"
+  }
+
   step "export_metadata" {
     title = "Back up the metadata"
     exec {
@@ -268,8 +294,8 @@ step_group "back_up" {
   }
 
   step "guard_cubes" {
-    title = "Check that the copy of the cube data is complete"
-    when  = local.copy_cubes
+    title = "Check that what is kept of the cube data is complete"
+    when  = local.save_cubes
     exec {
       shell       = "${local.prelude}\n${local.guard_cubes}"
       environment = local.hop
@@ -317,6 +343,21 @@ locals {
     umask 077
     if [ -e "$KEEP/begun" ]; then mv -- "$KEEP" "$KEEP.before-$(date -u +%Y%m%dT%H%M%SZ)"; fi
     mkdir -p "$KEEP"
+  END
+
+  prove_snapshot = <<-END
+    if hdfs dfs -test -e "$CUBE_KEEP.test"; then hdfs dfs -deleteSnapshot "$CUBES" "$SNAPSHOT.test"; fi
+    hdfs dfs -createSnapshot "$CUBES" "$SNAPSHOT.test" || {
+      echo "the administrator of HDFS allows it by: hdfs dfsadmin -allowSnapshot $CUBES" >&2
+      exit 1
+    }
+    hdfs dfs -deleteSnapshot "$CUBES" "$SNAPSHOT.test"
+  END
+
+  # One that is there is of an attempt that was not carried through.
+  snapshot_cubes = <<-END
+    if hdfs dfs -test -e "$CUBE_KEEP"; then hdfs dfs -deleteSnapshot "$CUBES" "$SNAPSHOT"; fi
+    hdfs dfs -createSnapshot "$CUBES" "$SNAPSHOT"
   END
 
   prove_kit = <<-END
@@ -392,7 +433,7 @@ locals {
     ours=$(hdfs dfs -count "$CUBES" | awk '{ print $2 " files, " $3 " bytes" }')
     copy=$(hdfs dfs -count "$CUBE_KEEP" | awk '{ print $2 " files, " $3 " bytes" }')
     echo "$CUBES: $ours; $CUBE_KEEP: $copy"
-    [ "$ours" = "$copy" ] || { echo "the copy is not complete" >&2; exit 1; }
+    [ "$ours" = "$copy" ] || { echo "what is kept is not complete" >&2; exit 1; }
   END
 
   # As `hdfs dfs -rmr` and a whole copy back, but only what differs is copied, and there is no moment without data.

@@ -194,7 +194,7 @@ preflight "hdfs_space" {
   when      = local.copy_cubes
   pass      = fact.hdfs.free > fact.hdfs.size
   message   = "HDFS has ${fact.hdfs.free} bytes free; a copy of ${fact.properties.working_dir} needs ${fact.hdfs.size}"
-  remedy    = "make room in HDFS, or set `back_up_cubes = false` and waive `no_cube_backup`"
+  remedy    = "make room in HDFS, keep it by `cube_backup = \"snapshot\"`, or set `back_up_cubes = false` and waive `no_cube_backup`"
 }
 
 preflight "disk_space" {

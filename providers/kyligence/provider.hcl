@@ -106,6 +106,17 @@ setting "back_up_cubes" {
   description = "Whether an upgrade of the main version copies the cube data in HDFS first. Without it there is no way back for cube data."
 }
 
+setting "cube_backup" {
+  type        = string
+  default     = "copy"
+  on_change   = "ignore"
+  description = "How the cube data is kept: `copy`, as the vendor's page says, or `snapshot` of HDFS: made at once, and of no size until the data changes. The administrator of HDFS must have allowed it: `hdfs dfsadmin -allowSnapshot`. A snapshot lies in the same HDFS as the data."
+  validation {
+    condition = contains(["copy", "snapshot"], self.cube_backup)
+    message   = "must be copy or snapshot"
+  }
+}
+
 setting "cube_backup_dir" {
   type        = string
   default     = null
@@ -234,8 +245,11 @@ locals {
   backups    = "${self.backup_dir}/${instance.file_name}"
   keep       = "${local.backups}/${from.text}-to-${to.text}"
   cubes      = fact.properties.working_dir
-  cube_keep  = "${coalesce(self.cube_backup_dir, "${fact.properties.working_dir}_temp")}/${instance.file_name}/${from.text}-to-${to.text}"
-  copy_cubes = local.main && self.back_up_cubes
+  snapshots  = "windlass-${instance.file_name}-"
+  snapshot   = "${local.snapshots}${from.text}-to-${to.text}"
+  cube_keep  = self.cube_backup == "snapshot" ? "${local.cubes}/.snapshot/${local.snapshot}" : "${coalesce(self.cube_backup_dir, "${fact.properties.working_dir}_temp")}/${instance.file_name}/${from.text}-to-${to.text}"
+  save_cubes = local.main && self.back_up_cubes
+  copy_cubes = local.save_cubes && self.cube_backup == "copy"
 
   # For every script: which node, and what is kept.
   environment = {
@@ -248,6 +262,7 @@ locals {
     TO        = to.text
     CUBES     = local.cubes
     CUBE_KEEP = local.cube_keep
+    SNAPSHOT  = local.snapshot
   })
   node_environment = { for name, node in local.nodes : name => {
     NODE = name

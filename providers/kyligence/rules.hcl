@@ -66,7 +66,7 @@ risk "no_cube_backup" {
 
 note "main_version" {
   when = local.main
-  text = "This is an upgrade of the main version: metadata is upgraded and existing cube data may be. Metadata is backed up, ${local.copy_cubes ? "and the cube data copied to ${local.cube_keep} in HDFS" : "cube data is NOT backed up"}. Rolling back loses what was built since."
+  text = "This is an upgrade of the main version: metadata is upgraded and existing cube data may be. Metadata is backed up, ${local.save_cubes ? "and the cube data ${local.copy_cubes ? "copied to" : "kept by the snapshot"} ${local.cube_keep} in HDFS" : "cube data is NOT backed up"}. Rolling back loses what was built since."
   url  = "https://docs.kyligence.io/books/v3.4/en/operation/upgrade/upgrade_script_ke.en.html"
 }
 
@@ -128,6 +128,6 @@ note "discarded_jobs" {
 
 note "backups" {
   when      = !self.delete_backups
-  text      = "Backups stay: ${local.keep}${local.copy_cubes ? ", and ${local.cube_keep} in HDFS" : ""}. They are the way back. Once nobody needs it, set `delete_backups = true`."
+  text      = "Backups stay: ${local.keep}${local.save_cubes ? ", and ${local.cube_keep} in HDFS" : ""}. They are the way back. Once nobody needs it, set `delete_backups = true`."
   follow_up = true
 }

@@ -11,11 +11,22 @@ use crate::lang::{Attribute, Block, Body, Expr};
 use crate::source::{Diagnostic, Diagnostics, Span};
 
 /// Types of blocks at the top of a file.
-pub(super) const BLOCKS: &[&str] =
-    &["windlass", "variable", "locals", "output", "module", "environment", "host", "release", "instance", "waiver"];
+pub(super) const BLOCKS: &[&str] = &[
+    "windlass",
+    "variable",
+    "locals",
+    "output",
+    "module",
+    "environment",
+    "host",
+    "release",
+    "instance",
+    "waiver",
+    "acknowledgement",
+];
 
 /// Blocks that only the root module may declare.
-const ROOT_ONLY: &[&str] = &["windlass", "environment", "host", "waiver"];
+const ROOT_ONLY: &[&str] = &["windlass", "environment", "host", "waiver", "acknowledgement"];
 
 /// An instance block.
 #[derive(Debug)]
@@ -49,6 +60,8 @@ pub(super) struct Declarations {
     pub(super) releases: Vec<Block>,
     /// `waiver` blocks.
     pub(super) waivers: Vec<Block>,
+    /// `acknowledgement` blocks.
+    pub(super) acknowledgements: Vec<Block>,
     /// The `windlass` blocks.
     pub(super) windlass: Vec<Block>,
 }
@@ -103,6 +116,11 @@ impl Declarations {
             "waiver" => {
                 if labels(&block, ["NAME"], problems).is_some() {
                     self.waivers.push(block);
+                }
+            }
+            "acknowledgement" => {
+                if labels(&block, ["PROVIDER.NOTE"], problems).is_some() {
+                    self.acknowledgements.push(block);
                 }
             }
             "windlass" => {

@@ -4,6 +4,7 @@
 //! with places in the [`SourceMap`]. Knows no plan, no state and no platform; it reads files, and runs nothing but `git fetch` for
 //! module sources that are not on this machine.
 
+mod acknowledgement;
 mod assignment;
 mod declare;
 mod dependency;

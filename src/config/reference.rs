@@ -113,6 +113,9 @@ impl Checker<'_> {
                 declared.environments.get_index(index).iter().for_each(|(_, block)| expressions(&block.body, &mut found));
             }
             Kind::Release => declared.releases.get(index).iter().for_each(|block| expressions(&block.body, &mut found)),
+            Kind::Acknowledgement => {
+                declared.acknowledgements.get(index).iter().for_each(|block| expressions(&block.body, &mut found));
+            }
             Kind::Waiver => declared.waivers.get(index).iter().for_each(|block| expressions(&block.body, &mut found)),
             Kind::Backend => {
                 if let Some(block) = backends(declared).nth(index) {

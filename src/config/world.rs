@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Release,
     /// A waiver.
     Waiver,
+    /// An acknowledgement.
+    Acknowledgement,
     /// The backend.
     Backend,
 }
@@ -130,6 +132,7 @@ impl World {
                 (Kind::Environment, declared.environments.len()),
                 (Kind::Release, declared.releases.len()),
                 (Kind::Waiver, declared.waivers.len()),
+                (Kind::Acknowledgement, declared.acknowledgements.len()),
                 (Kind::Backend, backends.count()),
             ] {
                 first.insert((module, kind), nodes.len());
@@ -200,6 +203,7 @@ impl World {
             Kind::Environment => format!("environment.{}", key(declared.environments.get_index(index).map(|(name, _)| name))),
             Kind::Release => "release".to_owned(),
             Kind::Waiver => "waiver".to_owned(),
+            Kind::Acknowledgement => "acknowledgement".to_owned(),
             Kind::Backend => "backend".to_owned(),
         };
         format!("{}{own}", self.prefix(module))
@@ -402,6 +406,7 @@ pub(super) fn declaration_span(world: &World, node: usize) -> Option<Span> {
         Kind::Environment => header(declared.environments.get_index(index)),
         Kind::Release => declared.releases.get(index).map(crate::lang::Block::header_span),
         Kind::Waiver => declared.waivers.get(index).map(crate::lang::Block::header_span),
+        Kind::Acknowledgement => declared.acknowledgements.get(index).map(crate::lang::Block::header_span),
         Kind::Backend => None,
     }
 }

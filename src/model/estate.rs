@@ -27,6 +27,8 @@ pub struct Estate {
     pub instances: BTreeMap<InstanceAddr, Instance>,
     /// Exceptions.
     pub waivers: Vec<Waiver>,
+    /// Notes that somebody has read.
+    pub acknowledgements: Vec<Acknowledgement>,
     /// `output` blocks of the root module.
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Digest over every file read, module revisions, and variable values that are not sensitive.
@@ -207,6 +209,25 @@ pub struct Requirement {
     /// Which of its versions will do; read with its provider's scheme.
     pub version: Arc<str>,
     /// Why.
+    pub reason: String,
+    /// Where it is declared.
+    pub span: Option<Span>,
+}
+
+/// That somebody has read a note for a move, and what it asks for is done.
+#[derive(Debug, Clone)]
+pub struct Acknowledgement {
+    /// Whose note.
+    pub provider: ProviderName,
+    /// Which note.
+    pub note: Arc<str>,
+    /// For which instance; `None`: for any.
+    pub instance: Option<InstanceAddr>,
+    /// The version that is moved to.
+    pub version: String,
+    /// Who.
+    pub by: String,
+    /// Why the move may go on.
     pub reason: String,
     /// Where it is declared.
     pub span: Option<Span>,

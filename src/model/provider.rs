@@ -304,6 +304,8 @@ pub struct Note {
     pub url: Option<String>,
     /// Whether somebody owes work afterwards: tracked in the lockfile until confirmed.
     pub follow_up: bool,
+    /// Whether the move waits until the configuration says that somebody has read it.
+    pub acknowledge: bool,
     /// Where it is declared.
     pub span: Option<Span>,
 }

@@ -124,6 +124,9 @@ pub struct NoteText {
     pub url: Option<String>,
     /// Whether somebody owes work afterwards.
     pub follow_up: bool,
+    /// Whether the move waits until the configuration says that somebody has read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledge: bool,
 }
 
 /// A check before anything is touched.

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::acknowledgement::acknowledgements;
 use super::change::{Change, Decision};
 use super::input::PlanInput;
 use super::waiver::{Standing, Waivers};
@@ -38,6 +39,9 @@ pub struct Gate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub opens: Option<Timestamp>,
+    /// The block of configuration that opens it, where there is one to write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paste: Option<String>,
     /// A waiver's reason, where one holds it open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waived: Option<String>,
@@ -53,6 +57,8 @@ pub enum GateKind {
     Soak,
     /// The environment's window. Plans are made outside it, applied inside it.
     Window,
+    /// Somebody must say that a note of the provider was read. No waiver opens it: it is itself a person's word.
+    Acknowledgement,
 }
 
 impl GateKind {
@@ -63,11 +69,12 @@ impl GateKind {
             Self::Promotion => "promotion",
             Self::Soak => "soak",
             Self::Window => "window",
+            Self::Acknowledgement => "acknowledgement",
         }
     }
 }
 
-/// Every gate that stands before these changes, open or closed: by environment, the window first, then by instance.
+/// Every gate that stands before these changes, open or closed: by environment, the window first, then promotion and soak, then acknowledgements, each by instance.
 pub(crate) fn gates(input: &PlanInput<'_>, changes: &[Change]) -> Vec<Gate> {
     let waivers = Waivers::new(&input.estate.waivers, input.now);
     let mut by_environment: BTreeMap<&EnvironmentName, Vec<&Change>> = BTreeMap::new();
@@ -79,6 +86,7 @@ pub(crate) fn gates(input: &PlanInput<'_>, changes: &[Change]) -> Vec<Gate> {
         let Some(environment) = input.estate.environments.get(name) else { continue };
         gates.extend(window(environment, &changes, &waivers, input.now));
         gates.extend(promotions(input, environment, &changes, &waivers));
+        gates.extend(changes.iter().flat_map(|change| acknowledgements(input, change)));
     }
     gates
 }
@@ -98,7 +106,8 @@ fn window(environment: &Environment, changes: &[&Change], waivers: &Waivers<'_>,
         }
         Err(problems) => (false, format!("the window of {name} cannot be read: {}", problems.join("; ")), None),
     };
-    let gate = Gate { environment: name.clone(), instance: None, kind: GateKind::Window, open, message, opens, waived: None };
+    let gate =
+        Gate { environment: name.clone(), instance: None, kind: GateKind::Window, open, message, opens, paste: None, waived: None };
     if open {
         return Some(gate);
     }
@@ -132,7 +141,8 @@ fn promotions(input: &PlanInput<'_>, environment: &Environment, changes: &[&Chan
             .or_insert_with(|| arrival(input.locks.get(source), &change.provider, to, scheme(input, &change.provider)));
         let mut add = |kind: GateKind, open: bool, message: String, opens: Option<Timestamp>| {
             let instance = Some(change.instance.clone());
-            let gate = Gate { environment: environment.name.clone(), instance, kind, open, message, opens, waived: None };
+            let gate =
+                Gate { environment: environment.name.clone(), instance, kind, open, message, opens, paste: None, waived: None };
             let asks = waivers.standing(kind.as_str(), Some(&change.instance), &environment.name);
             gates.push(if open { gate } else { gate.waived(asks) });
         };

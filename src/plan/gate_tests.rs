@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::{Gate, GateKind, gates};
 use crate::lang::Value;
 use crate::lock::{AppliedHop, Lock, Locked};
-use crate::model::estate::{Environment, Estate, Waiver, Window};
+use crate::model::estate::{Acknowledgement, Environment, Estate, Waiver, Window};
 use crate::model::inventory::Inventory;
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage};
-use crate::plan::change::{Change, Decision, Hop};
+use crate::plan::change::{Change, Decision, Hop, NoteText};
 use crate::plan::input::{PlanInput, PlanOptions};
 use crate::plan::sample::{environment, now, provider, waiver};
 
@@ -77,6 +77,7 @@ struct World {
     production: Environment,
     in_test: Vec<(&'static str, Locked)>,
     waivers: Vec<Waiver>,
+    acknowledgements: Vec<Acknowledgement>,
 }
 
 impl World {
@@ -86,7 +87,7 @@ impl World {
             soak: Some(Duration::from_secs(72 * 3600)),
             ..environment("production")
         };
-        Self { production, in_test: Vec::new(), waivers: Vec::new() }
+        Self { production, in_test: Vec::new(), waivers: Vec::new(), acknowledgements: Vec::new() }
     }
 
     fn gates(&self, changes: &[Change]) -> Vec<Gate> {
@@ -94,6 +95,7 @@ impl World {
         let estate = Estate {
             environments: [(name("production"), self.production.clone()), (name("test"), environment("test"))].into(),
             waivers: self.waivers.clone(),
+            acknowledgements: self.acknowledgements.clone(),
             ..Estate::default()
         };
         let mut lock = Lock::fresh(name("test"), Lineage::new("l"));
@@ -213,4 +215,41 @@ fn a_window_that_cannot_be_read_is_closed_and_an_environment_that_is_gone_has_no
     assert!(!gates[0].open && gates[0].message.contains("`soon`"), "{gates:?}");
     let elsewhere = Change { environment: "gone".into(), ..change("a", Decision::Remove, "1") };
     assert!(world.gates(&[elsewhere]).is_empty());
+}
+
+#[test]
+fn a_note_that_must_be_read_holds_the_move_until_it_is_acknowledged_for_that_version() {
+    let mut world = World { production: environment("production"), ..World::new() };
+    let note = |name: &str, acknowledge| NoteText {
+        name: name.into(),
+        text: format!("{name}: look"),
+        url: None,
+        follow_up: false,
+        acknowledge,
+    };
+    let notes = vec![note("reindex", true), note("plain", false)];
+    let gates = |world: &World| world.gates(&[Change { notes: notes.clone(), ..change("main", Decision::Upgrade, "2.0") }]);
+    let held = gates(&world);
+    assert_eq!(open(&held), [(GateKind::Acknowledgement, false)]);
+    assert_eq!(held[0].message, "note p.reindex must be acknowledged for 2.0: reindex: look");
+    let paste = "acknowledgement \"p.reindex\" {\n  instance = instance.p.main\n  version  = \"2.0\"\n  by       = \"\"\n  reason   = \"\"\n}";
+    assert_eq!(held[0].paste.as_deref(), Some(paste));
+    let given = |version: &str, instance: Option<&str>| Acknowledgement {
+        provider: "p".into(),
+        note: "reindex".into(),
+        instance: instance.map(InstanceAddr::from_text),
+        version: version.to_owned(),
+        by: "jane".to_owned(),
+        reason: "done".to_owned(),
+        span: None,
+    };
+    world.acknowledgements = vec![given("1.9", None), given("2.0", Some("p.other"))];
+    assert!(gates(&world)[0].message.contains("for 2.0; it was for 1.9:"));
+    // No waiver takes a person's word away.
+    world.waivers = vec![waiver("acknowledgement"), waiver("reindex")];
+    assert!(!gates(&world)[0].open);
+    world.acknowledgements.push(given("2.0.0", None));
+    let passed = gates(&world);
+    assert!(passed[0].open && passed[0].paste.is_none());
+    assert_eq!(passed[0].message, "note p.reindex was acknowledged by jane: done");
 }

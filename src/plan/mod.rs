@@ -3,6 +3,7 @@
 //! Pure. The same [`PlanInput`] gives the same bytes; time comes in as a value, and nothing here reads a file, asks a platform
 //! or knows how an action is run.
 
+mod acknowledgement;
 mod action;
 mod assemble;
 mod blueprint;

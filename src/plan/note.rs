@@ -44,7 +44,13 @@ fn render(scope: &HopScope<'_>, note: &Note) -> Option<NoteText> {
     let text = scope
         .text(&note.text)
         .unwrap_or_else(|why| format!("{} (as written, because it cannot be rendered: {why})", note.text.text()));
-    Some(NoteText { name: note.name.clone(), text, url: note.url.clone(), follow_up: note.follow_up })
+    Some(NoteText {
+        name: note.name.clone(),
+        text,
+        url: note.url.clone(),
+        follow_up: note.follow_up,
+        acknowledge: note.acknowledge,
+    })
 }
 
 /// The way that notes are gathered over.
@@ -75,7 +81,7 @@ fn withdrawn(way: &Way<'_>, movement: Movement) -> Option<NoteText> {
     let to = way.to.filter(|_| movement != Movement::Remove)?;
     let reason = way.catalogue.release(to)?.withdrawn.as_ref()?;
     let text = format!("{to} was withdrawn by the vendor: {reason}");
-    Some(NoteText { name: "withdrawn".into(), text, url: None, follow_up: false })
+    Some(NoteText { name: "withdrawn".into(), text, url: None, follow_up: false, acknowledge: false })
 }
 
 /// Links to the release notes of every version reached or crossed, newest first.
@@ -92,7 +98,7 @@ fn links(way: &Way<'_>) -> Vec<NoteText> {
             continue;
         }
         let text = format!("Release notes of {}", release.version);
-        links.push(NoteText { name: "release_notes".into(), text, url: Some(url.clone()), follow_up: false });
+        links.push(NoteText { name: "release_notes".into(), text, url: Some(url.clone()), follow_up: false, acknowledge: false });
     }
     if let Some(oldest) = links.last_mut().filter(|_| more > 0) {
         oldest.text.push_str(&format!(" (and of {more} older versions crossed)"));

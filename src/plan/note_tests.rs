@@ -14,6 +14,7 @@ fn note(name: &str, versions: &str) -> Note {
         text: expr("\"read about ${to.text}\""),
         url: None,
         follow_up: false,
+        acknowledge: false,
         span: None,
     }
 }

@@ -1,6 +1,6 @@
 //! State in a bucket of an S3-compatible service, kept by conditional writes.
 //!
-//! Takes where the bucket is, and credentials from the environment. One object an environment is its [`head`]: it holds the lease
+//! Takes where the bucket is, and credentials from the environment. One object an environment is its head: it holds the lease
 //! and names the newest lockfile. Times are the service's own. Everything is encrypted on the way, except to the loopback address.
 
 mod files;

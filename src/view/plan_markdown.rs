@@ -164,7 +164,11 @@ fn checks(pieces: &mut Pieces, plan: &Plan) {
 fn notes(pieces: &mut Pieces, plan: &Plan) {
     for change in &plan.changes {
         for note in &change.notes {
-            let word = if note.follow_up { "follow-up" } else { "note" };
+            let word = match (note.acknowledge, note.follow_up) {
+                (true, _) => "note to acknowledge",
+                (false, true) => "follow-up",
+                (false, false) => "note",
+            };
             let url = note.url.as_ref().map(|url| format!(" ({})", escape(url))).unwrap_or_default();
             let text = format!("- {word} for {}: {}{url}\n", code(change.instance.as_str()), escape(&note.text));
             pieces.push(Weight::Note, "note", text);

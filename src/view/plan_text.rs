@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::lang::Value;
 use crate::model::duration::Human;
-use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind};
+use crate::plan::{
+    Action, ActionKind, ActionUndo, Change, Decision, GateKind, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind,
+};
 
 use super::diff::diff_text;
 use super::plan_json::Previews;
@@ -205,6 +207,13 @@ fn gates(text: &mut String, plan: &Plan, palette: Palette) {
     for gate in plan.gates.iter().filter(|gate| !gate.open) {
         let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "{} gate of {}: {} {whose}", palette.warn("⏸"), gate.environment, gate.message);
+        for line in gate.paste.iter().flat_map(|paste| paste.lines()) {
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+    for gate in plan.gates.iter().filter(|gate| gate.open && gate.kind == GateKind::Acknowledgement) {
+        let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "{} {whose}: {}", palette.good("✓"), gate.message);
     }
     for gate in &plan.gates {
         if let Some(reason) = &gate.waived {

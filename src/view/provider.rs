@@ -258,9 +258,14 @@ fn requires(provider: &Provider, palette: Palette) -> String {
 
 fn notes(provider: &Provider, palette: Palette) -> String {
     let mut text = String::new();
-    for Note { name, versions, movements, when, text: says, url, follow_up, span: _ } in &provider.notes {
+    for Note { name, versions, movements, when, text: says, url, follow_up, acknowledge, span: _ } in &provider.notes {
         let versions = versions.as_ref().map_or_else(|| "every version".to_owned(), ToString::to_string);
-        let follow_up = if *follow_up { "; to be confirmed afterwards" } else { "" };
+        let follow_up = match (acknowledge, follow_up) {
+            (true, true) => "; to be acknowledged before and confirmed afterwards",
+            (true, false) => "; to be acknowledged before",
+            (false, true) => "; to be confirmed afterwards",
+            (false, false) => "",
+        };
         let head = format!(
             "{} {versions} {}",
             palette.mark(name),

@@ -72,6 +72,7 @@ pub fn provider_json(provider: &Provider) -> Value {
         "notes": provider.notes.iter().map(|note| json!({
             "name": &*note.name, "versions": req(note.versions.as_ref()), "movements": movements(&note.movements),
             "when": text(note.when.as_ref()), "text": note.text.text(), "url": note.url, "follow_up": note.follow_up,
+            "acknowledge": note.acknowledge,
         })).collect::<Vec<_>>(),
         "strategies": provider.strategies.values().map(strategy).collect::<Vec<_>>(),
         "files": files.keys().map(|path| &**path).collect::<Vec<_>>(),

@@ -57,7 +57,7 @@ fn a_reviewer_sees_first_what_matters_and_nothing_from_outside_is_markup() {
     let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("`{what}` is not in {text}"));
     let order = ["| actions |", "**point of no return**", "follow-up for", "| instance |", "<details><summary>", "</details>"];
     assert!(order.map(place).is_sorted(), "{text}");
-    assert!(text.contains("| 4 | about 4m | about 2m | 2 | 0 | 0 |"), "{text}");
+    assert!(text.contains("| 4 | about 4 min | about 2 min | 2 | 0 | 0 |"), "{text}");
     for outside in ["<script>", "@everyone", "Wait a | little", "`this`"] {
         assert!(!text.contains(outside), "`{outside}` is not escaped: {text}");
     }

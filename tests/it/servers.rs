@@ -16,6 +16,7 @@ pub(crate) const PASSWORD: &str = "s3cret word";
 pub(crate) const BUCKET: &str = "state";
 
 /// Whether servers are to be started; says so where they are not.
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 pub(crate) fn wanted() -> bool {
     let wanted = std::env::var_os("WINDLASS_TEST_ALL").is_some();
     if !wanted {

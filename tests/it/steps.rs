@@ -268,3 +268,36 @@ fn a_bracket_that_is_closed_again_is_in_the_history_with_its_time() {
     assert!(run["brackets"][0]["closed"].is_string());
     estate.good(&["status"]).lacks("STILL OPEN");
 }
+
+#[test]
+fn a_move_is_held_until_its_note_is_acknowledged_in_the_configuration() {
+    let mut estate = product("");
+    let provider = estate.read("providers/thing/provider.hcl");
+    let note =
+        "note \"read_me\" {\n  versions    = \">= 2\"\n  text        = \"Empty the queues first.\"\n  acknowledge = true\n}\n";
+    estate.write("providers/thing/provider.hcl", provider + note);
+    estate.apply().exit(0);
+    estate.set("version", "2.0.0");
+    let block = "acknowledgement \"thing.read_me\" { instance = instance.thing.one version = \"2.0.0\" by = \"\" reason = \"\" }";
+    estate.good(&["plan"]).says(&["note thing.read_me must be acknowledged for 2.0.0: Empty the queues first.", block]);
+    estate.apply().exit(3).says(&["gate is closed", block]);
+    // As it is it says nothing.
+    let written = "acknowledgement \"thing.read_me\" {\n  instance = instance.thing.one\n  version  = \"2.0.0\"\n  by       = \"\"\n  reason   = \"\"\n}\n";
+    estate.write("ack.hcl", written);
+    estate.apply().exit(1).says(&["`by` of acknowledgement `thing.read_me` may not be empty"]);
+    estate.write("ack.hcl", written.replacen("\"\"", "\"jane\"", 1).replacen("\"\"", "\"emptied\"", 1));
+    estate.good(&["plan"]).says(&["note thing.read_me was acknowledged by jane: emptied"]);
+    estate.apply().exit(0);
+    estate.good(&["provider", "show", "thing"]).says(&["to be acknowledged before"]);
+    // What it names must be there.
+    for (from, to, told) in [
+        ("read_me", "red_me", "provider `thing` has no note `red_me`"),
+        ("thing.read_me", "read_me", "`read_me` names no note"),
+        ("\"thing.read", "\"thin.read", "no instance is of the provider `thin`"),
+        ("instance.thing.one", "\"thing.two\"", "there is no instance `thing.two`"),
+    ] {
+        let good = written.replace("\"\"", "\"x\"");
+        estate.write("ack.hcl", good.replace(from, to));
+        estate.run(&["plan"]).exit(1).says(&["acknowledgement of nothing", told]);
+    }
+}

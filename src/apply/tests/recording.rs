@@ -73,8 +73,13 @@ async fn an_upgrade_is_recorded_with_hop_backup_kept_results_and_follow_ups() {
     let (stage, mut plan) = upgrade(&[step("backup"), step("go")]);
     stage.script("db.backup", [Act::Works(backup())]);
     plan.changes[0].hops[0].keep = vec![("backup".into(), vec!["path".into()]), ("go".into(), vec![])];
-    plan.changes[0].notes =
-        vec![NoteText { name: "retrain".into(), text: "Retrain the models".into(), url: None, follow_up: true }];
+    plan.changes[0].notes = vec![NoteText {
+        name: "retrain".into(),
+        text: "Retrain the models".into(),
+        url: None,
+        follow_up: true,
+        acknowledge: false,
+    }];
     let finished = stage.apply(&plan).await;
     assert_eq!(finished.record.outcome, Outcome::Succeeded, "{:?}", finished.problems);
     let entry = entry(&stage);

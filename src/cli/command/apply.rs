@@ -114,7 +114,10 @@ fn check_gates(plan: &Plan) -> Result<(), Diagnostics> {
             Diagnostic::error("gate is closed")
                 .fault(Fault::Refused)
                 .detail(format!("{}{whose}: {}{opens}", gate.environment, gate.message))
-                .help(format!("wait for it, or declare a waiver \"{}\" with a reason and an end", gate.kind.as_str()))
+                .help(match &gate.paste {
+                    Some(paste) => format!("read it and see to what it asks for; then write into the configuration:\n{paste}"),
+                    None => format!("wait for it, or declare a waiver \"{}\" with a reason and an end", gate.kind.as_str()),
+                })
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }

@@ -155,7 +155,11 @@ pub(super) fn notes(blocks: &[Block], context: &Context<'_>, problems: &mut Diag
     let mut notes = Vec::new();
     for (name, block) in named(blocks, "note", problems) {
         let what = format!("note `{name}`");
-        let shape = Shape { what: &what, attributes: &["versions", "movements", "when", "text", "url", "follow_up"], blocks: &[] };
+        let shape = Shape {
+            what: &what,
+            attributes: &["versions", "movements", "when", "text", "url", "follow_up", "acknowledge"],
+            blocks: &[],
+        };
         check_shape(&block.body, &shape, problems);
         let header = block.header_span();
         let mut fields = Fields { body: &block.body, what: &what, header, evaluate: &context.constants, problems };
@@ -169,6 +173,7 @@ pub(super) fn notes(blocks: &[Block], context: &Context<'_>, problems: &mut Diag
             text,
             url: fields.text("url"),
             follow_up: fields.flag("follow_up"),
+            acknowledge: fields.flag("acknowledge"),
             span: Some(header),
         });
     }

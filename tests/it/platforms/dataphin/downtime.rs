@@ -107,6 +107,7 @@ fn a13_past_the_point_of_no_return_a_person_declares_the_outcome_of_a_forced_sto
     assert_eq!(dataphin.upgrade()["status"], "Upgrading");
     dataphin.estate.run(&["abandon", "--as", "failed"]).sober();
     dataphin.estate.good(&["abandon", "--as", "failed", "--reason", "the metadata store is broken"]);
+    dataphin.estate.good(&["status"]).says(&["STILL OPEN dataphin.main is in maintenance mode"]);
     // Somebody brings the old version back by hand.
     dataphin.faults(json!({"repaired_by_hand": {"version": "V5.0.3", "times": 1}}));
     crate::estate::await_until("it is repaired", || dataphin.state()["services"]["scheduler"]["state"] == "Running");
@@ -123,6 +124,8 @@ fn a13_past_the_point_of_no_return_a_person_declares_the_outcome_of_a_forced_sto
         json!({"how": "force stopped", "declared": "failed", "by": "mei", "reason": "rolled back by hand"})
     );
     assert!(upgrade["times"]["force_stopped"].is_string() && dataphin.state()["maintenance"].is_null());
+    dataphin.estate.good(&["confirm", "dataphin.main:maintenance mode", "--note", "force-stopped"]);
+    dataphin.estate.good(&["status"]).lacks("STILL OPEN");
     // And the next one may begin.
     dataphin.faults(json!({}));
     dataphin.unset("force_stop");

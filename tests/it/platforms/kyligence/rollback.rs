@@ -42,6 +42,28 @@ fn k11_a_verified_upgrade_is_rolled_back_later_with_its_cube_data() {
 }
 
 #[test]
+fn k05_k11_a_snapshot_in_hdfs_in_the_place_of_a_copy_leads_back_and_is_deleted_in_the_end() {
+    let mut world = World::with_nodes("3.4.1", &["3.5.2"], &["a"], "  cube_backup = \"snapshot\"\n");
+    let before = world.state();
+    world.want("3.5.2");
+    world.estate.apply().exit(4).says(&["not a snapshottable directory", "hdfs dfsadmin -allowSnapshot /kylin"]);
+    assert_eq!(world.state(), before, "it was found before the stop");
+    world.hdfs(&["dfsadmin", "-allowSnapshot", "/kylin"]);
+    world.estate.apply().exit(0).lacks("begin   kyligence.ke@3.5.2:copy_cubes");
+    assert_eq!(world.count(), "10100");
+    let kept = "w/hdfs/kylin/.snapshot/windlass-kyligence.ke-3.4.1-to-3.5.2";
+    assert_eq!(world.estate.tree(kept), before.1, "the snapshot is the data of before");
+    assert!(!world.estate.path("w/hdfs/kylin_temp").exists(), "it was copied as well");
+    world.estate.run(&["rollback", "--auto-approve"]).exit(0);
+    assert_eq!((world.version("a"), world.count()), ("3.4.1".into(), "10000".into()));
+    // Again, and then nobody needs it any more.
+    world.estate.apply().exit(0);
+    world.declare("  cube_backup = \"snapshot\"\n  delete_backups = true\n");
+    world.estate.apply().exit(0).says(&["done    kyligence.ke@3.5.2:delete_all_backups"]);
+    assert!(!world.estate.path(kept).exists(), "the snapshot is left");
+}
+
+#[test]
 fn k04_a_process_that_survives_the_stop_is_named_and_nothing_is_replaced() {
     let mut world = World::with_nodes("3.4.1", &["3.4.5"], &["a"], "  stop_timeout = 1\n");
     let before = world.state();

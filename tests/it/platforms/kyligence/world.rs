@@ -128,6 +128,11 @@ environment "test" {{}}
         )
     }
 
+    /// Runs `hdfs` of the simulator.
+    pub(super) fn hdfs(&self, args: &[&str]) -> String {
+        said(&Command::new(self.path("w/hadoop/bin/hdfs")).args(args).output().expect("hdfs can be run"))
+    }
+
     /// The version that a node's home is of.
     pub(super) fn version(&self, node: &str) -> String {
         self.estate.read(&format!("w/{node}/kyligence/VERSION")).trim().trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned()

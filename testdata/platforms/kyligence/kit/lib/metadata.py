@@ -109,13 +109,20 @@ def write_segment(installation, cube, segment, rows):
     path = segment_file(installation, cube, segment)
     path.parent.mkdir(parents=True, exist_ok=True)
     body = hashlib.sha256(f"{cube['name']} {segment['name']}".encode()).hexdigest()
-    path.write_text(f"format={installation.main}\nrows={rows}\n{body * 64}\n")
+    write_once(path, f"format={installation.main}\nrows={rows}\n{body * 64}\n")
 
 
 def convert(path, main):
     if path.exists():
         _, rest = path.read_text().split("\n", 1)
-        path.write_text(f"format={main}\n{rest}")
+        write_once(path, f"format={main}\n{rest}")
+
+
+def write_once(path, text):
+    """No file of HDFS is changed in place: a snapshot keeps the one of before."""
+    part = path.with_name(f"_temporary.{path.name}")
+    part.write_text(text)
+    part.replace(path)
 
 
 def read_segment(path):
