@@ -170,14 +170,14 @@ enum Earlier {
     /// Nothing.
     Nothing,
     /// This.
-    Node(Node),
+    Node(Box<Node>),
     /// The same, and the same below it.
     Same,
 }
 
 impl Earlier {
     fn of(node: Option<Node>) -> Self {
-        node.map_or(Self::Nothing, Self::Node)
+        node.map_or(Self::Nothing, |node| Self::Node(Box::new(node)))
     }
 
     /// Whether a node's own content was proved.
