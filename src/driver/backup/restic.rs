@@ -96,19 +96,17 @@ impl ResticRepository {
         repository.delete_snapshots(&ids).map_err(|error| failed(&self.dir, &error))
     }
 
-    /// The newest backup of the same source whose snapshot is still there: what has not changed since is not read again.
-    fn parent(&self, repository: &Opened, source: &Source) -> Result<Option<(Entry, SnapshotFile)>, Failure> {
+    /// The backups of the same source whose snapshots are still there, newest first.
+    fn earlier(&self, repository: &Opened, source: &Source) -> Result<Vec<(Entry, SnapshotFile)>, Failure> {
+        let snapshots = repository.get_all_snapshots().map_err(|error| failed(&self.dir, &error))?;
         let root = source.root.to_string_lossy();
-        let files: Option<Vec<String>> = source.files.as_ref().map(|files| files.iter().map(|file| encode(file)).collect());
-        for entry in self.ledger.list()?.into_iter().rev() {
-            if entry.path == root
-                && entry.files.is_some() == files.is_some()
-                && let Some(snapshot) = self.snapshots(repository, &entry.id)?.pop()
-            {
-                return Ok(Some((entry, snapshot)));
-            }
-        }
-        Ok(None)
+        let same = |entry: &Entry| entry.path == root && entry.files.is_some() == source.files.is_some();
+        let with_snapshot = |entry: Entry| {
+            let tag = format!("{TAG}{}", entry.id);
+            let snapshot = snapshots.iter().find(|snapshot| snapshot.tags.contains(&tag))?.clone();
+            Some((entry, snapshot))
+        };
+        Ok(self.ledger.list()?.into_iter().rev().filter(same).filter_map(with_snapshot).collect())
     }
 
     fn make(&self, source: &Source, wish: &Wish, id: &str, watch: &mut Watch) -> Result<Entry, Failure> {
@@ -117,7 +115,10 @@ impl ResticRepository {
         watch.expect(Some(before.bytes));
         let repository = self.open(watch)?;
         self.sweep(&repository)?;
-        let parent = self.parent(&repository, source)?;
+        let earlier = self.earlier(&repository, source)?;
+        // What has not changed since the newest is not read again; what a verified one has is not read back again.
+        let parent = earlier.first();
+        let proved = earlier.iter().find(|(entry, _)| entry.verified.is_some());
         if parent.is_none() {
             check_space(&self.dir, &before, wish)?;
         }
@@ -126,7 +127,7 @@ impl ResticRepository {
         let reading = Reading::new(source, &before, at, watch)?;
         let snapshot = repository
             .archive(
-                &options(parent.as_ref().map(|(_, snapshot)| snapshot)),
+                &options(parent.map(|(_, snapshot)| snapshot)),
                 &reading.files(),
                 labelled(id, wish).map_err(|error| failed(&self.dir, &error))?,
                 std::slice::from_ref(&source.root),
@@ -134,7 +135,7 @@ impl ResticRepository {
             .map_err(|error| failed(&self.dir, &error))?;
         let seen = reading.finish()?;
         let changed = all_changes(source, wish, &before, seen)?;
-        let summary = snapshot.summary.unwrap_or_default();
+        let summary = snapshot.summary.clone().unwrap_or_default();
         let entry = Entry {
             layout: LAYOUT,
             id: id.to_owned(),
@@ -163,32 +164,27 @@ impl ResticRepository {
             commands: std::collections::BTreeMap::new(),
         };
         let repository = repository.drop_index().to_indexed().map_err(|error| failed(&self.dir, &error))?;
-        self.prove(&repository, entry, &before, parent.map(|(entry, _)| entry), wish, watch)
+        self.prove(&repository, (entry, &snapshot), &before, proved, wish, watch)
     }
 
     /// Looks that all that was found is in the backup, and reads back what no earlier backup has proved to be readable.
     fn prove(
         &self,
         repository: &rustic_core::Repository<IndexedFullStatus>,
-        entry: Entry,
+        (entry, snapshot): (Entry, &SnapshotFile),
         before: &Walk,
-        parent: Option<Entry>,
+        proved: Option<&(Entry, SnapshotFile)>,
         wish: &Wish,
         watch: &mut Watch,
     ) -> Result<Entry, Failure> {
-        let contents = Contents::of(repository, &self.dir, &entry, &self.snapshot(repository, &entry.id)?)?;
+        let proved = proved.map(|(entry, snapshot)| (entry, snapshot));
+        let contents = Contents::of(repository, &self.dir, (&entry, snapshot), proved)?;
         contents.holds(&before.found, &entry.changed)?;
         if !wish.verify {
             return Ok(entry);
         }
-        let known = match parent {
-            Some(parent) if parent.verified.is_some() => {
-                Contents::of(repository, &self.dir, &parent, &self.snapshot(repository, &parent.id)?)?.blobs()
-            }
-            _ => std::collections::HashSet::new(),
-        };
         contents.check_packs(repository)?;
-        contents.read_back(repository, &known, watch)?;
+        contents.read_back(repository, false, watch)?;
         Ok(Entry { verified: Some(Timestamp::now()), ..entry })
     }
 }
@@ -245,9 +241,9 @@ impl Repository for ResticRepository {
     fn verify(&self, entry: &Entry, watch: &mut Watch) -> Result<Entry, Failure> {
         let _shared = self.ledger.share(watch)?;
         let repository = self.indexed(watch)?;
-        let contents = Contents::of(&repository, &self.dir, entry, &self.snapshot(&repository, &entry.id)?)?;
+        let contents = Contents::of(&repository, &self.dir, (entry, &self.snapshot(&repository, &entry.id)?), None)?;
         contents.check_packs(&repository)?;
-        contents.read_back(&repository, &std::collections::HashSet::new(), watch)?;
+        contents.read_back(&repository, true, watch)?;
         let entry = Entry { verified: Some(Timestamp::now()), ..entry.clone() };
         self.ledger.write(&entry)?;
         Ok(entry)
@@ -260,7 +256,7 @@ impl Repository for ResticRepository {
     fn extract(&self, entry: &Entry, into: &Path, watch: &mut Watch) -> Result<Vec<PathBuf>, Failure> {
         let _shared = self.ledger.share(watch)?;
         let repository = self.indexed(watch)?;
-        let contents = Contents::of(&repository, &self.dir, entry, &self.snapshot(&repository, &entry.id)?)?;
+        let contents = Contents::of(&repository, &self.dir, (entry, &self.snapshot(&repository, &entry.id)?), None)?;
         contents.check_packs(&repository)?;
         extract::extract(&repository, &contents, entry, into, watch)
     }

@@ -23,6 +23,8 @@ use crate::driver::{Failure, FailureKind};
 /// All nodes of a backup, relative to its folder, what is above first.
 pub(super) struct Contents {
     pub(super) nodes: Vec<(PathBuf, Node)>,
+    /// The contents that no proved backup has at the same place.
+    new: HashSet<DataId>,
     dir: PathBuf,
     id: String,
 }
@@ -34,34 +36,40 @@ fn damaged(dir: &Path, id: &str, what: impl Display) -> Failure {
 }
 
 impl Contents {
-    /// Reads every tree of the snapshot.
+    /// Reads every tree of the snapshot. `proved`: a backup that was read back; of that one only the folders that differ are read.
     pub(super) fn of(
         repository: &Repository<IndexedFullStatus>,
         dir: &Path,
-        entry: &Entry,
-        snapshot: &SnapshotFile,
+        (entry, snapshot): (&Entry, &SnapshotFile),
+        proved: Option<(&Entry, &SnapshotFile)>,
     ) -> Result<Self, Failure> {
         let wrong = |what: &dyn Display| damaged(dir, &entry.id, what);
+        let unread = |error: Box<rustic_core::RusticError>| wrong(&failed(dir, &error).message);
         if tree_id(&entry.data_sha256) != Some(*snapshot.tree) {
             return Err(wrong(&"its snapshot holds something else than when it was made"));
         }
-        let root = repository
-            .node_from_path(snapshot.tree, Path::new(&entry.path))
-            .map_err(|error| wrong(&failed(dir, &error).message))?;
-        let mut nodes = Vec::new();
-        let mut open: Vec<(PathBuf, Node)> = vec![(PathBuf::new(), root)];
-        while let Some((path, node)) = open.pop() {
+        let root = repository.node_from_path(snapshot.tree, Path::new(&entry.path)).map_err(unread)?;
+        // Where the proved one cannot be read, nothing is known.
+        let before = proved.and_then(|(entry, snapshot)| repository.node_from_path(snapshot.tree, Path::new(&entry.path)).ok());
+        let (mut nodes, mut new) = (Vec::new(), HashSet::new());
+        let mut open = vec![(PathBuf::new(), root, Earlier::of(before))];
+        while let Some((path, node, earlier)) = open.pop() {
+            if !earlier.knows(&node) {
+                new.extend(node.content.iter().flatten().copied());
+            }
             if let Some(subtree) = node.subtree {
-                let tree = repository.get_tree(&subtree).map_err(|error| wrong(&failed(dir, &error).message))?;
+                let tree = repository.get_tree(&subtree).map_err(unread)?;
+                let mut below = earlier.below(repository, &node);
                 for child in tree.nodes.into_iter().rev() {
-                    open.push((path.join(child.name()), child));
+                    let earlier = below.take(&child);
+                    open.push((path.join(child.name()), child, earlier));
                 }
             }
             if !path.as_os_str().is_empty() {
                 nodes.push((path, node));
             }
         }
-        Ok(Self { nodes, dir: dir.to_owned(), id: entry.id.clone() })
+        Ok(Self { nodes, new, dir: dir.to_owned(), id: entry.id.clone() })
     }
 
     fn damaged(&self, what: impl Display) -> Failure {
@@ -69,7 +77,7 @@ impl Contents {
     }
 
     /// The contents of all files, each once.
-    pub(super) fn blobs(&self) -> HashSet<DataId> {
+    fn blobs(&self) -> HashSet<DataId> {
         self.nodes.iter().flat_map(|(_, node)| node.content.iter().flatten()).copied().collect()
     }
 
@@ -120,16 +128,16 @@ impl Contents {
         Ok(())
     }
 
-    /// Reads every content that is not among `known`, on all processors.
+    /// Reads every content back, on all processors; or only those that no proved backup has.
     pub(super) fn read_back(
         &self,
         repository: &Repository<IndexedFullStatus>,
-        known: &HashSet<DataId>,
+        all: bool,
         watch: &mut Watch,
     ) -> Result<(), Failure> {
         let mut blobs = Vec::new();
         let mut total = 0;
-        for id in self.blobs().into_iter().filter(|id| !known.contains(id)) {
+        for id in if all { self.blobs() } else { self.new.clone() } {
             let entry = repository.get_index_entry(&id).map_err(|error| self.damaged(failed(&self.dir, &error).message))?;
             total += u64::from(entry.data_length());
             blobs.push((entry.pack, entry.location.offset, id));
@@ -154,6 +162,60 @@ impl Contents {
             return Err(self.damaged("a content is not what its name says"));
         }
         Ok(bytes)
+    }
+}
+
+/// What a proved backup has at the place of a node.
+enum Earlier {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Node(Box<Node>),
+    /// The same, and the same below it.
+    Same,
+}
+
+impl Earlier {
+    fn of(node: Option<Node>) -> Self {
+        node.map_or(Self::Nothing, |node| Self::Node(Box::new(node)))
+    }
+
+    /// Whether a node's own content was proved.
+    fn knows(&self, node: &Node) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Node(before) => before.content == node.content,
+            Self::Same => true,
+        }
+    }
+
+    /// What it has below a folder.
+    fn below(&self, repository: &Repository<IndexedFullStatus>, node: &Node) -> Below {
+        match self {
+            Self::Nothing => Below::Names(HashMap::new()),
+            Self::Same => Below::Same,
+            Self::Node(before) if before.subtree == node.subtree => Below::Same,
+            Self::Node(before) => {
+                let tree = before.subtree.and_then(|tree| repository.get_tree(&tree).ok());
+                let names = tree.into_iter().flat_map(|tree| tree.nodes).map(|node| (node.name.clone(), node));
+                Below::Names(names.collect())
+            }
+        }
+    }
+}
+
+/// What a proved backup has in a folder.
+enum Below {
+    Names(HashMap<String, Node>),
+    Same,
+}
+
+impl Below {
+    fn take(&mut self, node: &Node) -> Earlier {
+        match self {
+            Self::Same => Earlier::Same,
+            Self::Names(names) => Earlier::of(names.remove(&node.name)),
+        }
     }
 }
 

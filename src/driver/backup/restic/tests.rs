@@ -86,6 +86,24 @@ async fn the_second_backup_stores_only_what_is_new_and_each_stands_alone() {
 }
 
 #[tokio::test]
+async fn what_a_verified_backup_has_is_not_read_back_again_and_all_else_is() {
+    let place = place();
+    fs::write(place.data().join("noise"), noise(5)).unwrap();
+    place.create().await;
+    fs::write(place.data().join("a/one"), noise(6)).unwrap();
+    place.run(json!({"action": "create", "verify": false})).await.unwrap();
+    // What the unverified one has stored is damaged.
+    let newest = packs(&place).into_iter().filter(|pack| fs::metadata(pack).unwrap().len() > 1_000_000);
+    let newest = newest.max_by_key(|pack| fs::metadata(pack).unwrap().modified().unwrap()).unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    bytes[100] ^= 1;
+    fs::set_permissions(&newest, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&newest, bytes).unwrap();
+    let error = place.run(json!({"action": "create"})).await.unwrap_err();
+    assert!(error.message.contains("damaged"), "{error}");
+}
+
+#[tokio::test]
 async fn a_first_pass_while_it_runs_is_never_taken_for_a_good_one() {
     let place = place();
     let first = place.run(json!({"action": "create", "running": true})).await.unwrap();
