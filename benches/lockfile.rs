@@ -159,6 +159,10 @@ fn locked(number: usize) -> Locked {
             run: RunId::new(run),
             size: Some(108_000_000),
             verified: true,
+            path: Some("/srv/mlflow".to_owned()),
+            consistent: true,
+            set: None,
+            excluded: Vec::new(),
         }],
         follow_ups: Vec::new(),
     }

@@ -196,6 +196,35 @@ pub enum PlanFormat {
     Human,
     /// One JSON document, described by the published schema.
     Json,
+    /// Markdown for a comment on a pull request, never longer than `--limit`.
+    Markdown,
+}
+
+/// How long a comment may be, and where the whole plan is.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
+    #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
+    pub limit: usize,
+    /// Markdown: an address where the whole plan is, named where something was left out
+    #[arg(long, value_name = "URL")]
+    pub link: Option<String>,
+}
+
+/// The longest comment that a forge takes, as its documentation says: GitHub 65,536 characters, GitLab 1,000,000, Azure DevOps
+/// 150,000, Bitbucket 32,768. Counted in bytes here, which are never fewer.
+fn page_limit(text: &str) -> Result<usize, String> {
+    match text {
+        "github" => Ok(65_536),
+        "gitlab" => Ok(1_000_000),
+        "azure" => Ok(150_000),
+        "bitbucket" => Ok(32_768),
+        other => other
+            .parse()
+            .ok()
+            .filter(|limit| *limit >= 1000)
+            .ok_or_else(|| "a number of bytes, 1000 or more; or github, gitlab, azure or bitbucket".to_owned()),
+    }
 }
 
 /// `windlass plan`.
@@ -222,6 +251,9 @@ pub struct PlanArgs {
     /// How to print the plan
     #[arg(long, default_value = "human")]
     pub format: PlanFormat,
+    /// How long it may be.
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 /// How a run is shown.
@@ -368,9 +400,12 @@ pub struct DriftArgs {
 pub struct ShowArgs {
     /// A saved plan's path, or an instance's address
     pub what: String,
-    /// How to print it
+    /// How to print it; an instance has no Markdown
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: PlanFormat,
+    /// How long it may be.
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 /// `windlass status`.

@@ -385,6 +385,7 @@ pub struct Check {
 
 /// The way back from a step.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every step is undone by a call: a box would be made for each")]
 pub enum Undo {
     /// A call reverses it.
     Call {

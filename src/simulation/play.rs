@@ -69,6 +69,7 @@ struct Stage<'a> {
 }
 
 /// What came of taking up a run once.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Taken {
     Killed,
     Ended(Finished),

@@ -19,6 +19,7 @@ pub mod s3;
 #[cfg(test)]
 mod s3_tests;
 #[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
 #[path = "../../tests/it/servers.rs"]
 mod server;
 

@@ -76,7 +76,7 @@ pub(super) fn verb(decision: Decision) -> &'static str {
     }
 }
 
-fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {
+pub(super) fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {
     match (from, to) {
         (Some(from), Some(to)) if from == to => to.to_string(),
         (Some(from), Some(to)) => format!("{from} → {to}"),
@@ -193,7 +193,7 @@ fn back_text(action: &Action) -> String {
     }
 }
 
-fn value_text(value: &Value) -> String {
+pub(super) fn value_text(value: &Value) -> String {
     match value {
         Value::Sensitive(_) => "(sensitive)".to_owned(),
         Value::Null => "(not set)".to_owned(),
@@ -246,16 +246,16 @@ fn summary(text: &mut String, plan: &Plan, report: &Report, palette: Palette) {
         parts.push(palette.bad(&format!("{blocked} blocked")));
     }
     let steps = plan.actions.iter().filter(|action| action.kind.call().is_some()).count();
-    let downtime: Option<Duration> = plan
-        .changes
-        .iter()
-        .flat_map(|change| &change.hops)
-        .map(|hop| hop.downtime)
-        .try_fold(Duration::ZERO, |sum, hop| Some(sum + hop?));
-    let downtime = downtime.map_or_else(
+    let downtime = total_downtime(plan).map_or_else(
         || "unknown".to_owned(),
         |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
     );
     let _ =
         writeln!(text, "{} {}; {}; downtime {downtime}.", palette.strong("Plan:"), parts.join(", "), super::count(steps, "action"));
+}
+
+/// The downtime of all instances in all; `None` where nobody estimated some of it.
+pub(super) fn total_downtime(plan: &Plan) -> Option<Duration> {
+    let hops = plan.changes.iter().flat_map(|change| &change.hops);
+    hops.map(|hop| hop.downtime).try_fold(Duration::ZERO, |sum, hop| Some(sum + hop?))
 }

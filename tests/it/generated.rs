@@ -8,7 +8,7 @@ use windlass::lang::function::FUNCTIONS;
 use windlass::view::reference;
 
 /// Compares a page with what is rendered, or rewrites it.
-fn page(name: &str, rendered: &str) {
+pub(crate) fn page(name: &str, rendered: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name);
     if std::env::var_os("WINDLASS_BLESS").is_some() {
         std::fs::write(&path, rendered).expect("the page can be written");

@@ -1,14 +1,15 @@
 //! `windlass plan`: shows what apply would do, and why.
 
-use crate::cli::args::{PlanArgs, PlanFormat};
+use crate::cli::args::{PageArgs, PlanArgs, PlanFormat};
 use crate::cli::exit::Exit;
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::{How, Planned};
 use crate::cli::preview::previews;
 use crate::cli::session::Session;
+use crate::cli::terminal::Terminal;
 use crate::plan::{Plan, Report, VerdictKind};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::{Previews, plan_text};
+use crate::view::{Page, Previews, plan_markdown, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -17,10 +18,7 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
     let terminal = session.place.terminal;
     // Who does not want the machines looked at gets no differences either.
     let previews = if args.refresh { previews(session, &plan).await } else { Previews::new() };
-    match args.format {
-        PlanFormat::Human => terminal.data(&plan_text(&plan, &report, &previews, terminal.out)),
-        PlanFormat::Json => terminal.data(&plan_json(&plan, &report, &previews)?),
-    }
+    terminal.data(&plan_as(args.format, &args.page, (&plan, &report, &previews), terminal)?);
     let blocked = is_blocked(&report);
     let changes = !plan.changes.is_empty();
     if let Some(path) = &args.out {
@@ -41,6 +39,20 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
         (true, _) => Exit::Refused,
         (false, true) => Exit::Changes,
         (false, false) => Exit::Done,
+    })
+}
+
+/// A plan in the format that was asked for.
+pub(in crate::cli) fn plan_as(
+    format: PlanFormat,
+    page: &PageArgs,
+    (plan, report, previews): (&Plan, &Report, &Previews),
+    terminal: Terminal,
+) -> Result<String, Diagnostic> {
+    Ok(match format {
+        PlanFormat::Human => plan_text(plan, report, previews, terminal.out),
+        PlanFormat::Json => plan_json(plan, report, previews)?,
+        PlanFormat::Markdown => plan_markdown(plan, report, previews, Page { limit: page.limit, link: page.link.as_deref() }),
     })
 }
 

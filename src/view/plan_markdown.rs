@@ -1,0 +1,337 @@
+//! A plan as a comment on a pull request: what a reviewer must know first, then the changes, then every step, folded.
+//!
+//! Never longer than the forge allows; what was left out is counted. Everything that comes from outside is escaped.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::model::call::{Arg, Call};
+use crate::plan::{Action, ActionKind, ActionUndo, Change, Hop, Plan, PreflightOutcome, Report, VerdictKind};
+
+use super::pieces::{Pieces, Weight};
+use super::plan_json::Previews;
+use super::plan_text::{total_downtime, value_text, verb, versions};
+use super::{count, duration};
+
+/// What a comment may be, and where the whole is.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// Bytes at most.
+    pub limit: usize,
+    /// Where everything can be read, where there is such a place.
+    pub link: Option<&'a str>,
+}
+
+/// Longest single value that is shown of a call.
+const LONGEST: usize = 200;
+
+/// The plan as Markdown.
+#[must_use]
+pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Page<'_>) -> String {
+    let mut pieces = Pieces::default();
+    head(&mut pieces, plan, report);
+    blocked(&mut pieces, report);
+    gates(&mut pieces, plan);
+    returns(&mut pieces, plan);
+    checks(&mut pieces, plan);
+    notes(&mut pieces, plan);
+    changes(&mut pieces, plan);
+    for change in &plan.changes {
+        for hop in &change.hops {
+            hop_steps(&mut pieces, plan, change, hop, previews);
+        }
+    }
+    pieces.fit(page.limit, |left_out| closing(left_out, page.link))
+}
+
+fn closing(left_out: &BTreeMap<&'static str, usize>, link: Option<&str>) -> String {
+    let parts: Vec<String> = left_out.iter().map(|(kind, number)| count(*number, kind)).collect();
+    let place = match link {
+        Some(link) => format!("[everything is here]({})", link.replace([' ', ')', '\n'], "")),
+        None => "`windlass show PLAN` has everything".to_owned(),
+    };
+    format!("\n_Left out for length: {}; {place}._\n", parts.join(", "))
+}
+
+fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in &plan.changes {
+        *kinds.entry(verb(change.decision)).or_default() += 1;
+    }
+    let blocked = report.verdicts.iter().filter(|verdict| is_stuck(verdict.kind)).count();
+    let mut parts: Vec<String> = kinds.iter().map(|(verb, number)| format!("{number} to {verb}")).collect();
+    if blocked > 0 {
+        parts.push(format!("{blocked} blocked"));
+    }
+    if parts.is_empty() {
+        let checked = count(report.verdicts.len(), "instance");
+        return pieces.push(
+            Weight::Must,
+            "headline",
+            format!("### Windlass: no changes\n\nEverything is as declared: {checked} checked.\n"),
+        );
+    }
+    let mut text = format!("### Windlass: {}\n\n", parts.join(", "));
+    let waiting = plan.gates.iter().filter(|gate| !gate.open).count();
+    let returns = points(plan).count();
+    let steps = plan.actions.iter().filter(|action| action.kind.call().is_some()).count();
+    let waived = plan.gates.iter().filter(|gate| gate.waived.is_some()).count() + waived_checks(plan).count();
+    let downtime = total_downtime(plan).map_or_else(
+        || "unknown".to_owned(),
+        |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
+    );
+    let _ = writeln!(text, "| actions | downtime | takes | points of no return | gates closed | waived |");
+    let _ = writeln!(text, "|---|---|---|---|---|---|");
+    let takes = match plan.duration() {
+        Duration::ZERO => "not known yet".to_owned(),
+        time => format!("about {}", duration(time)),
+    };
+    let _ = writeln!(text, "| {steps} | {downtime} | {takes} | {returns} | {waiting} | {waived} |\n");
+    pieces.push(Weight::Must, "headline", text);
+}
+
+fn is_stuck(kind: VerdictKind) -> bool {
+    matches!(kind, VerdictKind::Blocked | VerdictKind::Unobserved)
+}
+
+fn blocked(pieces: &mut Pieces, report: &Report) {
+    for verdict in report.verdicts.iter().filter(|verdict| is_stuck(verdict.kind)) {
+        let mut text = format!("- **blocked** {} ({})\n", code(verdict.instance.as_str()), escape(verdict.environment.as_str()));
+        for reason in &verdict.why {
+            let _ = writeln!(text, "  - {}", escape(reason));
+        }
+        pieces.push(Weight::Must, "blocked instance", text);
+    }
+}
+
+fn gates(pieces: &mut Pieces, plan: &Plan) {
+    for gate in plan.gates.iter().filter(|gate| !gate.open || gate.waived.is_some()) {
+        let whose = gate.instance.as_ref().map(|instance| format!(", {}", code(instance.as_str()))).unwrap_or_default();
+        let what = match &gate.waived {
+            Some(reason) => format!("**waived** ({})", escape(reason)),
+            None => {
+                let until = gate.opens.map(|opens| format!(", opens {}", escape(&opens.to_string()))).unwrap_or_default();
+                format!("**waits**: {}{until}", escape(&gate.message))
+            }
+        };
+        pieces.push(Weight::Must, "gate", format!("- gate of {}{whose} {what}\n", escape(gate.environment.as_str())));
+    }
+}
+
+/// The actions after which there is no way back but a restore.
+fn points(plan: &Plan) -> impl Iterator<Item = (&Change, &Action)> {
+    plan.changes.iter().flat_map(move |change| {
+        let point = |hop: &Hop| plan.actions.get(hop.point_of_no_return? as usize);
+        change.hops.iter().filter_map(point).map(move |action| (change, action))
+    })
+}
+
+fn returns(pieces: &mut Pieces, plan: &Plan) {
+    for (change, action) in points(plan) {
+        let text = format!(
+            "- **point of no return** of {}: {} ({}); after it only a restore leads back\n",
+            code(change.instance.as_str()),
+            escape(&action.title),
+            code(action.kind.step().map_or("", |step| step.as_str())),
+        );
+        pieces.push(Weight::Must, "point of no return", text);
+    }
+}
+
+fn waived_checks(plan: &Plan) -> impl Iterator<Item = (&Change, &str, &str)> {
+    plan.changes.iter().flat_map(|change| {
+        change.preflights.iter().filter_map(move |check| match &check.outcome {
+            PreflightOutcome::Waived { reason } => Some((change, &*check.name, reason.as_str())),
+            _ => None,
+        })
+    })
+}
+
+fn checks(pieces: &mut Pieces, plan: &Plan) {
+    for (change, name, reason) in waived_checks(plan) {
+        let text = format!("- {} **waived** for {}: {}\n", code(name), code(change.instance.as_str()), escape(reason));
+        pieces.push(Weight::Must, "waiver", text);
+    }
+    for change in &plan.changes {
+        for check in change.preflights.iter().filter(|check| check.outcome == PreflightOutcome::Warn) {
+            let text = format!("- warning for {}: {}\n", code(change.instance.as_str()), escape(&check.message));
+            pieces.push(Weight::Note, "warning", text);
+        }
+    }
+}
+
+fn notes(pieces: &mut Pieces, plan: &Plan) {
+    for change in &plan.changes {
+        for note in &change.notes {
+            let word = if note.follow_up { "follow-up" } else { "note" };
+            let url = note.url.as_ref().map(|url| format!(" ({})", escape(url))).unwrap_or_default();
+            let text = format!("- {word} for {}: {}{url}\n", code(change.instance.as_str()), escape(&note.text));
+            pieces.push(Weight::Note, "note", text);
+        }
+    }
+}
+
+fn changes(pieces: &mut Pieces, plan: &Plan) {
+    if plan.changes.is_empty() {
+        return;
+    }
+    pieces.push(Weight::Change, "heading", "\n| instance | where | change | by | downtime | why |\n|---|---|---|---|---|---|\n");
+    for change in &plan.changes {
+        let place =
+            change.host.as_ref().map_or_else(|| change.environment.to_string(), |host| format!("{}, {host}", change.environment));
+        let by: Vec<String> = change.hops.iter().map(|hop| code(hop.strategy.as_str())).collect();
+        let downtime = change.hops.iter().map(|hop| hop.downtime).try_fold(Duration::ZERO, |sum, hop| Some(sum + hop?));
+        let downtime =
+            downtime.map_or_else(|| "unknown".to_owned(), |sum| if sum.is_zero() { "none".to_owned() } else { duration(sum) });
+        let mut why: Vec<String> = change.why.iter().map(|reason| escape(reason)).collect();
+        why.extend(change.settings.iter().map(|setting| {
+            format!("{}: {} → {}", code(&setting.name), code(&value_text(&setting.before)), code(&value_text(&setting.after)))
+        }));
+        let text = format!(
+            "| {} | {} | {} {} | {} | {downtime} | {} |\n",
+            code(change.instance.as_str()),
+            escape(&place),
+            verb(change.decision),
+            escape(&versions(change.from.as_ref(), change.to.as_ref())),
+            by.join(", "),
+            why.join("<br>"),
+        );
+        pieces.push(Weight::Change, "change", text);
+    }
+}
+
+fn hop_steps(pieces: &mut Pieces, plan: &Plan, change: &Change, hop: &Hop, previews: &Previews) {
+    let actions: Vec<&Action> =
+        hop.actions.iter().filter_map(|at| plan.actions.get(*at as usize)).filter(|action| action.kind.step().is_some()).collect();
+    if actions.is_empty() {
+        return;
+    }
+    let mut text = format!(
+        "\n<details><summary>{}: {} by {}, {}</summary>\n\n",
+        html(change.instance.as_str()),
+        html(&versions(hop.from.as_ref(), hop.to.as_ref())),
+        html(hop.strategy.as_str()),
+        count(actions.len(), "step"),
+    );
+    text.push_str("| | step | does | takes | way back |\n|---|---|---|---|---|\n");
+    for action in &actions {
+        let step = action.kind.step().map_or("", |step| step.as_str());
+        let call = action.kind.call().map(call_text).unwrap_or_default();
+        let back = match (&action.kind, &action.undo) {
+            (ActionKind::Revert { restores_data: true, .. }, _) => "puts data back: what was written since is lost".to_owned(),
+            (ActionKind::Revert { .. }, _) => String::new(),
+            _ if hop.point_of_no_return.and_then(|at| plan.actions.get(at as usize)).is_some_and(|point| point.id == action.id) => {
+                "**none but a restore**".to_owned()
+            }
+            (_, ActionUndo::Call { call, restores_data, .. }) => {
+                format!("{}{}", code(call.driver.as_str()), if *restores_data { ", puts data back" } else { "" })
+            }
+            (_, ActionUndo::Harmless) => "needs none".to_owned(),
+            (_, ActionUndo::Irreversible) => "none".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {}<br>{} | {} | {back} |",
+            if action.downtime { "down" } else { "" },
+            code(step),
+            escape(&action.title),
+            code(&call),
+            action.estimate.map(duration).unwrap_or_default(),
+        );
+    }
+    text.push_str("\n</details>\n");
+    pieces.push(Weight::Steps, "step list", text);
+    for action in actions {
+        for diff in previews.get(&action.id).into_iter().flatten() {
+            let text = format!(
+                "\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n",
+                html(action.id.as_str()),
+                html(&diff.path),
+                fenced("diff", &diff.text)
+            );
+            pieces.push(Weight::Detail, "difference", text);
+        }
+    }
+}
+
+/// A call on one line: its driver and what is known of its arguments.
+fn call_text(call: &Call) -> String {
+    let mut text = call.driver.to_string();
+    for (name, arg) in &call.args {
+        let value = match arg {
+            Arg::Known(value) => value_text(value),
+            Arg::Deferred(expr) => expr.text().split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        let short: String = value.chars().take(LONGEST).collect();
+        let more = if short.len() < value.len() { "…" } else { "" };
+        let _ = write!(text, " {name}={short}{more}");
+    }
+    text
+}
+
+/// Text that means nothing to Markdown, on one line.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for sign in text.chars() {
+        match sign {
+            '\n' | '\r' | '\t' => out.push(' '),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            // A mention would write to people.
+            '@' => out.push_str("@\u{200b}"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => {
+                out.push('\\');
+                out.push(sign);
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\r'], " ").replace('@', "@\u{200b}")
+}
+
+/// Code on one line, whatever is in it; also in a cell of a table.
+fn code(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<code>{}</code>",
+        html(text)
+            .replace('|', "&#124;")
+            .replace('`', "&#96;")
+            .replace('*', "&#42;")
+            .replace('_', "&#95;")
+            .replace('[', "&#91;")
+            .replace('\\', "&#92;")
+            .replace('~', "&#126;")
+    )
+}
+
+/// A block of code behind a fence that is not in it.
+fn fenced(language: &str, text: &str) -> String {
+    let longest = text.split(|sign| sign != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}{language}\n{}\n{fence}\n", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_means_anything() {
+        assert_eq!(escape("a|b <img> @all `x` [l](u)\n# h"), "a\\|b &lt;img&gt; @\u{200b}all \\`x\\` \\[l\\](u) \\# h");
+        assert_eq!(code("a|b`c*d"), "<code>a&#124;b&#96;c&#42;d</code>");
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_any_in_the_text() {
+        assert_eq!(fenced("diff", "a\n````\nb"), "`````diff\na\n````\nb\n`````\n");
+    }
+}
