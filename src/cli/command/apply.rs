@@ -56,6 +56,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     if !saved && !args.run.auto_approve {
         approve(session)?;
     }
+    session.pin()?;
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
