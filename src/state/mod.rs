@@ -224,7 +224,8 @@ pub struct RunRecord {
     pub brackets: Vec<BracketTime>,
     /// Seconds without service, in all.
     pub downtime_seconds: u64,
-    /// Measured seconds of each step, by `provider/strategy/step`.
+    /// Measured seconds of each step, by `provider/strategy/step`; of an undo that went back over an applied hop, by
+    /// `provider/strategy/undo:step`.
     pub durations: std::collections::BTreeMap<String, f64>,
     /// The token of the lease that it was written under: an entry of a later holder is never replaced by one of an earlier.
     #[serde(default, skip_serializing_if = "is_zero")]
