@@ -135,7 +135,7 @@ fn a_run_is_rolled_back_by_its_name() {
     estate
         .run(&["rollback", &run, "--env", "production", "--auto-approve"])
         .exit(3)
-        .says(&["run is in other environments too", "`test`"]);
+        .says(&["environment is not in the run", "in: test"]);
     estate
         .run(&["rollback", &(run.clone() + "0"), "--auto-approve"])
         .exit(1)
