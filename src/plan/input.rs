@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::approval::Approval;
 use super::purpose::Purpose;
 
 use crate::lock::Lock;
@@ -47,6 +48,10 @@ pub struct PlanOptions {
     /// What the plan is made for. Unless it is to bring instances to what is declared, `targets` are whole addresses, and nothing else
     /// is touched.
     pub purpose: Purpose,
+    /// Who plans or applies: an approval of theirs is not enough alone.
+    pub user: String,
+    /// Approvals that were given.
+    pub approvals: Vec<Approval>,
     /// The version of Windlass, written into the plan.
     pub tool_version: String,
 }
