@@ -41,6 +41,7 @@ mod sample;
 #[cfg(test)]
 mod scope_tests;
 mod skew;
+mod spread;
 mod stop;
 mod waiver;
 mod window;
@@ -56,6 +57,7 @@ pub use input::{PlanInput, PlanOptions};
 pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
 pub use ruling::{Effect, Ruling, Waived};
+pub use spread::{DowntimeSpread, Spread};
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::apply::{self, Control};
-use crate::cli::args::{ApplyArgs, RunArgs};
+use crate::cli::args::{ApplyArgs, RunArgs, RunFormat};
 use crate::cli::command::plan::is_blocked;
 use crate::cli::command::run::is_unfinished;
 use crate::cli::exit::Exit;
@@ -17,12 +17,13 @@ use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
 use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
+use crate::cli::terminal::Terminal;
 use crate::lang::Value;
 use crate::model::name::EnvironmentName;
 use crate::plan::{Plan, Report};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome};
-use crate::view::plan_text;
+use crate::view::{Previews, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -39,7 +40,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         None => {
             let mut planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
             planned.report.rulings = session.rulings(&planned.plan, &planned.report, "apply", session.place.now).await?;
-            show(session, &planned.plan, &planned.report).await;
+            show(session, &planned.plan, &planned.report, args.run.format).await;
             if is_blocked(&planned.report) {
                 return Err(Diagnostic::error("plan is blocked")
                     .fault(Fault::Refused)
@@ -82,10 +83,17 @@ async fn still_allowed(plan: &Plan, report: &Report, file: Option<&Path>, sessio
     session.permit(plan, report, Asking { file, wait: None }).await.map(|_| ())
 }
 
-async fn show(session: &Session, plan: &Plan, report: &Report) {
-    let terminal = session.place.terminal;
+async fn show(session: &Session, plan: &Plan, report: &Report, format: RunFormat) {
     let previews = previews(session, plan).await;
-    terminal.data(&plan_text(plan, report, &previews, terminal.out));
+    show_plan(&session.place.terminal, (plan, report, &previews), format);
+}
+
+/// Shows the plan of a run that follows: where its events are data, the plan is talk.
+pub(in crate::cli) fn show_plan(terminal: &Terminal, (plan, report, previews): (&Plan, &Report, &Previews), format: RunFormat) {
+    match format {
+        RunFormat::Human => terminal.data(&plan_text(plan, report, previews, terminal.out)),
+        RunFormat::Json => terminal.say(plan_text(plan, report, previews, terminal.err).trim_end()),
+    }
 }
 
 /// Carries a plan out, with its environments held.
