@@ -15,7 +15,7 @@ use super::journal::{Entry, Word};
 use crate::driver::FailureKind;
 use crate::lang::Value;
 use crate::model::name::{ActionId, EnvironmentName};
-use crate::plan::Plan;
+use crate::plan::{ActionKind, Plan};
 use crate::state::Outcome;
 
 /// The state of one action.
@@ -387,7 +387,8 @@ impl Progress {
         }
         let change = &plan.changes[action.change as usize];
         if let (Some(step), Some(hop)) = (action.kind.step(), change.hops.get(action.hop as usize)) {
-            let entry = self.durations.entry(format!("{}/{}/{step}", change.provider, hop.strategy)).or_default();
+            let undo = if matches!(action.kind, ActionKind::Revert { .. }) { "undo:" } else { "" };
+            let entry = self.durations.entry(format!("{}/{}/{undo}{step}", change.provider, hop.strategy)).or_default();
             entry.0 += super::clock::between(began, at).as_secs_f64();
             entry.1 += 1;
         }

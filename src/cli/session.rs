@@ -20,6 +20,7 @@ use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
 use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
 use crate::model::provider::Provider;
+use crate::plan::Spread;
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
 use crate::state::{LocalStore, Store};
 
@@ -234,24 +235,17 @@ impl Session {
         Ok(known)
     }
 
-    /// How long steps took in the last runs: the median of at most ten.
-    pub(super) async fn durations(&self) -> Result<BTreeMap<String, Duration>, Diagnostics> {
-        const RUNS: usize = 10;
+    /// How long steps took in the last runs.
+    pub(super) async fn durations(&self) -> Result<BTreeMap<String, Spread>, Diagnostics> {
+        const RUNS: usize = 20;
         let runs = self.store.runs(RUNS).await.map_err(|error| state_problem(&error))?;
-        let mut taken: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for run in runs {
-            for (step, seconds) in run.durations {
-                taken.entry(step).or_default().push(seconds);
+        let mut taken: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+        for (step, seconds) in runs.into_iter().flat_map(|run| run.durations) {
+            if let Ok(time) = Duration::try_from_secs_f64(seconds) {
+                taken.entry(step).or_default().push(time);
             }
         }
-        Ok(taken
-            .into_iter()
-            .filter_map(|(step, mut seconds)| {
-                seconds.sort_by(f64::total_cmp);
-                let median = seconds.get(seconds.len() / 2)?;
-                Some((step, Duration::try_from_secs_f64(*median).ok()?))
-            })
-            .collect())
+        Ok(taken.into_iter().filter_map(|(step, times)| Some((step, Spread::of(&times)?))).collect())
     }
 }
 

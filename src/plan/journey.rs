@@ -175,6 +175,8 @@ impl<'c, 'a> Traveller<'c, 'a> {
             point_of_no_return: None,
             keep: Vec::new(),
             downtime: leg.downtime,
+            downtime_spread: None,
+            risk: leg.risk,
         };
         let label = self.label(leg.to.as_ref().map(Version::text));
         let hosts = &self.desk.input.estate.hosts;

@@ -38,6 +38,7 @@ mod sample;
 #[cfg(test)]
 mod scope_tests;
 mod skew;
+mod spread;
 mod stop;
 mod waiver;
 mod window;
@@ -51,6 +52,7 @@ pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
+pub use spread::{DowntimeSpread, Spread};
 
 use std::collections::BTreeMap;
 

@@ -224,7 +224,8 @@ pub struct RunRecord {
     pub brackets: Vec<BracketTime>,
     /// Seconds without service, in all.
     pub downtime_seconds: u64,
-    /// Measured seconds of each step, by `provider/strategy/step`.
+    /// Measured seconds of each step, by `provider/strategy/step`; of an undo that went back over an applied hop, by
+    /// `provider/strategy/undo:step`.
     pub durations: std::collections::BTreeMap<String, f64>,
 }
 

@@ -5,6 +5,7 @@
 mod backup;
 mod diff;
 mod driver;
+mod estimate;
 mod graph;
 mod history;
 mod lines;

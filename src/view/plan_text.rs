@@ -12,6 +12,7 @@ use crate::plan::{
 };
 
 use super::diff::diff_text;
+use super::estimate::{action_time, hop_downtime};
 use super::plan_json::Previews;
 use super::provider::line;
 use super::{Palette, Table, duration};
@@ -136,16 +137,15 @@ fn change_text(text: &mut String, plan: &Plan, change: &Change, previews: &Previ
 }
 
 fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews: &Previews, palette: Palette) {
-    let downtime = hop.downtime.map_or_else(
-        || "downtime unknown".to_owned(),
-        |downtime| {
-            if downtime.is_zero() { "no downtime".to_owned() } else { format!("downtime about {}", duration(downtime)) }
-        },
-    );
+    let downtime = match hop_downtime(hop) {
+        none if none == "none" => "no downtime".to_owned(),
+        some => format!("downtime {some}"),
+    };
+    let risk = if hop.risk == 0 { String::new() } else { format!(", risk {}", hop.risk) };
     let head =
         if change.hops.len() > 1 { format!("{} by ", versions(hop.from.as_ref(), hop.to.as_ref())) } else { "by ".to_owned() };
     let undoing = hop.reverts.as_ref().map(|run| format!(", undoing run {run}")).unwrap_or_default();
-    let _ = writeln!(text, "    {head}{} (route {}){undoing}, {downtime}", palette.strong(hop.strategy.as_str()), hop.route);
+    let _ = writeln!(text, "    {head}{} (route {}{risk}){undoing}, {downtime}", palette.strong(hop.strategy.as_str()), hop.route);
     if plan.actions.len() > FULL_UP_TO {
         return;
     }
@@ -164,7 +164,7 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
             if action.downtime { palette.warn("▼") } else { " ".to_owned() },
             name.to_string(),
             format!("{}{}", action.title, palette.faint(&manner(action))),
-            action.estimate.map(duration).unwrap_or_default(),
+            action_time(action),
             back,
         ]);
         for diff in previews.get(&action.id).into_iter().flatten() {

@@ -405,6 +405,7 @@ impl Making {
                 closes: None,
                 progress: None,
                 estimate: None,
+                spread: None,
             });
             indices.push(index);
         }
@@ -433,6 +434,7 @@ impl Making {
             closes: None,
             progress: None,
             estimate: None,
+            spread: None,
         });
         indices.push(record);
         self.records.push(record);
@@ -460,6 +462,8 @@ impl Making {
                 point_of_no_return,
                 keep: Vec::new(),
                 downtime: None,
+                downtime_spread: None,
+                risk: 0,
             }],
             settings: Vec::new(),
             recorded: Value::object([("home", "/opt".into())]),
