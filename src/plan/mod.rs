@@ -227,3 +227,5 @@ fn finish(
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod way_down_tests;

@@ -19,6 +19,7 @@ mod matrix;
 mod places;
 mod plan_json;
 mod platforms;
+mod policy;
 mod ports;
 mod preview;
 mod probe;
