@@ -1,0 +1,172 @@
+//! What a reviewer must know before anything else.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::super::duration;
+use super::super::estimate::risk;
+use super::super::plan_markdown::{headline, is_stuck, points, waived_checks};
+use super::super::plan_text::total_downtime;
+use crate::plan::{NoteText, Plan, PreflightOutcome, Report, VerdictKind};
+
+/// The head of the page.
+#[derive(Debug, Serialize)]
+pub(super) struct Brief {
+    headline: String,
+    created: String,
+    tool: String,
+    digest: String,
+    /// Name and value.
+    facts: Vec<(&'static str, String)>,
+    blocked: Vec<Blocked>,
+    /// What must be thought about, each with a word for what it is.
+    points: Vec<Remark>,
+    notes: Vec<Remark>,
+    /// Instances that are as declared.
+    unchanged: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Blocked {
+    instance: String,
+    environment: String,
+    why: Vec<String>,
+}
+
+/// A sentence with its kind and whom it is about.
+#[derive(Debug, Serialize)]
+struct Remark {
+    kind: &'static str,
+    whose: String,
+    text: String,
+    /// A page to read; only where a browser may safely go there.
+    url: Option<String>,
+    /// The action (index into `Plan::actions`) that it is about.
+    action: Option<u32>,
+    /// What to write into the configuration.
+    paste: Option<String>,
+}
+
+impl Remark {
+    fn new(kind: &'static str, whose: impl ToString, text: impl Into<String>) -> Self {
+        Self { kind, whose: whose.to_string(), text: text.into(), url: None, action: None, paste: None }
+    }
+}
+
+impl Brief {
+    pub(super) fn of(plan: &Plan, report: &Report) -> Self {
+        let parts = headline(plan, report);
+        let blocked = report.verdicts.iter().filter(|verdict| is_stuck(verdict.kind));
+        Self {
+            headline: if parts.is_empty() { "No changes".to_owned() } else { parts.join(", ") },
+            created: plan.created.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            tool: plan.tool_version.clone(),
+            digest: plan.digest().map(|digest| digest.to_string()).unwrap_or_default(),
+            facts: facts(plan),
+            blocked: blocked
+                .map(|verdict| Blocked {
+                    instance: verdict.instance.to_string(),
+                    environment: verdict.environment.to_string(),
+                    why: verdict.why.clone(),
+                })
+                .collect(),
+            points: remarks(plan),
+            notes: notes(plan),
+            unchanged: report.verdicts.iter().filter(|verdict| verdict.kind == VerdictKind::Nothing).count(),
+        }
+    }
+}
+
+fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
+    let downtime = match total_downtime(plan) {
+        None => "unknown".to_owned(),
+        Some(Duration::ZERO) => "none".to_owned(),
+        Some(sum) => format!("about {}", duration(sum)),
+    };
+    let takes = match plan.duration() {
+        Duration::ZERO => "not known".to_owned(),
+        time => format!("about {}", duration(time)),
+    };
+    let number = |count: usize| if count == 0 { "none".to_owned() } else { count.to_string() };
+    let waived = plan.gates.iter().filter(|gate| gate.waived.is_some()).count() + waived_checks(plan).count();
+    vec![
+        ("Risk", risk(plan)),
+        ("Downtime", downtime),
+        ("Takes", takes),
+        ("Points of no return", number(points(plan).count())),
+        ("Gates closed", number(plan.gates.iter().filter(|gate| !gate.open).count())),
+        ("Waivers", number(waived)),
+        ("Actions", number(plan.actions.iter().filter(|action| action.kind.call().is_some()).count())),
+    ]
+}
+
+fn remarks(plan: &Plan) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for gate in plan.gates.iter().filter(|gate| !gate.open || gate.waived.is_some()) {
+        let whose = gate.instance.as_ref().map_or_else(|| gate.environment.to_string(), |instance| instance.to_string());
+        remarks.push(match &gate.waived {
+            Some(reason) => Remark::new("Gate waived", whose, reason.clone()),
+            None => {
+                let opens = gate.opens.map(|opens| format!(" (opens {opens})")).unwrap_or_default();
+                Remark { paste: gate.paste.clone(), ..Remark::new("Gate closed", whose, format!("{}{opens}", gate.message)) }
+            }
+        });
+    }
+    for (change, action) in points(plan) {
+        let place = plan.actions.iter().position(|other| other.id == action.id).and_then(|place| u32::try_from(place).ok());
+        let text = format!("{}: after it only a restore leads back", action.title);
+        remarks.push(Remark { action: place, ..Remark::new("Point of no return", &change.instance, text) });
+    }
+    for (change, name, reason) in waived_checks(plan) {
+        remarks.push(Remark::new("Check waived", &change.instance, format!("{name}: {reason}")));
+    }
+    for change in &plan.changes {
+        for check in change.preflights.iter().filter(|check| check.outcome == PreflightOutcome::Warn) {
+            let remedy = check.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+            remarks.push(Remark::new("Warning", &change.instance, format!("{}{remedy}", check.message)));
+        }
+    }
+    remarks
+}
+
+fn notes(plan: &Plan) -> Vec<Remark> {
+    let notes = plan.changes.iter().flat_map(|change| change.notes.iter().map(move |note| (change, note)));
+    notes
+        .map(|(change, NoteText { text, url, follow_up, acknowledge, .. })| {
+            let kind = match (acknowledge, follow_up) {
+                (true, _) => "Note to acknowledge",
+                (false, true) => "Follow-up",
+                (false, false) => "Note",
+            };
+            let (safe, other) = match url {
+                Some(url) if url.starts_with("https://") || url.starts_with("http://") => (Some(url.clone()), String::new()),
+                Some(url) => (None, format!(" ({url})")),
+                None => (None, String::new()),
+            };
+            Remark { url: safe, ..Remark::new(kind, &change.instance, format!("{text}{other}")) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::NoteText;
+
+    #[test]
+    fn a_note_s_address_is_a_link_only_where_it_is_one_of_the_web() {
+        let mut plan = super::super::sample::plan(&[vec![]]);
+        let note = |url: &str| NoteText {
+            name: "n".into(),
+            text: "Read".to_owned(),
+            url: Some(url.to_owned()),
+            follow_up: true,
+            acknowledge: false,
+        };
+        plan.changes[0].notes = vec![note("https://example.org/1"), note("javascript:alert(1)")];
+        let brief = Brief::of(&plan, &Report::default());
+        assert_eq!(brief.notes[0].url.as_deref(), Some("https://example.org/1"));
+        assert_eq!((brief.notes[1].url.as_deref(), &*brief.notes[1].text), (None, "Read (javascript:alert(1))"));
+    }
+}
