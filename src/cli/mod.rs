@@ -8,6 +8,7 @@ mod exit;
 mod hold;
 mod machines;
 mod main;
+mod pins;
 mod planfile;
 mod planning;
 mod preview;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::apply::{self, Control};
-use crate::cli::args::{ApplyArgs, RunArgs};
+use crate::cli::args::{ApplyArgs, RunArgs, RunFormat};
 use crate::cli::command::plan::is_blocked;
 use crate::cli::command::run::is_unfinished;
 use crate::cli::exit::Exit;
@@ -15,12 +15,13 @@ use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
 use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
+use crate::cli::terminal::Terminal;
 use crate::lang::Value;
 use crate::model::name::EnvironmentName;
 use crate::plan::{Plan, Report};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome};
-use crate::view::plan_text;
+use crate::view::{Previews, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -34,7 +35,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         }
         None => {
             let planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
-            show(session, &planned.plan, &planned.report).await;
+            show(session, &planned.plan, &planned.report, args.run.format).await;
             if is_blocked(&planned.report) {
                 return Err(Diagnostic::error("plan is blocked")
                     .fault(Fault::Refused)
@@ -56,6 +57,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     if !saved && !args.run.auto_approve {
         approve(session)?;
     }
+    session.pin()?;
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
@@ -67,10 +69,17 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     exit
 }
 
-async fn show(session: &Session, plan: &Plan, report: &Report) {
-    let terminal = session.place.terminal;
+async fn show(session: &Session, plan: &Plan, report: &Report, format: RunFormat) {
     let previews = previews(session, plan).await;
-    terminal.data(&plan_text(plan, report, &previews, terminal.out));
+    show_plan(&session.place.terminal, (plan, report, &previews), format);
+}
+
+/// Shows the plan of a run that follows: where its events are data, the plan is talk.
+pub(in crate::cli) fn show_plan(terminal: &Terminal, (plan, report, previews): (&Plan, &Report, &Previews), format: RunFormat) {
+    match format {
+        RunFormat::Human => terminal.data(&plan_text(plan, report, previews, terminal.out)),
+        RunFormat::Json => terminal.say(plan_text(plan, report, previews, terminal.err).trim_end()),
+    }
 }
 
 /// Carries a plan out, with its environments held.
