@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::super::duration;
@@ -35,22 +36,28 @@ struct Blocked {
 }
 
 /// A sentence with its kind and whom it is about.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 struct Remark {
     kind: &'static str,
-    whose: String,
+    about: Vec<Subject>,
     text: String,
     /// A page to read; only where a browser may safely go there.
     url: Option<String>,
-    /// The action (index into `Plan::actions`) that it is about.
-    action: Option<u32>,
     /// What to write into the configuration.
     paste: Option<String>,
 }
 
+/// An instance or environment, and the action (index into `Plan::actions`) that is meant.
+#[derive(Debug, PartialEq, Serialize)]
+struct Subject {
+    name: String,
+    action: Option<u32>,
+}
+
 impl Remark {
     fn new(kind: &'static str, whose: impl ToString, text: impl Into<String>) -> Self {
-        Self { kind, whose: whose.to_string(), text: text.into(), url: None, action: None, paste: None }
+        let about = vec![Subject { name: whose.to_string(), action: None }];
+        Self { kind, about, text: text.into(), url: None, paste: None }
     }
 }
 
@@ -71,8 +78,8 @@ impl Brief {
                     why: verdict.why.clone(),
                 })
                 .collect(),
-            points: remarks(plan),
-            notes: notes(plan),
+            points: gathered(remarks(plan)),
+            notes: gathered(notes(plan)),
             unchanged: report.verdicts.iter().filter(|verdict| verdict.kind == VerdictKind::Nothing).count(),
         }
     }
@@ -116,7 +123,8 @@ fn remarks(plan: &Plan) -> Vec<Remark> {
     for (change, action) in points(plan) {
         let place = plan.actions.iter().position(|other| other.id == action.id).and_then(|place| u32::try_from(place).ok());
         let text = format!("{}: after it only a restore leads back", action.title);
-        remarks.push(Remark { action: place, ..Remark::new("Point of no return", &change.instance, text) });
+        let about = vec![Subject { name: change.instance.to_string(), action: place }];
+        remarks.push(Remark { about, ..Remark::new("Point of no return", "", text) });
     }
     for (change, name, reason) in waived_checks(plan) {
         remarks.push(Remark::new("Check waived", &change.instance, format!("{name}: {reason}")));
@@ -128,6 +136,15 @@ fn remarks(plan: &Plan) -> Vec<Remark> {
         }
     }
     remarks
+}
+
+/// What is said of several is said once.
+fn gathered(remarks: Vec<Remark>) -> Vec<Remark> {
+    let mut gathered: IndexMap<(&'static str, String, Option<String>, Option<String>), Vec<Subject>> = IndexMap::new();
+    for Remark { kind, about, text, url, paste } in remarks {
+        gathered.entry((kind, text, url, paste)).or_default().extend(about);
+    }
+    gathered.into_iter().map(|((kind, text, url, paste), about)| Remark { kind, about, text, url, paste }).collect()
 }
 
 fn notes(plan: &Plan) -> Vec<Remark> {
@@ -168,5 +185,14 @@ mod tests {
         let brief = Brief::of(&plan, &Report::default());
         assert_eq!(brief.notes[0].url.as_deref(), Some("https://example.org/1"));
         assert_eq!((brief.notes[1].url.as_deref(), &*brief.notes[1].text), (None, "Read (javascript:alert(1))"));
+    }
+
+    #[test]
+    fn what_is_said_of_several_instances_is_said_once() {
+        let gathered =
+            gathered(vec![Remark::new("Note", "a", "Read"), Remark::new("Note", "b", "Wait"), Remark::new("Note", "c", "Read")]);
+        let about: Vec<Vec<&str>> =
+            gathered.iter().map(|remark| remark.about.iter().map(|subject| &*subject.name).collect()).collect();
+        assert_eq!(about, [vec!["a", "c"], vec!["b"]]);
     }
 }

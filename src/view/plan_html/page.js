@@ -34,7 +34,13 @@
     const details = steps.map((step) => step.querySelector("details"));
     byId("open").addEventListener("click", () => steps.forEach((step, at) => { if (!step.hidden) details[at].open = true; }));
     byId("close").addEventListener("click", () => details.forEach((one) => { one.open = false; }));
-    const texts = steps.map((step) => `${step.closest("article").dataset.find} ${step.textContent}`.toLowerCase());
+    // Who looks for an action does not look for what waits for it.
+    const searched = (step) => {
+      const copy = step.cloneNode(true);
+      all(".needs", copy).forEach((needs) => needs.remove());
+      return copy.textContent;
+    };
+    const texts = steps.map((step) => `${step.closest("article").dataset.find} ${searched(step)}`.toLowerCase());
     const look = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
