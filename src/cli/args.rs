@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod policy;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -67,6 +69,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
+    /// Says that a saved plan may be applied
+    Approve(ApproveArgs),
     /// Goes on with a run that was killed, stopped or held
     Resume(ResumeArgs),
     /// Undoes a run
@@ -98,6 +102,9 @@ pub enum Command {
     /// Lists, documents, checks and makes providers
     #[command(subcommand)]
     Provider(ProviderCommand),
+    /// Tests policies, and asks them about a plan
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Prints the value of outputs
     Output(OutputArgs),
     /// Evaluates an expression against the configuration
@@ -298,6 +305,9 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// Waits for closed gates that open by themselves, so long at most: `2h`; without a duration, as long as it takes
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<String>,
     /// How the run behaves.
     #[command(flatten)]
     pub run: RunArgs,

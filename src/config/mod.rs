@@ -122,8 +122,9 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
         outside: BTreeMap::new(),
     };
     let modules = module::load_tree(root.clone(), &mut opener, options.now, sources, &mut problems);
-    let tool = tool::decode(&modules[0].text.declared.windlass, &root, options, &mut problems);
-    let finder = provider::Finder { root: &root, declared: tool, folders: &options.provider_dirs, embedded: options.embedded };
+    let tool::Tool { providers: declared, policy } =
+        tool::decode(&modules[0].text.declared.windlass, &root, options, &mut problems);
+    let finder = provider::Finder { root: &root, declared, folders: &options.provider_dirs, embedded: options.embedded };
     let wanted = wanted_providers(&modules, finder.declared.keys());
     let providers = provider::load_all(&wanted, &finder, &mut opener, options.drivers, sources, &mut problems);
     let env = Env { files: &root, ..Env::pure(options.now) };
@@ -140,6 +141,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     };
     evaluation.run(&mut problems);
     let Evaluation { inputs, mut estate, .. } = evaluation;
+    estate.policy = policy;
     estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
     Ok(Loaded { estate, providers, pins: opener.pins, outside: opener.outside, warnings })

@@ -40,6 +40,9 @@ pub struct Change {
     pub recorded: Value,
     /// Digest over them.
     pub settings_digest: Digest,
+    /// The waivers of risks and blocked moves that it relies on, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Arc<str>>,
     /// What a person should read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<NoteText>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::approval::Approval;
 use super::purpose::Purpose;
 use super::spread::Spread;
 
@@ -48,6 +49,10 @@ pub struct PlanOptions {
     /// What the plan is made for. Unless it is to bring instances to what is declared, `targets` are whole addresses, and nothing else
     /// is touched.
     pub purpose: Purpose,
+    /// Who plans or applies: an approval of theirs is not enough alone.
+    pub user: String,
+    /// Approvals that were given.
+    pub approvals: Vec<Approval>,
     /// The version of Windlass, written into the plan.
     pub tool_version: String,
 }

@@ -445,6 +445,8 @@ impl<'a> Stage<'a> {
                 name: name.into(),
                 promote_from: None,
                 soak: None,
+                approval: None,
+                max_risk: None,
                 windows: Vec::new(),
                 rollout: Rollout::default(),
                 on_failure,

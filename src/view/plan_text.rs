@@ -15,7 +15,7 @@ use super::diff::diff_text;
 use super::estimate::{action_time, hop_downtime};
 use super::plan_json::Previews;
 use super::provider::line;
-use super::{Palette, Table, duration};
+use super::{Palette, Table, duration, rulings_text};
 
 /// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
 const FULL_UP_TO: usize = 400;
@@ -28,6 +28,7 @@ pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Pal
     for change in &plan.changes {
         change_text(&mut text, plan, change, previews, palette);
     }
+    text.push_str(&rulings_text(&report.rulings, palette));
     gates(&mut text, plan, palette);
     summary(&mut text, plan, report, palette);
     text
@@ -211,9 +212,11 @@ fn gates(text: &mut String, plan: &Plan, palette: Palette) {
             let _ = writeln!(text, "      {line}");
         }
     }
-    for gate in plan.gates.iter().filter(|gate| gate.open && gate.kind == GateKind::Acknowledgement) {
+    let shown = [GateKind::Acknowledgement, GateKind::Approval, GateKind::Window];
+    for gate in plan.gates.iter().filter(|gate| gate.open && gate.waived.is_none() && shown.contains(&gate.kind)) {
         let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "{} {whose}: {}", palette.good("✓"), gate.message);
+        let whose = if whose.is_empty() { whose } else { format!("{whose}: ") };
+        let _ = writeln!(text, "{} {whose}{}", palette.good("✓"), gate.message);
     }
     for gate in &plan.gates {
         if let Some(reason) = &gate.waived {

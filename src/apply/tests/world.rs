@@ -477,6 +477,7 @@ impl Making {
             settings: Vec::new(),
             recorded: Value::object([("home", "/opt".into())]),
             settings_digest: Digest::of(b"settings"),
+            accepted: Vec::new(),
             notes: Vec::new(),
             preflights: Vec::new(),
         });

@@ -9,7 +9,7 @@ use super::super::duration;
 use super::super::estimate::risk;
 use super::super::plan_markdown::{headline, is_stuck, points, waived_checks};
 use super::super::plan_text::total_downtime;
-use crate::plan::{NoteText, Plan, PreflightOutcome, Report, VerdictKind};
+use crate::plan::{Effect, NoteText, Plan, PreflightOutcome, Report, Ruling, VerdictKind};
 
 /// The head of the page.
 #[derive(Debug, Serialize)]
@@ -78,7 +78,7 @@ impl Brief {
                     why: verdict.why.clone(),
                 })
                 .collect(),
-            points: gathered(remarks(plan)),
+            points: gathered(rulings(report).chain(remarks(plan)).collect()),
             notes: gathered(notes(plan)),
             unchanged: report.verdicts.iter().filter(|verdict| verdict.kind == VerdictKind::Nothing).count(),
         }
@@ -106,6 +106,20 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
         ("Waivers", number(waived)),
         ("Actions", number(plan.actions.iter().filter(|action| action.kind.call().is_some()).count())),
     ]
+}
+
+/// What policies object to.
+fn rulings(report: &Report) -> impl Iterator<Item = Remark> {
+    report.rulings.iter().map(|Ruling { effect, id, message, help, instance, environment, waived }| {
+        let whose = instance.as_ref().map(ToString::to_string).or_else(|| environment.as_ref().map(ToString::to_string));
+        let (kind, more) = match (effect, waived) {
+            (_, Some(waived)) => ("Policy waived", Some(format!("waived: {}", waived.reason))),
+            (Effect::Deny, None) => ("Denied by policy", help.clone()),
+            (Effect::Warn, None) => ("Policy warning", help.clone()),
+        };
+        let more = more.map(|more| format!(" ({more})")).unwrap_or_default();
+        Remark::new(kind, whose.unwrap_or_else(|| "the plan".to_owned()), format!("{id}: {message}{more}"))
+    })
 }
 
 fn remarks(plan: &Plan) -> Vec<Remark> {
@@ -185,6 +199,25 @@ mod tests {
         let brief = Brief::of(&plan, &Report::default());
         assert_eq!(brief.notes[0].url.as_deref(), Some("https://example.org/1"));
         assert_eq!((brief.notes[1].url.as_deref(), &*brief.notes[1].text), (None, "Read (javascript:alert(1))"));
+    }
+
+    #[test]
+    fn a_denial_stands_first_and_says_what_to_do() {
+        let mut plan = super::super::sample::plan(&[vec![]]);
+        plan.changes[0].hops[0].point_of_no_return = Some(0);
+        let ruling = Ruling {
+            effect: Effect::Deny,
+            id: "no_friday".to_owned(),
+            message: "today is Friday".to_owned(),
+            help: Some("wait until Monday".to_owned()),
+            instance: None,
+            environment: Some("production".into()),
+            waived: None,
+        };
+        let brief = Brief::of(&plan, &Report { rulings: vec![ruling], ..Report::default() });
+        let said: Vec<(&str, &str)> = brief.points.iter().map(|remark| (remark.kind, &*remark.text)).collect();
+        assert_eq!(said[0], ("Denied by policy", "no_friday: today is Friday (wait until Monday)"));
+        assert_eq!(said[1].0, "Point of no return");
     }
 
     #[test]
