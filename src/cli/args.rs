@@ -205,6 +205,8 @@ pub enum PlanFormat {
     Json,
     /// Markdown for a comment on a pull request, never longer than `--limit`.
     Markdown,
+    /// One page for a browser, with the graph, the timeline and every command; it loads nothing.
+    Html,
 }
 
 /// How long a comment may be, and where the whole plan is.

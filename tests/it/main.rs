@@ -16,6 +16,7 @@ mod failure;
 mod fleet;
 mod generated;
 mod matrix;
+mod page;
 mod places;
 mod plan_json;
 mod platforms;
