@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod review;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -65,6 +67,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Shows what apply would do, and why
     Plan(PlanArgs),
+    /// Posts a plan, or a text, as the one comment on a pull request
+    Comment(CommentArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
     /// Goes on with a run that was killed, stopped or held
@@ -174,7 +178,7 @@ pub struct FmtArgs {
 pub struct ValidateArgs {
     /// How to print what was found
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -245,6 +249,12 @@ pub struct PlanArgs {
     /// Moves versions given as a constraint to the newest release, instead of what the lockfile pins
     #[arg(long)]
     pub upgrade: bool,
+    /// Shows only what the configuration alters since it parted from this branch, tag or commit, and how much was pending before
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// Compares with an approved plan; exit code 3 where something is added to it
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Exit code 2 where there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -296,6 +306,9 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// What was approved, and what becomes of the lockfile.
+    #[command(flatten)]
+    pub review: review::ReviewArgs,
     /// How the run behaves.
     #[command(flatten)]
     pub run: RunArgs,

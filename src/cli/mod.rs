@@ -1,11 +1,14 @@
 //! The program: reads the command line, lets the stages work, prints through the views.
 
+mod approval;
 pub mod args;
 mod backend;
+mod base;
 mod brackets;
 mod command;
 mod exit;
 mod hold;
+mod ledger;
 mod machines;
 mod main;
 mod planfile;
