@@ -14,6 +14,7 @@ pub mod lock;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod policy;
 #[cfg(test)]
 mod simulation;
 pub mod source;

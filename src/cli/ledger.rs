@@ -15,6 +15,7 @@ use git2::{ErrorCode, FileMode, Oid, Repository, Signature, Tree};
 
 use super::args::CommitArgs;
 use super::backend;
+use super::pins::Pins;
 use super::session::Session;
 use crate::model::name::EnvironmentName;
 use crate::source::{Diagnostic, Fault};
@@ -59,7 +60,9 @@ impl Ledger {
             return Err(refused(what, "leave out `--commit`"));
         }
         let store = backend::local(&session.estate, &session.place);
-        let lockfiles: Vec<PathBuf> = environments.iter().map(|environment| store.lockfile(environment)).collect();
+        let mut lockfiles: Vec<PathBuf> = environments.iter().map(|environment| store.lockfile(environment)).collect();
+        // An apply may be the first to accept a source.
+        lockfiles.push(session.place.root.join(Pins::FILE));
         let ledger = Self::new(args, &session.place.root, &lockfiles)?;
         if ledger.remote.is_some() {
             let tip = ledger.fetch()?;
@@ -111,16 +114,19 @@ impl Ledger {
         if self.remote.is_some() { self.publish(&message, &ours) } else { self.commit_here(&message, &ours) }
     }
 
-    /// The lockfiles on the disk, as blobs.
+    /// The lockfiles on the disk that are not what the checked-out commit has, as blobs.
     fn ours(&self) -> Result<BTreeMap<PathBuf, Oid>, Diagnostic> {
         let mut ours = BTreeMap::new();
-        for path in self.files.keys() {
+        for (path, before) in &self.files {
             let full = self.workdir.join(path);
             match std::fs::read(&full) {
                 Ok(content) => {
-                    ours.insert(path.clone(), self.repository.blob(&content).map_err(|error| trouble(&error))?);
+                    let blob = self.repository.blob(&content).map_err(|error| trouble(&error))?;
+                    if Some(blob) != *before {
+                        ours.insert(path.clone(), blob);
+                    }
                 }
-                // Nothing was ever recorded in that environment.
+                // Nothing was ever recorded there.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(super::problem::file_problem("lockfile cannot be read", &full, &error)),
             }
@@ -168,12 +174,14 @@ impl Ledger {
             .help("the run is done and the lockfile on this machine is good: let the pipeline push to the branch, then run `windlass apply --commit --push` again"))
     }
 
-    /// Nobody else may have changed what this run has changed: on the branch, each lockfile is as it was, or as it is to be.
+    /// Nobody else may have changed what this run has changed: on the branch, each such lockfile is as it was, or as it is to be.
+    /// Before a run (nothing of ours yet), every lockfile is.
     fn check_untouched(&self, commit: Oid, ours: &BTreeMap<PathBuf, Oid>) -> Doubt {
         let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(|error| trouble(&error))?;
         let touched = self.files.iter().find(|(path, before)| {
             let there = blob(Some(&tree), path);
-            there != **before && there != ours.get(*path).copied()
+            let counts = if ours.is_empty() { !path.ends_with(Pins::FILE) } else { ours.contains_key(*path) };
+            counts && there != **before && there != ours.get(*path).copied()
         });
         let Some((path, _)) = touched else { return Ok(()) };
         let detail = format!("{} is another one in {} of `{}`", path.display(), &commit.to_string()[..12], self.branch);

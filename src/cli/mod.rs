@@ -1,6 +1,7 @@
 //! The program: reads the command line, lets the stages work, prints through the views.
 
 mod approval;
+mod approvals;
 pub mod args;
 mod backend;
 mod base;
@@ -11,8 +12,11 @@ mod hold;
 mod ledger;
 mod machines;
 mod main;
+mod permission;
+mod pins;
 mod planfile;
 mod planning;
+mod policies;
 mod preview;
 mod problem;
 mod running;

@@ -157,8 +157,8 @@ pub async fn post(target: Target, comment: Comment<'_>, patience: Patience) -> R
     loop {
         match attempt_post(&*forge, &wire, &mark, &body, comment.fresh && attempt == 1).await {
             Err(error) if error.unsure && attempt < ATTEMPTS => {
-                attempt += 1;
                 wire.breathe(attempt).await;
+                attempt += 1;
             }
             result => return result,
         }

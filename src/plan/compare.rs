@@ -152,6 +152,9 @@ fn hop((old_plan, old): (&Plan, &Hop), (plan, new): (&Plan, &Hop), add: &mut dyn
     if (was.6, was.7) != (is.6, is.7) {
         add(format!("{name} works with other values"));
     }
+    if new.risk > old.risk {
+        add(format!("{name} is riskier: {} of 100, not {}", new.risk, old.risk));
+    }
     let of = |plan: &'_ Plan, hop: &Hop| -> BTreeMap<String, Action> {
         let actions = hop.actions.iter().filter_map(|index| plan.actions.get(*index as usize));
         actions.map(|action| (action.id.to_string(), placeless(action))).collect()
@@ -183,7 +186,7 @@ fn hop((old_plan, old): (&Plan, &Hop), (plan, new): (&Plan, &Hop), add: &mut dyn
 
 /// An action without what depends on where it stands, and without estimates, which move with every run.
 fn placeless(action: &Action) -> Action {
-    Action { change: 0, hop: 0, needs: Vec::new(), during: Vec::new(), estimate: None, ..action.clone() }
+    Action { change: 0, hop: 0, needs: Vec::new(), during: Vec::new(), estimate: None, spread: None, ..action.clone() }
 }
 
 /// Where each action stands, and what it waits for.

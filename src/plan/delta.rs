@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::compare::{Hops, Side, differences};
 use super::report::{Report, Verdict, VerdictKind};
+use super::ruling::Ruling;
 use super::{Change, Plan};
 use crate::model::name::{EnvironmentName, InstanceAddr};
 
@@ -129,7 +130,15 @@ impl Delta {
     pub fn part(&self, plan: &Plan, report: &Report) -> (Plan, Report) {
         let altered: HashSet<&InstanceAddr> = self.altered.iter().map(|altered| &altered.instance).collect();
         let verdicts = report.verdicts.iter().filter(|verdict| altered.contains(&verdict.instance)).cloned().collect();
-        (plan.part(&|change| altered.contains(&change.instance)), Report { verdicts })
+        let part = plan.part(&|change| altered.contains(&change.instance));
+        // What a policy says of a whole environment concerns whatever changes there.
+        let concerns = |ruling: &&Ruling| match (&ruling.instance, &ruling.environment) {
+            (Some(instance), _) => altered.contains(instance),
+            (None, Some(environment)) => part.changes.iter().any(|change| change.environment == *environment),
+            (None, None) => !part.changes.is_empty(),
+        };
+        let rulings = report.rulings.iter().filter(concerns).cloned().collect();
+        (part, Report { verdicts, rulings })
     }
 
     /// Whether something that could be planned for without the change cannot be with it.

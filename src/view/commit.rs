@@ -47,3 +47,42 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Abandoned => "abandoned",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::name::{Digest, InstanceAddr, RunId};
+
+    #[test]
+    fn the_message_names_the_run_and_what_it_moved() {
+        let step = |name: &str, from: &str, outcome| Move {
+            instance: InstanceAddr::from_text(name),
+            environment: "test".into(),
+            from: Some(from.into()),
+            to: Some("2.0".into()),
+            outcome,
+        };
+        let mut record = RunRecord {
+            id: RunId::new("20261121T024531.417Z-7f3a"),
+            operation: "apply".into(),
+            who: "me@here".into(),
+            began: jiff::Timestamp::UNIX_EPOCH,
+            ended: None,
+            outcome: Outcome::Held,
+            message: None,
+            moves: vec![step("app.a", "1.0", Outcome::Succeeded), step("app.b", "1.1", Outcome::Held)],
+            plan: Digest::of(b"x"),
+            brackets: Vec::new(),
+            downtime_seconds: 0,
+            durations: std::collections::BTreeMap::new(),
+            token: 0,
+        };
+        let text = commit_message(Some(&record));
+        let wanted = "windlass: app.a 1.0 → 2.0 in test\n\nRun 20261121T024531.417Z-7f3a: held.\n\n- app.a (test): 1.0 → 2.0, succeeded\n- app.b (test): \
+                      1.1 → 2.0, held\n\n[skip ci]\n\nWindlass-Run: 20261121T024531.417Z-7f3a\nWindlass-Plan: sha256:";
+        assert!(text.starts_with(wanted), "{text}");
+        record.moves.truncate(0);
+        assert!(commit_message(Some(&record)).starts_with("windlass: nothing moved in "), "{text}");
+        assert!(commit_message(None).contains("[skip ci]"));
+    }
+}

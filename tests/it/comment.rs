@@ -84,7 +84,12 @@ fn a_forge_that_refuses_is_quoted_with_what_to_do() {
     let mut estate = estate();
     let forge = Forge::start("gitea", &estate.path("forge"), &[]);
     estate.env("WINDLASS_FORGE_TOKEN", "wrong-token");
-    let ran = comment(&estate, &forge, "gitea", &[]).exit(1).says(&["comment cannot be posted", "401", "Bad credentials", "the token is not valid"]);
+    let ran = comment(&estate, &forge, "gitea", &[]).exit(1).says(&[
+        "comment cannot be posted",
+        "401",
+        "Bad credentials",
+        "the token is not valid",
+    ]);
     assert!(!ran.err.contains("wrong-token"), "{}", ran.err);
 }
 

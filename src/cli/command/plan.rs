@@ -7,14 +7,15 @@ use crate::cli::planning::{How, Planned};
 use crate::cli::preview::previews;
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
-use crate::plan::{Plan, Report, VerdictKind, additions};
+use crate::plan::{Plan, Report, Ruling, VerdictKind, additions};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::view::{Against, Compared, Page, Previews, compared_markdown, compared_text, plan_markdown, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let how = How { refresh: args.refresh, upgrade: args.upgrade };
-    let planned = session.plan(&args.scope, how).await?;
+    let mut planned = session.plan(&args.scope, how).await?;
+    planned.report.rulings = session.rulings(&planned.plan, &planned.report, "plan", session.place.now).await?;
     let compared = compare(args, session, how, &planned).await?;
     let Planned { plan, report, .. } = planned;
     // With a base, only what is altered is shown and counts.
@@ -30,7 +31,8 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
     };
     terminal.data(&text);
     let adds = compared.against.as_ref().is_some_and(|against| !against.additions.is_empty());
-    let refused = adds || compared.delta.as_ref().map_or_else(|| is_blocked(&report), |delta| delta.is_stuck());
+    let denied = told.rulings.iter().any(Ruling::denies);
+    let refused = denied || adds || compared.delta.as_ref().map_or_else(|| is_blocked(&report), |delta| delta.is_stuck());
     let changes = !shown.changes.is_empty();
     if let Some(path) = &args.out {
         if is_blocked(&report) {
