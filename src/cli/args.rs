@@ -6,12 +6,14 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
 mod policy;
+mod review;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
+pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -67,6 +69,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Shows what apply would do, and why
     Plan(PlanArgs),
+    /// Posts a plan, or a text, as the one comment on a pull request
+    Comment(CommentArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
     /// Says that a saved plan may be applied
@@ -181,7 +185,7 @@ pub struct FmtArgs {
 pub struct ValidateArgs {
     /// How to print what was found
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -254,6 +258,12 @@ pub struct PlanArgs {
     /// Moves versions given as a constraint to the newest release, instead of what the lockfile pins
     #[arg(long)]
     pub upgrade: bool,
+    /// Shows only what the configuration alters since it parted from this branch, tag or commit, and how much was pending before
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// Compares with an approved plan; exit code 3 where something is added to it
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Exit code 2 where there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -305,6 +315,9 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// What was approved, and what becomes of the lockfile.
+    #[command(flatten)]
+    pub review: review::ReviewArgs,
     /// Waits for closed gates that open by themselves, so long at most: `2h`; without a duration, as long as it takes
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub wait: Option<String>,

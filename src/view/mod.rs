@@ -3,9 +3,14 @@
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
 mod backup;
+mod commit;
+mod compared;
 mod diff;
 mod driver;
 mod estimate;
+pub mod findings;
+mod findings_junit;
+mod findings_sarif;
 mod graph;
 mod history;
 mod lines;
@@ -28,13 +33,17 @@ mod style;
 mod table;
 
 pub use backup::{Kept, Whereabouts, backups_json, backups_text};
+pub use commit::commit_message;
+pub use compared::{Against, Compared, compared_markdown, compared_text};
 pub use driver::{driver_text, drivers_json, drivers_text};
+pub use findings_junit::findings_junit;
+pub use findings_sarif::findings_sarif;
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
 pub use locked::locked_text;
 pub use plan_html::plan_html;
-pub use plan_json::{Previews, plan_json, plan_schema};
+pub use plan_json::{Previews, plan_json, plan_json_beside, plan_schema};
 pub use plan_markdown::{Page, plan_markdown};
 pub use plan_text::plan_text;
 pub use policy::{policies_text, rulings_text, trials_json, trials_text};

@@ -323,7 +323,7 @@ fn call_text(call: &Call) -> String {
 }
 
 /// Text that means nothing to Markdown, on one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for sign in text.chars() {
         match sign {
@@ -348,7 +348,7 @@ fn html(text: &str) -> String {
 }
 
 /// Code on one line, whatever is in it; also in a cell of a table.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
