@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod drift;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -201,7 +203,7 @@ pub enum PlanFormat {
 }
 
 /// How long a comment may be, and where the whole plan is.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PageArgs {
     /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
     #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
@@ -228,7 +230,7 @@ fn page_limit(text: &str) -> Result<usize, String> {
 }
 
 /// `windlass plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PlanArgs {
     /// Which part of the estate.
     #[command(flatten)]
@@ -376,23 +378,6 @@ pub struct ConfirmArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass drift`.
-#[derive(Debug, Args)]
-pub struct DriftArgs {
-    /// Which part of the estate.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// Exit code 2 where there is drift
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// How to print what was found
-    #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
 }
 
 /// `windlass show`.

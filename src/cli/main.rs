@@ -91,7 +91,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Resume(args) => &args.variables,
         Command::Rollback(args) => &args.variables,
         Command::Confirm(args) => &args.variables,
-        Command::Drift(args) => &args.variables,
+        Command::Drift(args) => args.variables(),
         Command::Status(args) => &args.variables,
         Command::Graph(args) => &args.variables,
         _ => command::state::variables(command).or_else(|| command::backup::variables(command)).unwrap_or(&none),

@@ -4,6 +4,7 @@ pub mod args;
 mod backend;
 mod brackets;
 mod command;
+mod drifting;
 mod exit;
 mod hold;
 mod machines;

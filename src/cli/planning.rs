@@ -70,6 +70,7 @@ impl Session {
             tool_version: VERSION.to_owned(),
             upgrade: how.upgrade,
             purpose,
+            bring_back: self.bring_back.clone(),
         };
         let input = PlanInput {
             estate: &self.estate,
@@ -95,6 +96,16 @@ impl Session {
 
     /// The facts of every instance that is declared or recorded in these environments.
     pub(super) async fn inventory(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool) -> Inventory {
+        self.inventory_of(locks, refresh, &|_| true).await
+    }
+
+    /// The facts of those instances of them that are asked for.
+    pub(super) async fn inventory_of(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
         let declared: Vec<&Instance> =
             self.estate.instances.values().filter(|instance| locks.contains_key(&instance.environment)).collect();
         let recorded = locks.iter().flat_map(|(environment, lock)| {
@@ -113,7 +124,7 @@ impl Session {
                 (Known::Locked(addr, environment, locked), &locked.provider, locked.host.as_ref())
             }),
         );
-        for (known, provider, host) in known {
+        for (known, provider, host) in known.filter(|(known, ..)| asked(known.addr())) {
             let Some(provider) = self.providers.get(provider) else { continue };
             match self.machines.host(host) {
                 Ok(machine) => {

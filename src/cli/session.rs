@@ -18,7 +18,7 @@ use crate::driver::{self, Drivers};
 use crate::lock::Lock;
 use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
-use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName};
 use crate::model::provider::Provider;
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
 use crate::state::{LocalStore, Store};
@@ -151,7 +151,7 @@ impl Place {
         };
         let machines = Machines::new(&loaded.estate.hosts);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines) })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), bring_back: BTreeMap::new() })
     }
 }
 
@@ -167,6 +167,8 @@ pub(super) struct Session {
     pub(super) store: Arc<dyn Store>,
     /// The hosts.
     pub(super) machines: Arc<Machines>,
+    /// Drifted facts of configuration that plans are to bring back.
+    pub(super) bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
 }
 
 impl Session {

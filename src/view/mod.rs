@@ -4,6 +4,8 @@
 
 mod backup;
 mod diff;
+mod drift;
+mod drift_markdown;
 mod driver;
 mod graph;
 mod history;
@@ -25,6 +27,8 @@ mod style;
 mod table;
 
 pub use backup::{Kept, Whereabouts, backups_json, backups_text};
+pub use drift::{drift_json, drift_text};
+pub use drift_markdown::drift_markdown;
 pub use driver::{driver_text, drivers_json, drivers_text};
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
@@ -38,6 +42,6 @@ pub use progress::Progress;
 pub use provider::{provider_text, providers_text};
 pub use provider_json::provider_json;
 pub use schedule::{Scheduled, schedule_cron, schedule_systemd};
-pub use status::{brackets_text, drift_text, status_text};
+pub use status::{brackets_text, status_text};
 pub use style::{Palette, bytes, count, duration};
 pub use table::Table;
