@@ -19,3 +19,4 @@ pub mod source;
 pub mod state;
 pub mod tls;
 pub mod view;
+pub mod watch;

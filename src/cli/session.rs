@@ -65,6 +65,19 @@ impl Place {
         })
     }
 
+    /// The same place at another time, with nothing loaded.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            terminal: self.terminal,
+            root: self.root.clone(),
+            hidden: self.hidden.clone(),
+            sources: SourceMap::new(),
+            drivers: self.drivers.clone(),
+            now: Timestamp::now(),
+            verbose: self.verbose,
+        }
+    }
+
     /// The drivers' tables, for checking providers.
     pub(super) fn schemas(&self) -> Vec<DriverSchema> {
         self.drivers.schemas().copied().collect()

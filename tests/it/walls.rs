@@ -39,7 +39,8 @@ const MAY: &[(&str, &[&str])] = &[
             "state::Move",
         ],
     ),
-    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "tls", "apply", "view"]),
+    ("watch", &["lang", "model", "plan", "tls"]),
+    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "state", "tls", "apply", "view", "watch"]),
 ];
 
 /// What only doors to the outside may use, by module that must not be one.

@@ -2,6 +2,8 @@
 
 mod adopt;
 mod bring_back;
+mod tell;
+mod watch;
 
 use crate::cli::args::{DriftArgs, DriftCommand, DriftFormat, StatusArgs, TextOrJson};
 use crate::cli::exit::Exit;
@@ -17,6 +19,9 @@ pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Resu
         Some(DriftCommand::Adopt(args)) => return adopt::run(args, session).await,
         Some(DriftCommand::Plan(args)) => return bring_back::run(args, session).await,
         None => {}
+    }
+    if args.watch {
+        return watch::run(args, session).await;
     }
     let report = session.drift(&args.scope, true).await?;
     print(&report, args, session.place.terminal)?;
