@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod backup;
 mod policy;
 mod review;
+mod drift;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
@@ -14,6 +15,7 @@ pub use backup::{
 };
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -214,7 +216,7 @@ pub enum PlanFormat {
 }
 
 /// How long a comment may be, and where the whole plan is.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PageArgs {
     /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
     #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
@@ -241,7 +243,7 @@ fn page_limit(text: &str) -> Result<usize, String> {
 }
 
 /// `windlass plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PlanArgs {
     /// Which part of the estate.
     #[command(flatten)]
@@ -404,23 +406,6 @@ pub struct ConfirmArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass drift`.
-#[derive(Debug, Args)]
-pub struct DriftArgs {
-    /// Which part of the estate.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// Exit code 2 where there is drift
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// How to print what was found
-    #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
 }
 
 /// `windlass show`.

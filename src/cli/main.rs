@@ -94,7 +94,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Resume(args) => &args.variables,
         Command::Rollback(args) => &args.variables,
         Command::Confirm(args) => &args.variables,
-        Command::Drift(args) => &args.variables,
+        Command::Drift(args) => args.variables(),
         Command::Status(args) => &args.variables,
         Command::Graph(args) => &args.variables,
         Command::Policy(PolicyCommand::Eval(args)) => &args.variables,

@@ -7,6 +7,7 @@ mod backend;
 mod base;
 mod brackets;
 mod command;
+mod drifting;
 mod exit;
 mod hold;
 mod ledger;

@@ -84,6 +84,7 @@ impl Session {
             purpose,
             user: user(),
             approvals: Vec::new(),
+            bring_back: self.bring_back.clone(),
         };
         let input = PlanInput {
             estate: &self.estate,
@@ -124,6 +125,16 @@ impl Session {
 
     /// The same, with what was seen before instead of another look.
     async fn inventory_beside(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool, mut seen: Inventory) -> Inventory {
+        self.inventory_of(locks, refresh, &|_| true).await
+    }
+
+    /// The facts of those instances of them that are asked for.
+    pub(super) async fn inventory_of(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
         let declared: Vec<&Instance> =
             self.estate.instances.values().filter(|instance| locks.contains_key(&instance.environment)).collect();
         let recorded = locks.iter().flat_map(|(environment, lock)| {
@@ -142,7 +153,7 @@ impl Session {
                 (Known::Locked(addr, environment, locked), &locked.provider, locked.host.as_ref())
             }),
         );
-        for (known, provider, host) in known {
+        for (known, provider, host) in known.filter(|(known, ..)| asked(known.addr())) {
             let Some(provider) = self.providers.get(provider).filter(|_| !seen.instances.contains_key(known.addr())) else {
                 continue;
             };

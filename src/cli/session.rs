@@ -19,7 +19,7 @@ use crate::driver::{self, Drivers};
 use crate::lock::Lock;
 use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
-use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName};
 use crate::model::provider::Provider;
 use crate::plan::{Plan, Spread};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
@@ -75,6 +75,19 @@ impl Place {
             Some(format!("{}/", self.root.canonicalize().ok()?.strip_prefix(workdir).ok()?.to_str()?))
         };
         prefix().filter(|prefix| prefix != "/").unwrap_or_default()
+    }
+
+    /// The same place at another time, with nothing loaded.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            terminal: self.terminal,
+            root: self.root.clone(),
+            hidden: self.hidden.clone(),
+            sources: SourceMap::new(),
+            drivers: self.drivers.clone(),
+            now: Timestamp::now(),
+            verbose: self.verbose,
+        }
     }
 
     /// The drivers' tables, for checking providers.
@@ -184,7 +197,7 @@ impl Place {
         let machines = Machines::new(&loaded.estate.hosts);
         let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins, bring_back: BTreeMap::new() })
     }
 }
 
@@ -202,6 +215,8 @@ pub(super) struct Session {
     pub(super) machines: Arc<Machines>,
     /// The content of sources from outside.
     pub(super) pins: Pins,
+    /// Drifted facts of configuration that plans are to bring back.
+    pub(super) bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
 }
 
 impl Session {

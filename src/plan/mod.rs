@@ -49,13 +49,14 @@ mod stop;
 mod waiver;
 mod window;
 
+pub use crate::model::drift::DriftClass;
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use approval::{Approval, substance};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
 pub use checker::check;
 pub use compare::{Addition, additions};
 pub use delta::{Alteration, Altered, Delta, Pending, Revision};
-pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
+pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Sight, compare, judge};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
