@@ -23,6 +23,7 @@ use crate::model::name::{EnvironmentName, HostName, InstanceAddr};
 use crate::model::provider::{CallTemplate, Fact, Provider};
 use crate::model::scope::{HopScope, Subject};
 
+pub use order::asking_only;
 use order::waves;
 
 /// Items of one fact that are asked at once.

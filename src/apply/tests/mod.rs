@@ -10,4 +10,5 @@ mod probe;
 mod recording;
 mod resumption;
 mod shared;
+mod verify;
 mod world;
