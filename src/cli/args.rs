@@ -81,7 +81,7 @@ pub enum Command {
     Drift(DriftArgs),
     /// Shows a saved plan, or what is recorded of an instance
     Show(ShowArgs),
-    /// Shows every instance: declared, recorded and deployed versions
+    /// Shows the fleet: products by environments, what is declared, recorded and deployed, and what waits
     Status(StatusArgs),
     /// Shows the runs that were
     History(HistoryArgs),
@@ -422,7 +422,18 @@ pub struct StatusArgs {
     pub refresh: bool,
     /// How to print it
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: StatusFormat,
+}
+
+/// How the fleet is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Text.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One HTML page that needs no network.
+    Html,
 }
 
 /// `windlass history`.

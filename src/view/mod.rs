@@ -5,6 +5,7 @@
 mod backup;
 mod diff;
 mod driver;
+mod fleet;
 mod graph;
 mod history;
 mod lines;
@@ -26,6 +27,7 @@ mod table;
 
 pub use backup::{Kept, Whereabouts, backups_json, backups_text};
 pub use driver::{driver_text, drivers_json, drivers_text};
+pub use fleet::{Blocked, Fleet, fleet_html, fleet_json, fleet_text};
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
@@ -38,6 +40,6 @@ pub use progress::Progress;
 pub use provider::{provider_text, providers_text};
 pub use provider_json::provider_json;
 pub use schedule::{Scheduled, schedule_cron, schedule_systemd};
-pub use status::{brackets_text, drift_text, status_text};
+pub use status::drift_text;
 pub use style::{Palette, bytes, count, duration};
 pub use table::Table;

@@ -1,11 +1,11 @@
-//! `windlass drift` and `windlass status`: what is declared, recorded and deployed, side by side.
+//! `windlass drift`: what is recorded and deployed, side by side.
 
-use crate::cli::args::{DriftArgs, ScopeArgs, StatusArgs, TextOrJson};
+use crate::cli::args::{DriftArgs, ScopeArgs, TextOrJson};
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::plan::{InstanceState, compare};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::{brackets_text, drift_text, status_text};
+use crate::view::drift_text;
 
 /// Runs `drift`.
 pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -17,27 +17,6 @@ pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Resu
     }
     let drifted = states.iter().any(|state| !state.drift.is_empty());
     Ok(if drifted && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
-}
-
-/// Runs `status`.
-pub(in crate::cli) async fn status(args: &StatusArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
-    let states = states(session, &args.scope, args.refresh).await?;
-    let mut left = session.open_brackets().await?;
-    left.retain(|left| states.iter().any(|state| state.instance == left.bracket.instance));
-    let terminal = session.place.terminal;
-    match args.format {
-        TextOrJson::Human => {
-            terminal.data(&status_text(&states, terminal.out));
-            terminal.data(&brackets_text(&left, terminal.out));
-            for environment in session.estate.environments.keys() {
-                if let Ok(Some(holder)) = session.store.holder(environment).await {
-                    terminal.say(&format!("{environment} is held by {} ({}) since {}", holder.who, holder.operation, holder.since));
-                }
-            }
-        }
-        TextOrJson::Json => terminal.data(&document(&serde_json::json!({ "instances": states, "brackets": left }))?),
-    }
-    Ok(Exit::Done)
 }
 
 async fn states(session: &mut Session, scope: &ScopeArgs, refresh: bool) -> Result<Vec<InstanceState>, Diagnostics> {

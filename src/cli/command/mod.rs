@@ -15,4 +15,5 @@ mod provider_new;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod state;
+pub(super) mod status;
 pub(super) mod validate;
