@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod drift;
 mod policy;
 mod review;
-mod drift;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
-pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -91,7 +91,7 @@ pub enum Command {
     Drift(DriftArgs),
     /// Shows a saved plan, or what is recorded of an instance
     Show(ShowArgs),
-    /// Shows every instance: declared, recorded and deployed versions
+    /// Shows the fleet: products by environments, what is declared, recorded and deployed, and what waits
     Status(StatusArgs),
     /// Shows the runs that were
     History(HistoryArgs),
@@ -435,7 +435,18 @@ pub struct StatusArgs {
     pub refresh: bool,
     /// How to print it
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: StatusFormat,
+}
+
+/// How the fleet is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Text.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One HTML page that needs no network.
+    Html,
 }
 
 /// `windlass history`.

@@ -117,7 +117,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Abandon(args) => command::run::abandon(args, &mut session).await,
         Command::Confirm(args) => command::run::confirm(args, &mut session).await,
         Command::Drift(args) => command::drift::run(args, &mut session).await,
-        Command::Status(args) => command::drift::status(args, &mut session).await,
+        Command::Status(args) => command::status::run(args, &mut session).await,
         Command::Graph(args) => command::graph::run(args, &mut session).await,
         Command::Policy(PolicyCommand::Eval(args)) => command::policy::eval(args, &session).await,
         Command::State(args) => command::state::run(args, &mut session).await,

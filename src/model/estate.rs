@@ -137,6 +137,13 @@ pub struct Rollout {
     pub max_unavailable: Option<Share>,
     /// Pause between portions.
     pub soak: Option<Duration>,
+    /// How long an instance may take to become healthy after its move.
+    pub healthy_within: Option<Duration>,
+}
+
+impl Rollout {
+    /// How long an instance may take to become healthy, where nobody says.
+    pub const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 }
 
 /// A number, or a part of all.
@@ -187,7 +194,7 @@ pub struct Host {
 }
 
 /// How a host is reached over SSH.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// Name or address.
     pub address: String,
@@ -197,6 +204,10 @@ pub struct Ssh {
     pub user: Option<String>,
     /// Private key file; the agent's or the ssh configuration's where not given.
     pub identity_file: Option<String>,
+    /// The file of known host keys, beside the system's; the ssh configuration's where not given.
+    pub known_hosts_file: Option<String>,
+    /// For how long a machine that has dropped is asked again in the middle of a step.
+    pub patience: Option<Duration>,
 }
 
 /// One deployed product, as desired.

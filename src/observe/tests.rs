@@ -42,7 +42,7 @@ impl Driver for Echo {
 
 /// A machine that is never reached, only named.
 fn elsewhere(name: &HostName) -> Arc<dyn Host> {
-    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None };
+    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None, ..estate::Ssh::default() };
     Arc::new(Ssh::new(&settings, []).expect("an address"))
 }
 

@@ -202,6 +202,10 @@ async fn facts_observed_after_the_hop_are_recorded() {
         ) -> std::collections::BTreeMap<Arc<str>, Value> {
             [("seen".into(), format!("{instance} at {}", version.unwrap_or("nothing")).into())].into()
         }
+
+        async fn healthy(&self, _: &crate::model::name::InstanceAddr) -> Result<(), String> {
+            Ok(())
+        }
     }
     let (stage, plan) = upgrade(&[step("go")]);
     let mut args = stage.args(&plan);
