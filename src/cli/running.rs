@@ -23,11 +23,11 @@ use crate::lock::Lock;
 use crate::model::duration::parse_duration;
 use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::Observation;
-use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName, RunId};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName, RunId};
 use crate::model::provider::Provider;
 use crate::observe::{Known, Target, observe};
 use crate::plan::Plan;
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::view::{Lines, Progress};
 
 /// The folder of a run.
@@ -46,11 +46,12 @@ impl Session {
         flags: &RunFlags,
         control: &Control,
     ) -> Result<apply::RunArgs, Diagnostics> {
-        let providers = self.applied_providers(&locks).await?;
+        let providers = self.applied_providers(&locks, Some(plan)).await?;
         for provider in self.providers.values().filter(|provider| plan.providers.contains_key(&provider.name)) {
             let content = encode_provider(&provider.files);
             self.store.keep(&provider.digest, &content).await.map_err(|error| state_problem(&error))?;
         }
+        check_providers(plan, &providers)?;
         self.fetch_undone(plan).await?;
         let rules = |environment: &crate::model::estate::Environment| Rules {
             concurrency: flags.parallelism.unwrap_or(environment.concurrency),
@@ -124,6 +125,22 @@ impl Session {
     pub(super) fn drift_facts(&self, provider: &ProviderName, seen: Option<&Observation>) -> BTreeMap<Arc<str>, Value> {
         self.providers.get(provider).map(|provider| drift_facts(provider, seen)).unwrap_or_default()
     }
+}
+
+/// A hop is carried out and undone by the provider that it was planned with, and by no other.
+fn check_providers(plan: &Plan, providers: &BTreeMap<Digest, Arc<Provider>>) -> Result<(), Diagnostics> {
+    let hops = plan.changes.iter().flat_map(|change| change.hops.iter().map(move |hop| (&change.provider, &hop.provider_digest)));
+    let missing: BTreeSet<_> = hops.filter(|(_, digest)| !providers.contains_key(*digest)).collect();
+    let missing: Diagnostics = missing
+        .into_iter()
+        .map(|(name, digest)| {
+            Diagnostic::error("provider of the plan is not there")
+                .fault(Fault::Refused)
+                .detail(format!("provider `{name}` has changed since the plan was made, and {digest} was not kept"))
+                .help("bring that version of the provider back; or make a new plan")
+        })
+        .collect();
+    if missing.has_errors() { Err(missing) } else { Ok(()) }
 }
 
 /// What apply is given of an instance.
