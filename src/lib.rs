@@ -8,6 +8,7 @@ pub mod apply;
 pub mod cli;
 pub mod config;
 pub mod driver;
+pub mod forge;
 pub mod lang;
 pub mod lock;
 pub mod model;

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod backup;
 mod drift;
 mod policy;
+mod review;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
@@ -14,6 +15,7 @@ pub use backup::{
 };
 pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
+pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -69,6 +71,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Shows what apply would do, and why
     Plan(PlanArgs),
+    /// Posts a plan, or a text, as the one comment on a pull request
+    Comment(CommentArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
     /// Says that a saved plan may be applied
@@ -183,7 +187,7 @@ pub struct FmtArgs {
 pub struct ValidateArgs {
     /// How to print what was found
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -207,6 +211,8 @@ pub enum PlanFormat {
     Json,
     /// Markdown for a comment on a pull request, never longer than `--limit`.
     Markdown,
+    /// One page for a browser, with the graph, the timeline and every command; it loads nothing.
+    Html,
 }
 
 /// How long a comment may be, and where the whole plan is.
@@ -254,6 +260,12 @@ pub struct PlanArgs {
     /// Moves versions given as a constraint to the newest release, instead of what the lockfile pins
     #[arg(long)]
     pub upgrade: bool,
+    /// Shows only what the configuration alters since it parted from this branch, tag or commit, and how much was pending before
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// Compares with an approved plan; exit code 3 where something is added to it
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Exit code 2 where there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -305,6 +317,9 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// What was approved, and what becomes of the lockfile.
+    #[command(flatten)]
+    pub review: review::ReviewArgs,
     /// Waits for closed gates that open by themselves, so long at most: `2h`; without a duration, as long as it takes
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub wait: Option<String>,

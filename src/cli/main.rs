@@ -77,6 +77,7 @@ async fn dispatch(command: Command, mut place: Place) -> Result<Exit, Failed> {
         Command::History(args) => command::history::run(args, &mut place).await,
         Command::Show(args) => command::show::run(args, &mut place).await,
         Command::Provider(args) => command::provider::run(args, &mut place),
+        Command::Comment(args) => command::comment::run(args, &mut place).await,
         Command::Policy(args) if !matches!(args, PolicyCommand::Eval(_)) => command::policy::run(args, &mut place),
         _ => return with_session(&command, place).await,
     };

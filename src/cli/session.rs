@@ -80,6 +80,16 @@ impl Place {
         }
     }
 
+    /// The configuration's folder in the git repository that it is in, with a `/` at its end; empty where it is its root, or in none.
+    pub(super) fn prefix(&self) -> String {
+        let prefix = || {
+            let repository = git2::Repository::discover(&self.root).ok()?;
+            let workdir = repository.workdir()?.canonicalize().ok()?;
+            Some(format!("{}/", self.root.canonicalize().ok()?.strip_prefix(workdir).ok()?.to_str()?))
+        };
+        prefix().filter(|prefix| prefix != "/").unwrap_or_default()
+    }
+
     /// The drivers' tables, for checking providers.
     pub(super) fn schemas(&self) -> Vec<DriverSchema> {
         self.drivers.schemas().copied().collect()
@@ -116,6 +126,22 @@ impl Place {
             Pins::read(&self.root)?.check(&Pins::of(&loaded), &self.hidden)?;
         }
         Ok(loaded)
+    }
+
+    /// Loads the configuration as it was at another commit. The inner problems are those of that configuration.
+    pub(super) fn load_past(
+        &mut self,
+        variables: &VariableArgs,
+        past: &config::Past,
+    ) -> Result<Result<config::Loaded, Diagnostics>, Diagnostics> {
+        let vars = assignments(variables)?;
+        let commit = past.commit.clone();
+        let root = self.root.clone();
+        // Opened again on the stack that reads it: what git hands out stays on its thread.
+        Ok(self.with_options(vars, false, move |_, options, sources| {
+            let past = config::Past::find(&root, &commit)?;
+            config::load_past(&past, options, sources)
+        }))
     }
 
     /// Loads providers by name or folder, apart from the configuration.

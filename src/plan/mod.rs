@@ -12,7 +12,9 @@ mod candidate;
 mod catalogue;
 mod change;
 mod checker;
+mod compare;
 mod decide;
+mod delta;
 mod digest;
 mod drift;
 mod edge;
@@ -25,6 +27,7 @@ mod instantiate;
 mod journey;
 mod note;
 mod order;
+mod part;
 mod path;
 mod preflight;
 mod purpose;
@@ -51,6 +54,8 @@ pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use approval::{Approval, substance};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
 pub use checker::check;
+pub use compare::{Addition, additions};
+pub use delta::{Alteration, Altered, Delta, Pending, Revision};
 pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Sight, compare, judge};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
@@ -228,3 +233,5 @@ fn finish(
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod way_down_tests;

@@ -3,16 +3,22 @@
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
 mod backup;
+mod commit;
+mod compared;
 mod diff;
 mod drift;
 mod drift_markdown;
 mod driver;
 mod estimate;
+pub mod findings;
+mod findings_junit;
+mod findings_sarif;
 mod graph;
 mod history;
 mod lines;
 mod locked;
 mod pieces;
+mod plan_html;
 mod plan_json;
 mod plan_markdown;
 mod plan_text;
@@ -29,14 +35,19 @@ mod style;
 mod table;
 
 pub use backup::{Kept, Whereabouts, backups_json, backups_text};
+pub use commit::commit_message;
+pub use compared::{Against, Compared, compared_markdown, compared_text};
 pub use drift::{drift_json, drift_text};
 pub use drift_markdown::drift_markdown;
 pub use driver::{driver_text, drivers_json, drivers_text};
+pub use findings_junit::findings_junit;
+pub use findings_sarif::findings_sarif;
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
 pub use locked::locked_text;
-pub use plan_json::{Previews, plan_json, plan_schema};
+pub use plan_html::plan_html;
+pub use plan_json::{Previews, plan_json, plan_json_beside, plan_schema};
 pub use plan_markdown::{Page, plan_markdown};
 pub use plan_text::plan_text;
 pub use policy::{policies_text, rulings_text, trials_json, trials_text};

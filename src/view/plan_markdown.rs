@@ -34,6 +34,7 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     let mut pieces = Pieces::default();
     head(&mut pieces, plan, report);
     blocked(&mut pieces, report);
+    warnings(&mut pieces, report);
     rulings(&mut pieces, report);
     gates(&mut pieces, plan);
     returns(&mut pieces, plan);
@@ -115,6 +116,15 @@ fn blocked(pieces: &mut Pieces, report: &Report) {
             let _ = writeln!(text, "  - {}", escape(reason));
         }
         pieces.push(Weight::Must, "blocked instance", text);
+    }
+}
+
+fn warnings(pieces: &mut Pieces, report: &Report) {
+    for verdict in &report.verdicts {
+        for warning in &verdict.warnings {
+            let text = format!("- **does not fit** {}: {}\n", code(verdict.instance.as_str()), escape(warning));
+            pieces.push(Weight::Must, "warning", text);
+        }
     }
 }
 

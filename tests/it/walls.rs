@@ -17,6 +17,7 @@ const MAY: &[(&str, &[&str])] = &[
     // Drivers and state stores are clients of servers alike.
     ("tls", &[]),
     ("driver", &["lang", "model", "tls"]),
+    ("forge", &["tls"]),
     ("observe", &["lang", "model", "driver", "lock"]),
     ("plan", &["source", "lang", "model", "lock"]),
     ("policy", &["source", "lang", "model", "lock", "plan"]),
@@ -46,8 +47,8 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "source", "lang", "model", "config", "lock", "driver", "observe", "plan", "policy", "state", "tls", "apply", "view",
-            "watch",
+            "source", "lang", "model", "config", "lock", "driver", "forge", "observe", "plan", "policy", "state", "tls", "apply",
+            "view", "watch",
         ],
     ),
 ];
