@@ -30,10 +30,10 @@ pub struct Estate {
     pub waivers: Vec<Waiver>,
     /// Notes that somebody has read.
     pub acknowledgements: Vec<Acknowledgement>,
-    /// The policies that its plans are asked about.
-    pub policy: PolicyRules,
     /// What drift means here.
     pub drift: DriftRules,
+    /// The policies that its plans are asked about.
+    pub policy: PolicyRules,
     /// `output` blocks of the root module.
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Digest over every file read, module revisions, and variable values that are not sensitive.
