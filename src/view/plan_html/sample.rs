@@ -76,6 +76,7 @@ pub(super) fn plan(needs: &[Vec<u32>]) -> Plan {
             settings: Vec::new(),
             recorded: Value::Null,
             settings_digest: Digest::of(b"s"),
+            accepted: Vec::new(),
             notes: Vec::new(),
             preflights: Vec::new(),
         }],
