@@ -11,4 +11,5 @@ mod probe;
 mod recording;
 mod resumption;
 mod shared;
+mod states;
 mod world;
