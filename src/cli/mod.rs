@@ -16,6 +16,7 @@ mod policies;
 mod preview;
 mod problem;
 mod running;
+mod seal;
 mod session;
 mod terminal;
 

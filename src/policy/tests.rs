@@ -162,7 +162,7 @@ fn tests_pass_where_they_are_true_and_only_there() {
 fn the_starter_policies_pass_their_tests() {
     assert_eq!(
         starters(),
-        ["backups_required", "no_friday", "no_skipped_notes", "two_people", "verified_in_test", "window_respected"]
+        ["backups_required", "no_friday", "no_skipped_notes", "tested_first", "two_people", "window_respected"]
     );
     for name in starters() {
         let texts = starter(name).unwrap();

@@ -225,3 +225,20 @@ fn what_only_a_person_can_open_is_not_waited_for() {
     configure(&estate, "  max_risk = 40", "");
     estate.apply().exit(0);
 }
+
+#[test]
+fn a_rotated_secret_is_noticed_and_shows_nowhere() {
+    let mut estate = Estate::sample();
+    estate.apply().exit(0);
+    assert!(estate.good(&["plan"]).out.contains("No changes"));
+    let key = estate.path(".windlass/seal.key");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    estate.set("token", "another-token-of-the-tests");
+    let ran = estate.run(&["plan", "--out", "p.plan"]);
+    assert!(ran.out.contains("token: (sensitive) → (sensitive)") || ran.out.contains("token"), "{}", ran.out);
+    assert!(!ran.out.contains("No changes"), "{}", ran.out);
+    for text in [ran.out, estate.read("p.plan"), estate.read("windlass.test.lock")] {
+        assert!(!text.contains("another-token") && !text.contains(crate::estate::SECRET), "{text}");
+    }
+}

@@ -183,6 +183,7 @@ async fn import(session: &mut Session, address: &str) -> Result<Exit, Diagnostic
         host: instance.host.clone(),
         settings: change.recorded.clone(),
         settings_digest: instance.settings_digest.clone(),
+        seals: instance.seals.clone(),
         observed,
         depends_on: instance.depends_on.clone(),
         hops: Vec::new(),
