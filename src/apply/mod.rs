@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod crash;
 mod attempt;
+mod back;
 pub mod bracket;
 mod clock;
 mod control;
@@ -45,6 +46,7 @@ mod undo;
 mod voice;
 
 pub use attempt::last_folder;
+pub use back::{Back, Landing, Way, foresee_back};
 pub use bracket::bracket_times;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;

@@ -205,6 +205,8 @@ pub enum PlanFormat {
     Json,
     /// Markdown for a comment on a pull request, never longer than `--limit`.
     Markdown,
+    /// One page for a browser, with the graph, the timeline and every command; it loads nothing.
+    Html,
 }
 
 /// How long a comment may be, and where the whole plan is.
@@ -335,9 +337,12 @@ pub struct ResumeArgs {
 pub struct RollbackArgs {
     /// Which run; the newest where not given
     pub run_id: Option<String>,
-    /// Refuses where the run moved something in another environment than these
+    /// Only what it did in these environments; refused where what stays elsewhere was built upon it
     #[arg(long = "env", value_name = "ENVIRONMENT", value_delimiter = ',')]
     pub environments: Vec<String>,
+    /// Goes no further back than to this version; `ADDRESS=VERSION` where the run moved several instances, may be repeated
+    #[arg(long, value_name = "[ADDRESS=]VERSION")]
+    pub to: Vec<String>,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -498,6 +503,15 @@ pub enum StateCommand {
     Rm {
         /// Its address.
         address: String,
+    },
+    /// Removes folders of ended runs that no recorded hop goes back by; what an undo or a resumption needs stays
+    Prune {
+        /// Only runs that ended longer ago than this
+        #[arg(long, value_name = "DURATION", default_value = "30d")]
+        older_than: String,
+        /// Says what would be removed, and removes nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Records an instance that is deployed already, without touching it
     Import {

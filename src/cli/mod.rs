@@ -10,6 +10,7 @@ mod hold;
 mod machines;
 mod main;
 mod permission;
+mod pins;
 mod planfile;
 mod planning;
 mod policies;

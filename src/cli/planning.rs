@@ -63,7 +63,7 @@ impl Session {
             self.inventory(&asked, how.refresh).await
         };
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
-        let applied_providers = self.applied_providers(&locks).await?;
+        let applied_providers = self.applied_providers(&locks, None).await?;
         let durations = self.durations().await?;
         let mut options = PlanOptions {
             environments,

@@ -97,6 +97,8 @@ pub struct Loaded {
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// The commits that git sources meant.
     pub pins: Vec<Pin>,
+    /// Providers that change apart from the configuration and the program (from git or a folder outside), and where they are.
+    pub outside: BTreeMap<ProviderName, String>,
     /// What a person should look at.
     pub warnings: Diagnostics,
 }
@@ -117,6 +119,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
         record: record.clone(),
         commits: HashMap::new(),
         pins: Vec::new(),
+        outside: BTreeMap::new(),
     };
     let modules = module::load_tree(root.clone(), &mut opener, options.now, sources, &mut problems);
     let tool::Tool { providers: declared, policy } =
@@ -141,7 +144,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     estate.policy = policy;
     estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
-    Ok(Loaded { estate, providers, pins: opener.pins, warnings })
+    Ok(Loaded { estate, providers, pins: opener.pins, outside: opener.outside, warnings })
 }
 
 /// Loads providers by name alone, without a configuration's say: for instances that only a lockfile knows any more, and for looking
@@ -164,6 +167,7 @@ pub fn load_providers(
         record: root.record.clone(),
         commits: HashMap::new(),
         pins: Vec::new(),
+        outside: BTreeMap::new(),
     };
     let mut wanted = BTreeMap::new();
     let mut providers = BTreeMap::new();

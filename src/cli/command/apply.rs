@@ -15,7 +15,7 @@ use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
 use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
-use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::running::{Ears, environments_of, finished, patience};
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::lang::Value;
@@ -66,6 +66,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     if !saved && !args.run.auto_approve {
         approve(session)?;
     }
+    session.pin()?;
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
@@ -108,10 +109,10 @@ pub(in crate::cli) async fn execute(
     let mut locks = session.locks(environments).await?;
     adopt_fresh_lineages(&plan, &mut locks);
     let control = Control::new();
-    let signals = listen_to_signals(&control, run_dir(session, run));
+    let ears = Ears::open(&control, run, session, hold);
     let args = session.run_args(run, &plan, hold, locks, flags, &control).await?;
     let result = apply::execute(Arc::new(plan), args).await;
-    signals.abort();
+    drop(ears);
     result.map(|end| finished(session, &end))
 }
 

@@ -17,4 +17,5 @@ mod provider_new;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod state;
+mod state_prune;
 pub(super) mod validate;

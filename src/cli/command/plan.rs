@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::plan::{Plan, Report, Ruling, VerdictKind};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::{Page, Previews, plan_markdown, plan_text};
+use crate::view::{Page, Previews, plan_html, plan_markdown, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -54,6 +54,8 @@ pub(in crate::cli) fn plan_as(
     Ok(match format {
         PlanFormat::Human => plan_text(plan, report, previews, terminal.out),
         PlanFormat::Json => plan_json(plan, report, previews)?,
+        PlanFormat::Html => plan_html(plan, report, previews)
+            .map_err(|error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(format!("{error:#}")))?,
         PlanFormat::Markdown => plan_markdown(plan, report, previews, Page { limit: page.limit, link: page.link.as_deref() }),
     })
 }
