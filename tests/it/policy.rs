@@ -173,7 +173,8 @@ fn an_approval_of_another_lets_a_plan_pass_and_ones_own_does_not() {
     // A plan made again does the same, and is approved still.
     let out = estate.good(&["plan", "--out", "again.plan"]).out;
     assert!(out.contains("✓ production was approved by ada (I made it), ben (read it)"), "{out}");
-    estate.good(&["apply", "again.plan"]);
+    estate.write("policies/look.rego", "package look\nwarn contains \"look twice\"\n");
+    assert_eq!(estate.good(&["apply", "again.plan"]).err.matches("look twice").count(), 1);
     assert_eq!(estate.read("log"), "done\n");
 }
 
