@@ -3,9 +3,16 @@
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
 mod backup;
+mod commit;
+mod compared;
 mod diff;
+mod drift;
+mod drift_markdown;
 mod driver;
 mod estimate;
+pub mod findings;
+mod findings_junit;
+mod findings_sarif;
 mod graph;
 mod history;
 mod lines;
@@ -28,13 +35,19 @@ mod style;
 mod table;
 
 pub use backup::{Kept, Whereabouts, backups_json, backups_text};
+pub use commit::commit_message;
+pub use compared::{Against, Compared, compared_markdown, compared_text};
+pub use drift::{drift_json, drift_text};
+pub use drift_markdown::drift_markdown;
 pub use driver::{driver_text, drivers_json, drivers_text};
+pub use findings_junit::findings_junit;
+pub use findings_sarif::findings_sarif;
 pub use graph::{Way, graph_dot, graph_mermaid};
 pub use history::history_text;
 pub use lines::Lines;
 pub use locked::locked_text;
 pub use plan_html::plan_html;
-pub use plan_json::{Previews, plan_json, plan_schema};
+pub use plan_json::{Previews, plan_json, plan_json_beside, plan_schema};
 pub use plan_markdown::{Page, plan_markdown};
 pub use plan_text::plan_text;
 pub use policy::{policies_text, rulings_text, trials_json, trials_text};
@@ -43,6 +56,6 @@ pub use progress::Progress;
 pub use provider::{provider_text, providers_text};
 pub use provider_json::provider_json;
 pub use schedule::{Scheduled, schedule_cron, schedule_systemd};
-pub use status::{brackets_text, drift_text, status_text};
+pub use status::{brackets_text, status_text};
 pub use style::{Palette, bytes, count, duration};
 pub use table::Table;

@@ -80,17 +80,7 @@ fn sign(decision: Decision, palette: Palette) -> String {
 
 /// The verb that a decision is called by, as in "1 to upgrade".
 pub(super) fn verb(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Install => "install",
-        Decision::Upgrade => "upgrade",
-        Decision::Rollback => "roll back",
-        Decision::Reconfigure => "reconfigure",
-        Decision::Adopt => "adopt",
-        Decision::Remove => "remove",
-        Decision::Forget => "forget",
-        Decision::Backup => "back up",
-        Decision::Restore => "restore",
-    }
+    decision.verb()
 }
 
 pub(super) fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {

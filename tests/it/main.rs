@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod comment;
 mod console;
 mod crash;
 mod disk;
@@ -14,9 +15,11 @@ mod estate;
 mod examples;
 mod failure;
 mod fleet;
+mod forge;
 mod generated;
 mod matrix;
 mod page;
+mod pipeline;
 mod places;
 mod plan_json;
 mod platforms;
