@@ -233,6 +233,8 @@ pub struct Instance {
     pub settings: Arc<Object>,
     /// Digest over the settings that are not sensitive, host included.
     pub settings_digest: Digest,
+    /// Keyed digests of the settings that are sensitive, by name: they tell that one has changed, and nothing else. None without a key.
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
     /// How it is backed up, for `self.backup` of the provider's steps: a plain object (`method`, `exclude`, `retention`, …).
     pub backup: Value,
     /// What must be done before on the way up, and after on the way down.

@@ -128,6 +128,7 @@ fn instance() -> Instance {
         strategy: None,
         settings: Arc::new(Object::from([("password".into(), Value::from("geheimnis").sensitive())])),
         settings_digest: Digest::of(b""),
+        seals: std::collections::BTreeMap::new(),
         backup: Value::Null,
         depends_on: Vec::new(),
         requires: Vec::new(),
