@@ -41,8 +41,10 @@ fn a02_another_upgrade_is_refused_waited_for_or_force_stopped_by_a_persons_word(
     dataphin.wants("V5.2.0.1");
     let child = dataphin.estate.spawn(&["apply", "--auto-approve"]);
     await_until("it waits for the other upgrade", || {
-        let runs = dataphin.estate.tree(".windlass/runs");
-        runs.iter().any(|(path, content)| path.contains("/journal/") && content.contains("wait_for_other"))
+        let inside =
+            |folder: std::path::PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let segments = inside(dataphin.estate.path(".windlass/runs")).flat_map(|run| inside(run.join("journal")));
+        segments.filter_map(|path| std::fs::read_to_string(path).ok()).any(|text| text.contains("wait_for_other"))
     });
     dataphin.faults(json!({}));
     let applied = Ran::of(&["apply"], &child.wait_with_output().expect("it ends"));
