@@ -120,7 +120,8 @@ impl<'a> Errand<'a> {
         }
         if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
             match self.recover(number).await {
-                Recovery::Again => {}
+                // Finding out may have used up a folder.
+                Recovery::Again => number = number.max(self.last_attempt()),
                 Recovery::Known(told) => return told,
             }
         }
@@ -134,19 +135,24 @@ impl<'a> Errand<'a> {
     async fn tries(&self, mut number: u32) -> Told {
         let Surroundings { control, clock, .. } = &*self.job.around;
         let Work { call, retry, timeout, .. } = self.work;
+        // What had begun before may have left something.
+        let mut untouched = number == 0 && self.mode == Mode::Fresh;
         for attempt in 1u32.. {
             if control.is_terminating() {
                 return Told::Withdrawn;
             }
             number += 1;
             self.say_begun(attempt);
-            let failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
+            let mut failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return succeeded(value),
                 Err(failure) => failure,
             };
             if let Some(told) = self.tolerated(&failure) {
                 return told;
             }
+            // All tries together have done nothing only where each has done nothing.
+            untouched &= failure.untouched;
+            failure.untouched = untouched;
             if attempt >= retry.attempts || !may_retry(failure.kind) || control.is_stopping() {
                 return self.failed(failure).await;
             }
@@ -189,7 +195,9 @@ impl<'a> Errand<'a> {
             match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return Recovery::Known(succeeded(value)),
                 Err(failure) if failure.kind == FailureKind::Unknown => {}
-                Err(failure) => {
+                Err(mut failure) => {
+                    // Tries before it may have done something.
+                    failure.untouched &= number == 1;
                     let told = match self.tolerated(&failure) {
                         Some(told) => told,
                         None => self.failed(failure).await,
@@ -197,6 +205,20 @@ impl<'a> Errand<'a> {
                     return Recovery::Known(told);
                 }
             }
+        }
+        // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
+        if let Mode::Recover { again, .. } = self.mode
+            && (again || number <= 1)
+            && self.is_not_begun(call, number).await
+        {
+            return match (again, &self.item) {
+                (true, _) => Recovery::Again,
+                (false, None) => Recovery::Known(Told::Withdrawn),
+                (false, Some(_)) => {
+                    let failure = Failure::new(FailureKind::Failed, "it was not begun").untouched();
+                    Recovery::Known(self.failed(failure).await)
+                }
+            };
         }
         let (kind, past, again) = match self.mode {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
@@ -218,6 +240,20 @@ impl<'a> Errand<'a> {
             (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
         };
         Recovery::Known(held(kind, why))
+    }
+
+    /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
+    /// folder that it has not.
+    async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
+        let is_one_command = |call: &Call| {
+            let driver = self.job.around.drivers.get(call.driver.as_str());
+            driver.is_some_and(|driver| driver.is_one_command())
+        };
+        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !is_one_command(call) {
+            return false;
+        }
+        let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
+        host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
     }
 
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
@@ -307,7 +343,9 @@ impl<'a> Errand<'a> {
             () = deaf => Err(Failure::new(FailureKind::Cancelled, "it was cancelled, did not end in time and was given up")),
         };
         crash_point!("apply.called");
-        result
+        // A look says nothing about the looks before it.
+        let is_known = driver.knows_untouched() && matches!(purpose, Purpose::Try(_));
+        result.map_err(|failure| Failure { untouched: failure.untouched && is_known, ..failure })
     }
 
     fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
@@ -362,15 +400,20 @@ impl<'a> Errand<'a> {
         let message = self.job.redact.apply(&failure.message).into_owned();
         match failure.kind {
             FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
-            FailureKind::Invalid | FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => {}
+            FailureKind::Invalid
+            | FailureKind::Failed
+            | FailureKind::TimedOut
+            | FailureKind::Unreachable
+            | FailureKind::NotBegun => {}
         }
         if self.job.direction == Direction::Undo && self.mode == Mode::Incomplete && matches!(self.check().await, Answer::NotDone) {
             let message = format!("there was nothing to undo: {message}");
             return Told::Ended { ending: Ending::Tolerated { message }, kind: None, result: Value::Null };
         }
         let help = failure.help.map(|help| self.job.redact.apply(&help).into_owned());
-        let ending = Ending::Failed { kind: failure.kind, message, output: self.voice.tail(), help };
-        Told::Ended { ending, kind: Some(failure.kind), result: Value::Null }
+        let kind = if failure.untouched { FailureKind::NotBegun } else { failure.kind };
+        let ending = Ending::Failed { kind, message, output: self.voice.tail(), help };
+        Told::Ended { ending, kind: Some(kind), result: Value::Null }
     }
 
     /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
@@ -445,7 +488,9 @@ enum Answer {
 pub(super) fn may_retry(kind: FailureKind) -> bool {
     match kind {
         FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => true,
-        FailureKind::Invalid | FailureKind::Cancelled | FailureKind::Waiting | FailureKind::Unknown => false,
+        FailureKind::Invalid | FailureKind::Cancelled | FailureKind::Waiting | FailureKind::Unknown | FailureKind::NotBegun => {
+            false
+        }
     }
 }
 

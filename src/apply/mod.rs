@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod crash;
 mod attempt;
+mod back;
 pub mod bracket;
 mod clock;
 mod control;
@@ -45,6 +46,7 @@ mod undo;
 mod voice;
 
 pub use attempt::last_folder;
+pub use back::{Back, Landing, Way, foresee_back};
 pub use bracket::bracket_times;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
@@ -55,5 +57,6 @@ pub use run::{
     AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
     rollback,
 };
+pub(crate) use secret::redacted;
 pub use shared::fetch;
 pub use voice::Listener;

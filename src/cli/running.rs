@@ -23,11 +23,12 @@ use crate::lock::Lock;
 use crate::model::duration::parse_duration;
 use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::Observation;
-use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName, RunId};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName, RunId};
 use crate::model::provider::Provider;
 use crate::observe::{Known, Target, observe};
 use crate::plan::Plan;
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::state::Holder;
 use crate::view::{Lines, Progress};
 
 /// The folder of a run.
@@ -46,11 +47,12 @@ impl Session {
         flags: &RunFlags,
         control: &Control,
     ) -> Result<apply::RunArgs, Diagnostics> {
-        let providers = self.applied_providers(&locks).await?;
+        let providers = self.applied_providers(&locks, Some(plan)).await?;
         for provider in self.providers.values().filter(|provider| plan.providers.contains_key(&provider.name)) {
             let content = encode_provider(&provider.files);
             self.store.keep(&provider.digest, &content).await.map_err(|error| state_problem(&error))?;
         }
+        check_providers(plan, &providers)?;
         self.fetch_undone(plan).await?;
         let rules = |environment: &crate::model::estate::Environment| Rules {
             concurrency: flags.parallelism.unwrap_or(environment.concurrency),
@@ -126,6 +128,22 @@ impl Session {
     }
 }
 
+/// A hop is carried out and undone by the provider that it was planned with, and by no other.
+fn check_providers(plan: &Plan, providers: &BTreeMap<Digest, Arc<Provider>>) -> Result<(), Diagnostics> {
+    let hops = plan.changes.iter().flat_map(|change| change.hops.iter().map(move |hop| (&change.provider, &hop.provider_digest)));
+    let missing: BTreeSet<_> = hops.filter(|(_, digest)| !providers.contains_key(*digest)).collect();
+    let missing: Diagnostics = missing
+        .into_iter()
+        .map(|(name, digest)| {
+            Diagnostic::error("provider of the plan is not there")
+                .fault(Fault::Refused)
+                .detail(format!("provider `{name}` has changed since the plan was made, and {digest} was not kept"))
+                .help("bring that version of the provider back; or make a new plan")
+        })
+        .collect();
+    if missing.has_errors() { Err(missing) } else { Ok(()) }
+}
+
 /// What apply is given of an instance.
 pub(super) fn input(instance: &Instance) -> InstanceInput {
     InstanceInput { settings: (*instance.settings).clone(), depends_on: instance.depends_on.clone() }
@@ -167,7 +185,7 @@ pub(super) const STOP_FILE: &str = "stop";
 const STOP_LOOK: Duration = Duration::from_millis(300);
 
 /// Ctrl-C or SIGTERM once, or `windlass stop`: finish what runs, and stop. A second signal: terminate.
-pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
+fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
         // Listened to from the beginning: a second signal that follows hard upon the first is not missed.
@@ -195,6 +213,50 @@ pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task:
             control.stop();
         }
     })
+}
+
+/// How often a run looks in a shared store for a wish to stop.
+const STORE_LOOK: Duration = Duration::from_secs(2);
+
+/// What another machine keeps in a shared store to stop this holder. A holder is never the same twice, so no wish outlives it.
+pub(super) fn stop_wish(holder: &Holder) -> Digest {
+    Digest::of(format!("windlass stop {}", holder.id).as_bytes())
+}
+
+/// `windlass stop` on another machine, where the store is reached by others: finish what runs, and stop.
+fn listen_to_store(control: &Control, session: &Session, hold: &Hold) -> Option<tokio::task::JoinHandle<()>> {
+    session.store.run_files()?;
+    let wishes: Vec<Digest> = hold.leases.values().map(|lease| stop_wish(&lease.holder)).collect();
+    let (control, store) = (control.clone(), Arc::clone(&session.store));
+    Some(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(STORE_LOOK).await;
+            for wish in &wishes {
+                // A store that is away is the lease's business.
+                if let Ok(Some(_)) = store.kept(wish).await {
+                    control.stop();
+                    return;
+                }
+            }
+        }
+    }))
+}
+
+/// Whoever may stop a run: signals, and `windlass stop` from here or from another machine.
+pub(super) struct Ears(Vec<tokio::task::JoinHandle<()>>);
+
+impl Ears {
+    /// Listens until it is dropped.
+    pub(super) fn open(control: &Control, run: &RunId, session: &Session, hold: &Hold) -> Self {
+        let here = listen_to_signals(control, run_dir(session, run));
+        Self(std::iter::once(here).chain(listen_to_store(control, session, hold)).collect())
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
 }
 
 /// Says what a person must know, gives the exit code.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::args::{Global, ScopeArgs, VariableArgs};
 use super::backend;
 use super::machines::Machines;
+use super::pins::Pins;
 use super::problem::{file_problem, state_problem};
 use super::terminal::Terminal;
 use crate::config::{self, LoadOptions, ProviderFiles, VarSource, provider_from_files};
@@ -18,9 +19,9 @@ use crate::driver::{self, Drivers};
 use crate::lock::Lock;
 use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
-use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName};
 use crate::model::provider::Provider;
-use crate::plan::Spread;
+use crate::plan::{Plan, Spread};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
 use crate::state::{LocalStore, Store};
 
@@ -66,6 +67,29 @@ impl Place {
         })
     }
 
+    /// The configuration's folder in the git repository that it is in, with a `/` at its end; empty where it is its root, or in none.
+    pub(super) fn prefix(&self) -> String {
+        let prefix = || {
+            let repository = git2::Repository::discover(&self.root).ok()?;
+            let workdir = repository.workdir()?.canonicalize().ok()?;
+            Some(format!("{}/", self.root.canonicalize().ok()?.strip_prefix(workdir).ok()?.to_str()?))
+        };
+        prefix().filter(|prefix| prefix != "/").unwrap_or_default()
+    }
+
+    /// The same place at another time, with nothing loaded.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            terminal: self.terminal,
+            root: self.root.clone(),
+            hidden: self.hidden.clone(),
+            sources: SourceMap::new(),
+            drivers: self.drivers.clone(),
+            now: Timestamp::now(),
+            verbose: self.verbose,
+        }
+    }
+
     /// The drivers' tables, for checking providers.
     pub(super) fn schemas(&self) -> Vec<DriverSchema> {
         self.drivers.schemas().copied().collect()
@@ -97,7 +121,27 @@ impl Place {
         let loaded = self.with_options(vars, refresh_modules, config::load)?;
         tracing::info!(instances = loaded.estate.instances.len(), providers = loaded.providers.len(), "configuration loaded");
         self.terminal.problems(&loaded.warnings, &self.sources);
+        // Fetching again is asking for what is new.
+        if !refresh_modules {
+            Pins::read(&self.root)?.check(&Pins::of(&loaded), &self.hidden)?;
+        }
         Ok(loaded)
+    }
+
+    /// Loads the configuration as it was at another commit. The inner problems are those of that configuration.
+    pub(super) fn load_past(
+        &mut self,
+        variables: &VariableArgs,
+        past: &config::Past,
+    ) -> Result<Result<config::Loaded, Diagnostics>, Diagnostics> {
+        let vars = assignments(variables)?;
+        let commit = past.commit.clone();
+        let root = self.root.clone();
+        // Opened again on the stack that reads it: what git hands out stays on its thread.
+        Ok(self.with_options(vars, false, move |_, options, sources| {
+            let past = config::Past::find(&root, &commit)?;
+            config::load_past(&past, options, sources)
+        }))
     }
 
     /// Loads providers by name or folder, apart from the configuration.
@@ -151,8 +195,9 @@ impl Place {
             Err(problem) => return Err(Box::new((self, problem.into()))),
         };
         let machines = Machines::new(&loaded.estate.hosts);
+        let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines) })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins, bring_back: BTreeMap::new() })
     }
 }
 
@@ -168,6 +213,10 @@ pub(super) struct Session {
     pub(super) store: Arc<dyn Store>,
     /// The hosts.
     pub(super) machines: Arc<Machines>,
+    /// The content of sources from outside.
+    pub(super) pins: Pins,
+    /// Drifted facts of configuration that plans are to bring back.
+    pub(super) bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
 }
 
 impl Session {
@@ -207,19 +256,22 @@ impl Session {
         if problems.has_errors() { Err(problems) } else { Ok(locks) }
     }
 
-    /// Providers that recorded hops were applied with, as far as they are known, and the current ones.
+    /// Providers that recorded hops were applied with and those of a plan, as far as they are known, and the current ones.
     pub(super) async fn applied_providers(
         &mut self,
         locks: &BTreeMap<EnvironmentName, Lock>,
+        plan: Option<&Plan>,
     ) -> Result<BTreeMap<Digest, Arc<Provider>>, Diagnostics> {
         let mut known: BTreeMap<Digest, Arc<Provider>> =
             self.providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))).collect();
-        let wanted: BTreeSet<(ProviderName, Digest)> = locks
-            .values()
-            .flat_map(|lock| lock.instances.values())
-            .flat_map(|locked| locked.hops.iter().map(|hop| (locked.provider.clone(), hop.provider.clone())))
-            .filter(|(_, digest)| !known.contains_key(digest))
-            .collect();
+        let recorded = locks.values().flat_map(|lock| lock.instances.values());
+        let recorded = recorded.flat_map(|locked| locked.hops.iter().map(|hop| (locked.provider.clone(), hop.provider.clone())));
+        // A run goes on and back with what it was planned with, whatever the provider is by now.
+        let planned = plan.into_iter().flat_map(|plan| &plan.changes);
+        let planned =
+            planned.flat_map(|change| change.hops.iter().map(|hop| (change.provider.clone(), hop.provider_digest.clone())));
+        let wanted: BTreeSet<(ProviderName, Digest)> =
+            recorded.chain(planned).filter(|(_, digest)| !known.contains_key(digest)).collect();
         let schemes = self.providers.iter().map(|(name, provider)| (name.clone(), provider.scheme.clone())).collect();
         let drivers = self.place.schemas();
         for (name, digest) in wanted {
@@ -274,7 +326,7 @@ pub(super) fn encode_provider(files: &ProviderFiles) -> Vec<u8> {
     serde_json::to_vec_pretty(&encoded).unwrap_or_default()
 }
 
-fn decode_provider(content: &[u8]) -> Option<ProviderFiles> {
+pub(super) fn decode_provider(content: &[u8]) -> Option<ProviderFiles> {
     use base64::Engine as _;
     let encoded: BTreeMap<String, String> = serde_json::from_slice(content).ok()?;
     encoded

@@ -40,6 +40,9 @@ pub struct Change {
     pub recorded: Value,
     /// Digest over them.
     pub settings_digest: Digest,
+    /// The waivers of risks and blocked moves that it relies on, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Arc<str>>,
     /// What a person should read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<NoteText>,
@@ -70,6 +73,24 @@ pub enum Decision {
     Backup,
     /// It is restored from a backup.
     Restore,
+}
+
+impl Decision {
+    /// The verb that it is called by, as in "1 to upgrade".
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+            Self::Rollback => "roll back",
+            Self::Reconfigure => "reconfigure",
+            Self::Adopt => "adopt",
+            Self::Remove => "remove",
+            Self::Forget => "forget",
+            Self::Backup => "back up",
+            Self::Restore => "restore",
+        }
+    }
 }
 
 /// One stretch of a route.

@@ -43,6 +43,7 @@ fn change(name: &str, decision: Decision, to: &str) -> Change {
         settings: Vec::new(),
         recorded: Value::Null,
         settings_digest: Digest::of(b""),
+        accepted: Vec::new(),
         notes: Vec::new(),
         preflights: Vec::new(),
     }

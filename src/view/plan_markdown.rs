@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::model::call::{Arg, Call};
-use crate::plan::{Action, ActionKind, ActionUndo, Change, Hop, Plan, PreflightOutcome, Report, VerdictKind};
+use crate::plan::{Action, ActionKind, ActionUndo, Change, Effect, Hop, Plan, PreflightOutcome, Report, VerdictKind};
 
 use super::estimate::{action_time, basis, hop_downtime, risk};
 use super::pieces::{Pieces, Weight};
 use super::plan_json::Previews;
 use super::plan_text::{total_downtime, value_text, verb, versions};
+use super::policy::about;
 use super::{count, duration};
 
 /// What a comment may be, and where the whole is.
@@ -33,6 +34,8 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     let mut pieces = Pieces::default();
     head(&mut pieces, plan, report);
     blocked(&mut pieces, report);
+    warnings(&mut pieces, report);
+    rulings(&mut pieces, report);
     gates(&mut pieces, plan);
     returns(&mut pieces, plan);
     checks(&mut pieces, plan);
@@ -113,6 +116,34 @@ fn blocked(pieces: &mut Pieces, report: &Report) {
             let _ = writeln!(text, "  - {}", escape(reason));
         }
         pieces.push(Weight::Must, "blocked instance", text);
+    }
+}
+
+fn warnings(pieces: &mut Pieces, report: &Report) {
+    for verdict in &report.verdicts {
+        for warning in &verdict.warnings {
+            let text = format!("- **does not fit** {}: {}\n", code(verdict.instance.as_str()), escape(warning));
+            pieces.push(Weight::Must, "warning", text);
+        }
+    }
+}
+
+fn rulings(pieces: &mut Pieces, report: &Report) {
+    for ruling in &report.rulings {
+        let word = match (ruling.effect, &ruling.waived) {
+            (_, Some(_)) => "**waived**",
+            (Effect::Deny, None) => "**denied**",
+            (Effect::Warn, None) => "**warning**",
+        };
+        let mut text = format!("- policy {} {word}: {}{}\n", code(&ruling.id), escape(&ruling.message), escape(&about(ruling)));
+        if let Some(waived) = &ruling.waived {
+            let owner = waived.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+            let until = waived.until.map(|until| format!(", until {until}")).unwrap_or_default();
+            let _ = writeln!(text, "  - {}", escape(&format!("{}{owner}{until}", waived.reason)));
+        } else if let Some(help) = &ruling.help {
+            let _ = writeln!(text, "  - {}", escape(help));
+        }
+        pieces.push(Weight::Must, "objection of a policy", text);
     }
 }
 
@@ -292,7 +323,7 @@ fn call_text(call: &Call) -> String {
 }
 
 /// Text that means nothing to Markdown, on one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for sign in text.chars() {
         match sign {
@@ -312,12 +343,12 @@ fn escape(text: &str) -> String {
     out
 }
 
-fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\r'], " ").replace('@', "@\u{200b}")
 }
 
 /// Code on one line, whatever is in it; also in a cell of a table.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
@@ -335,7 +366,7 @@ fn code(text: &str) -> String {
 }
 
 /// A block of code behind a fence that is not in it.
-fn fenced(language: &str, text: &str) -> String {
+pub(super) fn fenced(language: &str, text: &str) -> String {
     let longest = text.split(|sign| sign != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end())

@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod comment;
 mod console;
 mod crash;
 mod disk;
@@ -14,19 +15,27 @@ mod estate;
 mod examples;
 mod failure;
 mod fleet;
+mod forge;
 mod generated;
 mod matrix;
+mod page;
+mod pipeline;
 mod places;
 mod plan_json;
 mod platforms;
+mod policy;
 mod ports;
 mod preview;
 mod probe;
 mod provider_text;
+mod prune;
 mod review;
+mod rollback;
 mod schema;
 mod secrets;
+mod security;
 mod servers;
+mod sources;
 mod steps;
 mod stores;
 mod story;

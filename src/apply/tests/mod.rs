@@ -1,5 +1,6 @@
 //! Runs hand-made plans against a small world: real journal files, a paused clock, a store in memory, one scripted driver.
 
+mod back;
 mod bracket;
 mod cost;
 mod failure;
@@ -10,4 +11,5 @@ mod probe;
 mod recording;
 mod resumption;
 mod shared;
+mod states;
 mod world;

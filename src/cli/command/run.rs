@@ -1,18 +1,19 @@
 //! `windlass resume`, `rollback`, `stop`, `abandon`, `confirm`: what a person says about a run.
 #![expect(clippy::disallowed_methods, reason = "a door to the folders of runs")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::apply::{self, ActionState, Control, ResumeOptions, RunArgs as Given};
+use crate::apply::{self, ActionState, Back, Control, Landing, ResumeOptions, RunArgs as Given};
 use crate::cli::args::{AbandonArgs, AbandonAs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, RunFormat, ScopeArgs, StopArgs};
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, who};
 use crate::cli::problem::{file_problem, state_problem};
-use crate::cli::running::{STOP_FILE, environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::running::{Ears, STOP_FILE, environments_of, finished, patience, run_dir, stop_wish};
 use crate::cli::session::Session;
 use crate::driver::Confirmation;
-use crate::model::name::{ActionId, InstanceAddr, RunId};
+use crate::model::name::{ActionId, EnvironmentName, InstanceAddr, RunId};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 use crate::state::local::host_name;
@@ -29,13 +30,15 @@ pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> 
 /// Runs `rollback`.
 pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let record = find(session, args.run_id.as_deref(), "rollback", |record| record.outcome != Outcome::RolledBack).await?;
-    check_whole(&record, &args.environments)?;
-    check_newest(&record, session).await?;
+    check_newest(&record, &args.environments, session).await?;
     let terminal = session.place.terminal;
-    terminal.say(&format!("Rolling back run {} ({}), which moved:", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
-    for step in &record.moves {
+    let dir = bring(session, &record.id).await?;
+    let back = Back { environments: args.environments.iter().map(EnvironmentName::new).collect(), to: wishes(&record, &args.to)? };
+    let way = apply::foresee_back(&dir, &back)?;
+    terminal.say(&format!("Rolling back run {} ({}):", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
+    for Landing { instance, environment, now, then } in &way.landings {
         let name = |version: &Option<std::sync::Arc<str>>| version.as_deref().unwrap_or("nothing").to_owned();
-        terminal.say(&format!("  {} ({}): {} → {}", step.instance, step.environment, name(&step.to), name(&step.from)));
+        terminal.say(&format!("  {instance} ({environment}): {} → {}", name(now), name(then)));
     }
     if !args.run.auto_approve
         && terminal.confirm("Undo it? Data that was written since may be lost where an undo restores a backup.") != Some(true)
@@ -46,18 +49,26 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
             .help("answer `yes`, or give `--auto-approve`")
             .into());
     }
-    let exit = go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(given).await).await?;
+    let exit = go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(&back, given).await).await?;
     // What was asked for was done.
     Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
 }
 
 /// What a later run has moved stands on what this one did: to undo this one under it would leave neither's state.
-async fn check_newest(record: &RunRecord, session: &Session) -> Result<(), Diagnostics> {
+async fn check_newest(record: &RunRecord, environments: &[String], session: &Session) -> Result<(), Diagnostics> {
+    let is_meant = |moved: &Move| environments.is_empty() || environments.iter().any(|name| name == moved.environment.as_str());
     let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
     let later = runs.iter().filter(|run| run.id.as_str() > record.id.as_str());
     let mut later = later.flat_map(|run| run.moves.iter().map(move |step| (run, step)));
-    let over = later
-        .find(|(_, step)| step.outcome != Outcome::RolledBack && record.moves.iter().any(|moved| moved.instance == step.instance));
+    let ours = |step: &Move| record.moves.iter().any(|moved| moved.instance == step.instance && is_meant(moved));
+    let environments: BTreeSet<_> = record.moves.iter().map(|moved| moved.environment.clone()).collect();
+    let locks = session.locks(&environments.into_iter().collect::<Vec<_>>()).await?;
+    // What a later run moved and took back again, or another after it, is not in the way.
+    let is_on_top = |run: &RunRecord, step: &Move| {
+        let entry = locks.get(&step.environment).and_then(|lock| lock.instances.get(&step.instance));
+        !is_unfinished(run) && entry.and_then(|entry| entry.hops.last()).is_some_and(|hop| hop.run == record.id)
+    };
+    let over = later.find(|(run, step)| step.outcome != Outcome::RolledBack && ours(step) && !is_on_top(run, step));
     let Some((run, step)) = over else { return Ok(()) };
     Err(Diagnostic::error("run is not the newest")
         .fault(Fault::Refused)
@@ -66,18 +77,26 @@ async fn check_newest(record: &RunRecord, session: &Session) -> Result<(), Diagn
         .into())
 }
 
-/// A run is undone as a whole: what would stay must be named, not left out by a filter that says nothing.
-fn check_whole(record: &RunRecord, environments: &[String]) -> Result<(), Diagnostic> {
-    let left = |step: &&Move| !environments.is_empty() && !environments.iter().any(|name| name == step.environment.as_str());
-    match record.moves.iter().find(left) {
-        None => Ok(()),
-        Some(other) => Err(Diagnostic::error("run is in other environments too")
-            .fault(Fault::Refused)
-            .detail(format!("run {} moved {} in `{}`, which --env does not name", record.id, other.instance, other.environment))
-            .help(
-                "a run is rolled back as a whole: name all its environments; to go back in one, lower the version there and apply",
-            )),
+/// What `--to` says: `ADDRESS=VERSION`, or a version alone where the run has moved one instance.
+fn wishes(record: &RunRecord, texts: &[String]) -> Result<BTreeMap<InstanceAddr, std::sync::Arc<str>>, Diagnostics> {
+    let mut wishes = BTreeMap::new();
+    let mut problems = Diagnostics::new();
+    for text in texts {
+        let (instance, version) = match (text.split_once('='), &*record.moves) {
+            (Some((instance, version)), _) => (InstanceAddr::from_text(instance.trim()), version.trim()),
+            (None, [moved]) => (moved.instance.clone(), text.trim()),
+            (None, moved) => {
+                let detail = format!("run {} moved {} instances, and `--to {text}` does not say which", record.id, moved.len());
+                let help = "write `--to ADDRESS=VERSION`, once for each instance that stays in between";
+                problems.push(Diagnostic::error("instance is not named").detail(detail).help(help));
+                continue;
+            }
+        };
+        if wishes.insert(instance.clone(), version.into()).is_some_and(|other: std::sync::Arc<str>| &*other != version) {
+            problems.push(Diagnostic::error("contradiction").detail(format!("`{instance}` is to stay at two versions")));
+        }
     }
+    problems.unless_errors(wishes).map(|(wishes, _)| wishes)
 }
 
 /// Runs `abandon`.
@@ -98,10 +117,15 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
     for environment in session.estate.environments.keys() {
         let Some(holder) = session.store.holder(environment).await.map_err(|error| state_problem(&error))? else { continue };
         let asked = args.run_id.as_ref().is_none_or(|run| holder.run.as_ref().is_some_and(|held| held.as_str() == run));
-        let Some(run) = holder.run.filter(|_| asked) else { continue };
-        check_here(&holder.who, &run)?;
-        let path = run_dir(session, &run).join(STOP_FILE);
-        crate::state::durable::replace(&path, b"", 0o644).map_err(|error| file_problem("run cannot be told", &path, &error))?;
+        let Some(run) = holder.run.clone().filter(|_| asked) else { continue };
+        if is_here(&holder.who) {
+            let path = run_dir(session, &run).join(STOP_FILE);
+            crate::state::durable::replace(&path, b"", 0o600).map_err(|error| file_problem("run cannot be told", &path, &error))?;
+        } else if session.store.run_files().is_some() {
+            session.store.keep(&stop_wish(&holder), b"stop").await.map_err(|error| state_problem(&error))?;
+        } else {
+            return Err(out_of_reach(&holder.who, &run).into());
+        }
         session.place.terminal.say(&format!("Run {run} was asked to stop: it finishes what it is doing and begins nothing new."));
         told = true;
     }
@@ -114,16 +138,17 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
         .into())
 }
 
-/// A wish to stop is a file on the machine that applies.
-fn check_here(who: &str, run: &RunId) -> Result<(), Diagnostic> {
-    let machine = who.rsplit_once('@').map_or(who, |(_, machine)| machine);
-    if machine == host_name() {
-        return Ok(());
-    }
-    Err(Diagnostic::error("run is on another machine")
+/// Whether a holder is on this machine, so that a file in the run's folder reaches it.
+fn is_here(who: &str) -> bool {
+    who.rsplit_once('@').map_or(who, |(_, machine)| machine) == host_name()
+}
+
+/// State is local, and the run is not.
+fn out_of_reach(who: &str, run: &RunId) -> Diagnostic {
+    Diagnostic::error("run is on another machine")
         .fault(Fault::Refused)
-        .detail(format!("run {run} is carried out on `{machine}`, by {who}"))
-        .help("run `windlass stop` there, or send its process SIGTERM"))
+        .detail(format!("run {run} is carried out by {who}"))
+        .help("run `windlass stop` there, or send its process SIGTERM")
 }
 
 /// Runs `confirm`: a manual action of a run, or a follow-up.
@@ -266,14 +291,7 @@ async fn go_on(
     flags: &RunArgs,
     work: impl AsyncFnOnce(&Plan, Given) -> Result<apply::Finished, Diagnostics>,
 ) -> Result<Exit, Diagnostics> {
-    let dir = run_dir(session, run);
-    apply::fetch(&dir, run, &*session.store).await?;
-    if !exists(&dir) {
-        return Err(Diagnostic::error("run is not here")
-            .detail(format!("the folder of run {run} is not on this machine"))
-            .help("go on where it was begun, or copy `.windlass/runs` from there")
-            .into());
-    }
+    let dir = bring(session, run).await?;
     // A wish to stop was for the process that is gone.
     let _ = fs::remove_file(dir.join(STOP_FILE));
     let (plan, _) = apply::inspect(&dir)?;
@@ -289,10 +307,10 @@ async fn go_on(
             }
         }
         let control = Control::new();
-        let signals = listen_to_signals(&control, run_dir(session, run));
+        let ears = Ears::open(&control, run, session, &hold);
         let given = session.run_args(run, &plan, &hold, locks, flags, &control).await?;
         let result = work(&plan, given).await;
-        signals.abort();
+        drop(ears);
         result
     }
     .await;
@@ -300,6 +318,15 @@ async fn go_on(
     result.map(|end| finished(session, &end))
 }
 
-fn exists(path: &Path) -> bool {
-    path.is_dir()
+/// The folder of a run, brought here where the store has it and this machine has not.
+async fn bring(session: &Session, run: &RunId) -> Result<PathBuf, Diagnostics> {
+    let dir = run_dir(session, run);
+    apply::fetch(&dir, run, &*session.store).await?;
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    Err(Diagnostic::error("run is not here")
+        .detail(format!("the folder of run {run} is not on this machine"))
+        .help("go on where it was begun, or copy `.windlass/runs` from there")
+        .into())
 }
