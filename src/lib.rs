@@ -8,14 +8,17 @@ pub mod apply;
 pub mod cli;
 pub mod config;
 pub mod driver;
+pub mod forge;
 pub mod lang;
 pub mod lock;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod policy;
 #[cfg(test)]
 mod simulation;
 pub mod source;
 pub mod state;
 pub mod tls;
 pub mod view;
+pub mod watch;

@@ -5,11 +5,19 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod drift;
+mod pages;
+mod policy;
+mod review;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
+pub use pages::{CompletionsArgs, ManArgs};
+pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
+pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -65,8 +73,12 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Shows what apply would do, and why
     Plan(PlanArgs),
+    /// Posts a plan, or a text, as the one comment on a pull request
+    Comment(CommentArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
+    /// Says that a saved plan may be applied
+    Approve(ApproveArgs),
     /// Goes on with a run that was killed, stopped or held
     Resume(ResumeArgs),
     /// Undoes a run
@@ -81,7 +93,7 @@ pub enum Command {
     Drift(DriftArgs),
     /// Shows a saved plan, or what is recorded of an instance
     Show(ShowArgs),
-    /// Shows every instance: declared, recorded and deployed versions
+    /// Shows the fleet: products by environments, what is declared, recorded and deployed, and what waits
     Status(StatusArgs),
     /// Shows the runs that were
     History(HistoryArgs),
@@ -98,6 +110,9 @@ pub enum Command {
     /// Lists, documents, checks and makes providers
     #[command(subcommand)]
     Provider(ProviderCommand),
+    /// Tests policies, and asks them about a plan
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Prints the value of outputs
     Output(OutputArgs),
     /// Evaluates an expression against the configuration
@@ -174,7 +189,7 @@ pub struct FmtArgs {
 pub struct ValidateArgs {
     /// How to print what was found
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -198,10 +213,12 @@ pub enum PlanFormat {
     Json,
     /// Markdown for a comment on a pull request, never longer than `--limit`.
     Markdown,
+    /// One page for a browser, with the graph, the timeline and every command; it loads nothing.
+    Html,
 }
 
 /// How long a comment may be, and where the whole plan is.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PageArgs {
     /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
     #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
@@ -228,7 +245,7 @@ fn page_limit(text: &str) -> Result<usize, String> {
 }
 
 /// `windlass plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PlanArgs {
     /// Which part of the estate.
     #[command(flatten)]
@@ -245,6 +262,12 @@ pub struct PlanArgs {
     /// Moves versions given as a constraint to the newest release, instead of what the lockfile pins
     #[arg(long)]
     pub upgrade: bool,
+    /// Shows only what the configuration alters since it parted from this branch, tag or commit, and how much was pending before
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// Compares with an approved plan; exit code 3 where something is added to it
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Exit code 2 where there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -296,6 +319,12 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// What was approved, and what becomes of the lockfile.
+    #[command(flatten)]
+    pub review: review::ReviewArgs,
+    /// Waits for closed gates that open by themselves, so long at most: `2h`; without a duration, as long as it takes
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<String>,
     /// How the run behaves.
     #[command(flatten)]
     pub run: RunArgs,
@@ -381,23 +410,6 @@ pub struct ConfirmArgs {
     pub variables: VariableArgs,
 }
 
-/// `windlass drift`.
-#[derive(Debug, Args)]
-pub struct DriftArgs {
-    /// Which part of the estate.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// Exit code 2 where there is drift
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// How to print what was found
-    #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
-}
-
 /// `windlass show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
@@ -425,7 +437,18 @@ pub struct StatusArgs {
     pub refresh: bool,
     /// How to print it
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: StatusFormat,
+}
+
+/// How the fleet is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Text.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One HTML page that needs no network.
+    Html,
 }
 
 /// `windlass history`.
@@ -575,19 +598,4 @@ pub struct ConsoleArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// For which shell
-    pub shell: clap_complete::Shell,
-}
-
-/// `windlass man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// Writes every page into this folder; prints the main page where not given
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::approvals::user;
 use super::args::ScopeArgs;
 use super::session::{Session, VERSION, on_a_deep_stack};
 use crate::apply::Hosts as _;
@@ -15,7 +16,7 @@ use crate::model::estate::Instance;
 use crate::model::inventory::{Inventory, Observation, Observed};
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
 use crate::observe::{Known, Target, observe};
-use crate::plan::{Plan, PlanInput, PlanOptions, Purpose, Report, check, plan};
+use crate::plan::{GateKind, Plan, PlanInput, PlanOptions, Purpose, Report, check, plan, substance};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 
 /// Instances looked at at once.
@@ -48,6 +49,17 @@ impl Session {
 
     /// Looks, and plans.
     pub(super) async fn plan_for(&mut self, purpose: Purpose, scope: &ScopeArgs, how: How) -> Result<Planned, Diagnostics> {
+        self.plan_seen(purpose, scope, how, Inventory::default()).await
+    }
+
+    /// Looks at what was not seen yet, and plans.
+    pub(super) async fn plan_seen(
+        &mut self,
+        purpose: Purpose,
+        scope: &ScopeArgs,
+        how: How,
+        seen: Inventory,
+    ) -> Result<Planned, Diagnostics> {
         let environments = self.environments(scope)?;
         self.check_targets(scope)?;
         // Gates ask what other environments have; only the ones asked for are looked at.
@@ -55,21 +67,24 @@ impl Session {
         let locks = self.locks(&all).await?;
         self.add_recorded_providers(&locks)?;
         let inventory = if environments.len() == all.len() {
-            self.inventory(&locks, how.refresh).await
+            self.inventory_beside(&locks, how.refresh, seen, &|_| true).await
         } else {
             let mut asked = locks.clone();
             asked.retain(|environment, _| environments.contains(environment));
-            self.inventory(&asked, how.refresh).await
+            self.inventory_beside(&asked, how.refresh, seen, &|_| true).await
         };
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
         let applied_providers = self.applied_providers(&locks, None).await?;
         let durations = self.durations().await?;
-        let options = PlanOptions {
+        let mut options = PlanOptions {
             environments,
             targets: scope.targets.clone(),
             tool_version: VERSION.to_owned(),
             upgrade: how.upgrade,
             purpose,
+            bring_back: self.bring_back.clone(),
+            user: user(),
+            approvals: Vec::new(),
         };
         let input = PlanInput {
             estate: &self.estate,
@@ -79,13 +94,23 @@ impl Session {
             locks: &locks,
             durations: &durations,
             now: self.place.now,
-            options: &options,
+            options: &options.clone(),
         };
-        let ((plan, report), violations) = on_a_deep_stack(|| {
-            let (plan, report) = plan(&input);
-            let violations = check(&plan, &report, &input);
-            ((plan, report), violations)
-        });
+        let decide = |input: &PlanInput<'_>| {
+            on_a_deep_stack(|| {
+                let (plan, report) = plan(input);
+                let violations = check(&plan, &report, input);
+                (plan, report, violations)
+            })
+        };
+        let (mut plan, mut report, mut violations) = decide(&input);
+        // What was approved shows only in what the plan does.
+        if plan.gates.iter().any(|gate| gate.kind == GateKind::Approval) {
+            options.approvals = self.approvals(&substance(&plan.changes, &plan.actions), None).await?;
+            if !options.approvals.is_empty() {
+                (plan, report, violations) = decide(&PlanInput { options: &options, ..input });
+            }
+        }
         tracing::info!(changes = plan.changes.len(), actions = plan.actions.len(), "planned");
         if !violations.is_empty() {
             return Err(violations.into_iter().map(violation).collect());
@@ -95,6 +120,27 @@ impl Session {
 
     /// The facts of every instance that is declared or recorded in these environments.
     pub(super) async fn inventory(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool) -> Inventory {
+        self.inventory_of(locks, refresh, &|_| true).await
+    }
+
+    /// The facts of those instances of them that are asked for.
+    pub(super) async fn inventory_of(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
+        self.inventory_beside(locks, refresh, Inventory::default(), asked).await
+    }
+
+    /// The same, with what was seen before instead of another look.
+    async fn inventory_beside(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        mut seen: Inventory,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
         let declared: Vec<&Instance> =
             self.estate.instances.values().filter(|instance| locks.contains_key(&instance.environment)).collect();
         let recorded = locks.iter().flat_map(|(environment, lock)| {
@@ -113,8 +159,10 @@ impl Session {
                 (Known::Locked(addr, environment, locked), &locked.provider, locked.host.as_ref())
             }),
         );
-        for (known, provider, host) in known {
-            let Some(provider) = self.providers.get(provider) else { continue };
+        for (known, provider, host) in known.filter(|(known, ..)| asked(known.addr())) {
+            let Some(provider) = self.providers.get(provider).filter(|_| !seen.instances.contains_key(known.addr())) else {
+                continue;
+            };
             match self.machines.host(host) {
                 Ok(machine) => {
                     let host = host.and_then(|name| self.estate.hosts.get(name));
@@ -130,6 +178,7 @@ impl Session {
         let clock = || Timestamp::now();
         let mut inventory = observe(&targets, &self.place.drivers, &*self.machines, LOOKS, &clock).await;
         inventory.instances.append(&mut unreachable.instances);
+        inventory.instances.append(&mut seen.instances);
         inventory
     }
 

@@ -9,6 +9,7 @@ mod assignment;
 mod declare;
 mod dependency;
 mod digest;
+mod drift;
 mod environment;
 mod evaluate;
 mod fields;
@@ -17,6 +18,7 @@ mod git;
 mod host;
 mod instance;
 mod module;
+mod past;
 mod provider;
 mod reference;
 mod release;
@@ -37,7 +39,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use git::without_credentials;
 pub use module::Pin;
+pub use past::Past;
 pub use provider::{ProviderFiles, embedded, lint, provider_from_files};
 
 use crate::lang::Env;
@@ -109,12 +113,27 @@ pub struct Loaded {
 /// # Errors
 /// Every problem found, in files, modules, providers and expressions.
 pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> Result<Loaded, Diagnostics> {
-    let mut problems = Diagnostics::new();
     let record = Record::default();
-    let root = root_folder(root, &options.cwd, &record);
+    let cache = options.cwd.join(files::normalize(root)).join(".windlass").join("modules");
+    load_folder(root_folder(root, &options.cwd, &record), cache, options, sources)
+}
+
+/// Loads the configuration of the working directory as it was at another commit. Values of variables come from where they come from
+/// now, but for files of values that git has.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_past(past: &Past, options: &LoadOptions<'_>, sources: &mut SourceMap) -> Result<Loaded, Diagnostics> {
+    let cache = options.cwd.join(".windlass").join("modules");
+    load_folder(past.folder(&Record::default()), cache, options, sources)
+}
+
+fn load_folder(root: Folder, cache: PathBuf, options: &LoadOptions<'_>, sources: &mut SourceMap) -> Result<Loaded, Diagnostics> {
+    let mut problems = Diagnostics::new();
+    let record = root.record.clone();
     let mut opener = Sources {
         cwd: options.cwd.clone(),
-        cache: options.cwd.join(&root.path).join(".windlass").join("modules"),
+        cache,
         refresh: options.refresh_modules,
         record: record.clone(),
         commits: HashMap::new(),
@@ -122,8 +141,9 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
         outside: BTreeMap::new(),
     };
     let modules = module::load_tree(root.clone(), &mut opener, options.now, sources, &mut problems);
-    let tool = tool::decode(&modules[0].text.declared.windlass, &root, options, &mut problems);
-    let finder = provider::Finder { root: &root, declared: tool, folders: &options.provider_dirs, embedded: options.embedded };
+    let tool::Tool { providers: declared, policy } =
+        tool::decode(&modules[0].text.declared.windlass, &root, options, &mut problems);
+    let finder = provider::Finder { root: &root, declared, folders: &options.provider_dirs, embedded: options.embedded };
     let wanted = wanted_providers(&modules, finder.declared.keys());
     let providers = provider::load_all(&wanted, &finder, &mut opener, options.drivers, sources, &mut problems);
     let env = Env { files: &root, ..Env::pure(options.now) };
@@ -140,6 +160,7 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     };
     evaluation.run(&mut problems);
     let Evaluation { inputs, mut estate, .. } = evaluation;
+    estate.policy = policy;
     estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
     Ok(Loaded { estate, providers, pins: opener.pins, outside: opener.outside, warnings })

@@ -128,16 +128,6 @@ async fn pack(args: &Args<'_>, from: PathBuf, ctx: &Context) -> Result<Value, Fa
     Ok(of_archive(&to, &packed.sha256, packed.bytes, whole(packed.entries)))
 }
 
-/// Refuses what can only be done on this machine.
-pub(super) fn here(args: &Args<'_>, action: &str, ctx: &Context) -> Result<(), Failure> {
-    if ctx.host.is_local() {
-        return Ok(());
-    }
-    let message =
-        format!("\"{action}\" works only on the machine that Windlass runs on, and the instance lives on {}", ctx.host.name());
-    Err(args.invalid(message).help("run Windlass on that machine, or use `exec` with the tools that are there"))
-}
-
 /// What of a result is not given is null.
 fn result<const N: usize>(given: [(&'static str, Value); N]) -> Value {
     let nulls = SCHEMA.results.iter().map(|result| (result.name, Value::Null));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::drift::DriftRules;
 use super::name::{Digest, EnvironmentName, HostName, InstanceAddr, ProviderName, StrategyName};
 use super::release::Release;
 use crate::lang::{Object, Value};
@@ -29,6 +30,10 @@ pub struct Estate {
     pub waivers: Vec<Waiver>,
     /// Notes that somebody has read.
     pub acknowledgements: Vec<Acknowledgement>,
+    /// What drift means here.
+    pub drift: DriftRules,
+    /// The policies that its plans are asked about.
+    pub policy: PolicyRules,
     /// `output` blocks of the root module.
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Digest over every file read, module revisions, and variable values that are not sensitive.
@@ -52,6 +57,28 @@ impl Default for Backend {
     }
 }
 
+/// `windlass { policy { … } }`: where policies are, and what they are given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PolicyRules {
+    /// Their folder; `policies` beside the configuration where not given.
+    pub path: Option<String>,
+    /// Names of policies that the program carries.
+    pub starter: Vec<String>,
+    /// What policies see as `input.settings`.
+    pub settings: Value,
+    /// Where it is declared.
+    pub span: Option<Span>,
+}
+
+/// `approval { required = 2  from = ["ada", "ben"] }`: who must have agreed to a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalRule {
+    /// So many.
+    pub required: u32,
+    /// Of these; empty: of anybody.
+    pub from: Vec<String>,
+}
+
 /// `output "name" { value = … }`.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -72,6 +99,10 @@ pub struct Environment {
     pub soak: Option<Duration>,
     /// When it may be applied to; none: always.
     pub windows: Vec<Window>,
+    /// Who must have agreed to a plan first.
+    pub approval: Option<ApprovalRule>,
+    /// The greatest risk of a route that needs nobody's acceptance.
+    pub max_risk: Option<u32>,
     /// In which portions.
     pub rollout: Rollout,
     /// What a failure before the point of no return leads to.
@@ -106,6 +137,13 @@ pub struct Rollout {
     pub max_unavailable: Option<Share>,
     /// Pause between portions.
     pub soak: Option<Duration>,
+    /// How long an instance may take to become healthy after its move.
+    pub healthy_within: Option<Duration>,
+}
+
+impl Rollout {
+    /// How long an instance may take to become healthy, where nobody says.
+    pub const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 }
 
 /// A number, or a part of all.
@@ -156,7 +194,7 @@ pub struct Host {
 }
 
 /// How a host is reached over SSH.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// Name or address.
     pub address: String,
@@ -166,6 +204,10 @@ pub struct Ssh {
     pub user: Option<String>,
     /// Private key file; the agent's or the ssh configuration's where not given.
     pub identity_file: Option<String>,
+    /// The file of known host keys, beside the system's; the ssh configuration's where not given.
+    pub known_hosts_file: Option<String>,
+    /// For how long a machine that has dropped is asked again in the middle of a step.
+    pub patience: Option<Duration>,
 }
 
 /// One deployed product, as desired.
@@ -191,6 +233,8 @@ pub struct Instance {
     pub settings: Arc<Object>,
     /// Digest over the settings that are not sensitive, host included.
     pub settings_digest: Digest,
+    /// Keyed digests of the settings that are sensitive, by name: they tell that one has changed, and nothing else. None without a key.
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
     /// How it is backed up, for `self.backup` of the provider's steps: a plain object (`method`, `exclude`, `retention`, …).
     pub backup: Value,
     /// What must be done before on the way up, and after on the way down.

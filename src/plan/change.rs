@@ -1,5 +1,6 @@
 //! What happens to one instance, and why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,12 @@ pub struct Change {
     pub recorded: Value,
     /// Digest over them.
     pub settings_digest: Digest,
+    /// Keyed digests of the sensitive ones, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
+    /// The waivers of risks and blocked moves that it relies on, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Arc<str>>,
     /// What a person should read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<NoteText>,
@@ -70,6 +77,24 @@ pub enum Decision {
     Backup,
     /// It is restored from a backup.
     Restore,
+}
+
+impl Decision {
+    /// The verb that it is called by, as in "1 to upgrade".
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+            Self::Rollback => "roll back",
+            Self::Reconfigure => "reconfigure",
+            Self::Adopt => "adopt",
+            Self::Remove => "remove",
+            Self::Forget => "forget",
+            Self::Backup => "back up",
+            Self::Restore => "restore",
+        }
+    }
 }
 
 /// One stretch of a route.

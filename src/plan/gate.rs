@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::acknowledgement::acknowledgements;
 use super::change::{Change, Decision};
 use super::input::PlanInput;
+use super::risk::risks;
 use super::waiver::{Standing, Waivers};
 use super::window::{Opening, opening};
-use crate::lock::{Lock, Locked};
+use crate::lock::Locked;
 use crate::model::estate::Environment;
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
-use crate::model::version::{Version, VersionScheme};
+use crate::model::version::{Version, VersionReq, VersionScheme};
 
 /// A condition of an environment. Evaluated by plan, and again by apply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +40,10 @@ pub struct Gate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub opens: Option<Timestamp>,
+    /// Until when it is open, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub closes: Option<Timestamp>,
     /// The block of configuration that opens it, where there is one to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paste: Option<String>,
@@ -57,6 +62,10 @@ pub enum GateKind {
     Soak,
     /// The environment's window. Plans are made outside it, applied inside it.
     Window,
+    /// People must have agreed to the plan.
+    Approval,
+    /// A risk must be accepted.
+    Risk,
     /// Somebody must say that a note of the provider was read. No waiver opens it: it is itself a person's word.
     Acknowledgement,
 }
@@ -69,12 +78,14 @@ impl GateKind {
             Self::Promotion => "promotion",
             Self::Soak => "soak",
             Self::Window => "window",
+            Self::Approval => "approval",
+            Self::Risk => "risk",
             Self::Acknowledgement => "acknowledgement",
         }
     }
 }
 
-/// Every gate that stands before these changes, open or closed: by environment, the window first, then promotion and soak, then acknowledgements, each by instance.
+/// Every gate that stands before these changes, open or closed: by environment, the window first, then promotion and soak, risks, acknowledgements, each by instance.
 pub(crate) fn gates(input: &PlanInput<'_>, changes: &[Change]) -> Vec<Gate> {
     let waivers = Waivers::new(&input.estate.waivers, input.now);
     let mut by_environment: BTreeMap<&EnvironmentName, Vec<&Change>> = BTreeMap::new();
@@ -86,6 +97,7 @@ pub(crate) fn gates(input: &PlanInput<'_>, changes: &[Change]) -> Vec<Gate> {
         let Some(environment) = input.estate.environments.get(name) else { continue };
         gates.extend(window(environment, &changes, &waivers, input.now));
         gates.extend(promotions(input, environment, &changes, &waivers));
+        gates.extend(changes.iter().flat_map(|change| risks(input, environment, change, &waivers)));
         gates.extend(changes.iter().flat_map(|change| acknowledgements(input, change)));
     }
     gates
@@ -98,17 +110,19 @@ fn window(environment: &Environment, changes: &[&Change], waivers: &Waivers<'_>,
     if environment.windows.is_empty() || touching.is_empty() {
         return None;
     }
-    let (open, message, opens) = match opening(&environment.windows, now) {
-        Ok(Opening::Until(until)) => (true, format!("the window of {name} is open until {until}"), None),
-        Ok(Opening::From(Some(from))) => (false, format!("the window of {name} is closed and opens at {from}"), Some(from)),
-        Ok(Opening::From(None)) => {
-            (false, format!("the window of {name} is closed and never opens: correct its cron expression"), None)
+    let closed = |message: String, opens| Gate { opens, ..Gate::new(name, None, GateKind::Window, false, message) };
+    let gate = match opening(&environment.windows, now) {
+        Ok(Opening::Until(until)) => {
+            let message = format!("the window of {name} is open until {until}");
+            Gate { closes: Some(until), ..Gate::new(name, None, GateKind::Window, true, message) }
         }
-        Err(problems) => (false, format!("the window of {name} cannot be read: {}", problems.join("; ")), None),
+        Ok(Opening::From(Some(from))) => closed(format!("the window of {name} is closed and opens at {from}"), Some(from)),
+        Ok(Opening::From(None)) => {
+            closed(format!("the window of {name} is closed and never opens: correct its cron expression"), None)
+        }
+        Err(problems) => closed(format!("the window of {name} cannot be read: {}", problems.join("; ")), None),
     };
-    let gate =
-        Gate { environment: name.clone(), instance: None, kind: GateKind::Window, open, message, opens, paste: None, waived: None };
-    if open {
+    if gate.open {
         return Some(gate);
     }
     // Waived for the environment, or for each instance that is touched.
@@ -136,13 +150,10 @@ fn promotions(input: &PlanInput<'_>, environment: &Environment, changes: &[&Chan
     let mut gates = Vec::new();
     for change in changes {
         let (Decision::Install | Decision::Upgrade, Some(to)) = (change.decision, &change.to) else { continue };
-        let arrival = found
-            .entry((&change.provider, to))
-            .or_insert_with(|| arrival(input.locks.get(source), &change.provider, to, scheme(input, &change.provider)));
+        let arrival = found.entry((&change.provider, to)).or_insert_with(|| arrival(input, source, &change.provider, to));
         let mut add = |kind: GateKind, open: bool, message: String, opens: Option<Timestamp>| {
             let instance = Some(change.instance.clone());
-            let gate =
-                Gate { environment: environment.name.clone(), instance, kind, open, message, opens, paste: None, waived: None };
+            let gate = Gate { opens, ..Gate::new(&environment.name, instance, kind, open, message) };
             let asks = waivers.standing(kind.as_str(), Some(&change.instance), &environment.name);
             gates.push(if open { gate } else { gate.waived(asks) });
         };
@@ -157,7 +168,29 @@ fn promotions(input: &PlanInput<'_>, environment: &Environment, changes: &[&Chan
 }
 
 impl Gate {
-    fn waived(mut self, standing: Standing) -> Self {
+    /// A gate of which nothing more is known.
+    pub(super) fn new(
+        environment: &EnvironmentName,
+        instance: Option<InstanceAddr>,
+        kind: GateKind,
+        open: bool,
+        message: String,
+    ) -> Self {
+        Self {
+            environment: environment.clone(),
+            instance,
+            kind,
+            open,
+            message,
+            opens: None,
+            closes: None,
+            paste: None,
+            waived: None,
+        }
+    }
+
+    /// With what a waiver says to it.
+    pub(super) fn waived(mut self, standing: Standing) -> Self {
         match standing {
             Standing::Waived(reason) => {
                 self.open = true;
@@ -177,6 +210,8 @@ enum Arrival {
     There { instance: InstanceAddr, since: Option<Timestamp> },
     /// It is not; the versions that are.
     NotYet(Vec<(InstanceAddr, Arc<str>)>),
+    /// It is, but not on all that are declared to have it: the rollout there is not through.
+    Underway(Vec<(InstanceAddr, Arc<str>)>),
 }
 
 impl Arrival {
@@ -186,14 +221,11 @@ impl Arrival {
             Self::NotYet(there) if there.is_empty() => {
                 (false, format!("{provider} {to} must be applied in {source} first, where no instance of {provider} is recorded"))
             }
-            Self::NotYet(there) => {
-                let mut shown: Vec<String> =
-                    there.iter().take(3).map(|(addr, version)| format!("{addr} is at {version}")).collect();
-                if there.len() > shown.len() {
-                    shown.push(format!("{} more are behind", there.len() - shown.len()));
-                }
-                (false, format!("{provider} {to} must be applied in {source} first, where {}", shown.join(", ")))
-            }
+            Self::NotYet(there) => (false, format!("{provider} {to} must be applied in {source} first, where {}", behind(there))),
+            Self::Underway(there) => (
+                false,
+                format!("{provider} {to} must be applied everywhere in {source} first, where it is declared and {}", behind(there)),
+            ),
         }
     }
 
@@ -207,7 +239,7 @@ impl Arrival {
     ) -> (bool, String, Option<Timestamp>) {
         let long = SignedDuration::try_from(soak).unwrap_or(SignedDuration::MAX);
         match self {
-            Self::NotYet(_) => {
+            Self::NotYet(_) | Self::Underway(_) => {
                 (false, format!("{provider} {to} must be in {source} for {long:#} first, and it is not there yet"), None)
             }
             Self::There { instance, since: None } => {
@@ -227,18 +259,37 @@ impl Arrival {
     }
 }
 
+/// The first few that are behind, and how many more.
+fn behind(there: &[(InstanceAddr, Arc<str>)]) -> String {
+    let mut shown: Vec<String> = there.iter().take(3).map(|(addr, version)| format!("{addr} is at {version}")).collect();
+    if there.len() > shown.len() {
+        shown.push(format!("{} more are behind", there.len() - shown.len()));
+    }
+    shown.join(", ")
+}
+
 fn scheme<'a>(input: &PlanInput<'a>, provider: &ProviderName) -> &'a VersionScheme {
     input.providers.get(provider).map_or(&VersionScheme::Dotted, |provider| &provider.scheme)
 }
 
-/// The instance of a provider that has a version, or a later one, for longest.
-fn arrival(lock: Option<&Lock>, provider: &ProviderName, to: &str, scheme: &VersionScheme) -> Arrival {
+/// The instance of a provider that has a version, or a later one, for longest. A recorded instance that is declared to have it too, and
+/// does not, shows that a rollout there was not finished; one that is declared to stay behind counts for nothing.
+fn arrival(input: &PlanInput<'_>, source: &EnvironmentName, provider: &ProviderName, to: &str) -> Arrival {
+    let scheme = scheme(input, provider);
     let wanted = Version::parse(to, scheme).ok();
     let reaches = |text: &str| match (Version::parse(text, scheme), &wanted) {
         (Ok(version), Some(wanted)) => version >= *wanted,
         _ => text == to,
     };
-    let instances = lock.into_iter().flat_map(|lock| &lock.instances).filter(|(_, locked)| locked.provider == *provider);
+    let is_to_reach = |addr: &InstanceAddr| {
+        let declared = input.estate.instances.get(addr).filter(|instance| instance.environment == *source);
+        declared.is_some_and(|instance| match (VersionReq::parse(&instance.version, scheme), &wanted) {
+            (Ok(constraint), Some(wanted)) if constraint.matches(wanted) => true,
+            _ => reaches(&instance.version),
+        })
+    };
+    let recorded = input.locks.get(source).into_iter().flat_map(|lock| &lock.instances);
+    let instances = recorded.filter(|(_, locked)| locked.provider == *provider);
     let (mut best, mut behind) = (None::<(Option<Timestamp>, &InstanceAddr)>, Vec::new());
     for (addr, locked) in instances {
         if reaches(&locked.version) {
@@ -251,10 +302,9 @@ fn arrival(lock: Option<&Lock>, provider: &ProviderName, to: &str, scheme: &Vers
             behind.push((addr.clone(), Arc::clone(&locked.version)));
         }
     }
-    match best {
-        Some((since, addr)) => Arrival::There { instance: addr.clone(), since },
-        None => Arrival::NotYet(behind),
-    }
+    let Some((since, addr)) = best else { return Arrival::NotYet(behind) };
+    behind.retain(|(addr, _)| is_to_reach(addr));
+    if behind.is_empty() { Arrival::There { instance: addr.clone(), since } } else { Arrival::Underway(behind) }
 }
 
 /// Since when an instance has had versions that will do, without a break.

@@ -5,13 +5,16 @@
 
 mod acknowledgement;
 mod action;
+mod approval;
 mod assemble;
 mod blueprint;
 mod candidate;
 mod catalogue;
 mod change;
 mod checker;
+mod compare;
 mod decide;
+mod delta;
 mod digest;
 mod drift;
 mod edge;
@@ -24,6 +27,7 @@ mod instantiate;
 mod journey;
 mod note;
 mod order;
+mod part;
 mod path;
 mod preflight;
 mod purpose;
@@ -31,8 +35,10 @@ mod redact;
 mod report;
 mod requirement;
 mod revert;
+mod risk;
 mod rollout;
 mod route;
+mod ruling;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -43,15 +49,20 @@ mod stop;
 mod waiver;
 mod window;
 
+pub use crate::model::drift::DriftClass;
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
+pub use approval::{Approval, substance};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
 pub use checker::check;
-pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
+pub use compare::{Addition, additions};
+pub use delta::{Alteration, Altered, Delta, Pending, Revision};
+pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Sight, compare, judge};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
+pub use ruling::{Effect, Ruling, Waived};
 pub use spread::{DowntimeSpread, Spread};
 
 use std::collections::BTreeMap;
@@ -138,7 +149,7 @@ pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
     let (report, drafts) = report::told(candidates);
     let (changes, actions) = finish(input, drafts, order);
     // A backup must not wait for a window, and who restores is in need.
-    let gates = if declared { gate::gates(input, &changes) } else { Vec::new() };
+    let gates = if declared { all_gates(input, &changes, &actions) } else { Vec::new() };
     let report = report.waiting(&gates);
 
     let plan = Plan {
@@ -158,6 +169,18 @@ pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
     };
     debug_assert_eq!(check(&plan, &report, input), Vec::<String>::new());
     (plan, report)
+}
+
+/// Every gate before a plan that was made before, as they stand at the time of `input`.
+#[must_use]
+pub fn gates_of(input: &PlanInput<'_>, plan: &Plan) -> Vec<Gate> {
+    all_gates(input, &plan.changes, &plan.actions)
+}
+
+fn all_gates(input: &PlanInput<'_>, changes: &[Change], actions: &[Action]) -> Vec<Gate> {
+    let mut gates = gate::gates(input, changes);
+    gates.extend(approval::approvals(input, changes, actions));
+    gates
 }
 
 fn catalogues<'a>(input: &PlanInput<'a>) -> BTreeMap<ProviderName, Catalogue<'a>> {
@@ -186,7 +209,11 @@ fn finish(
     for candidate::Draft { change, hops, .. } in drafts {
         let begin = slots.len();
         let place = changes.len();
-        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| Slot { change: place, hop, draft }));
+        let count = hops.len();
+        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| {
+            let verify = rollout::verify(input, &change, hop + 1 == count);
+            Slot { change: place, hop, draft, verify }
+        }));
         ranges.push(begin..slots.len());
         changes.push(change);
     }
@@ -210,3 +237,5 @@ fn finish(
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod way_down_tests;

@@ -9,6 +9,7 @@ use crate::source::Span;
 use super::candidate::{Candidate, Course, Draft};
 use super::change::Decision;
 use super::gate::Gate;
+use super::ruling::Ruling;
 
 /// What the planner thought of everything. Goes with a [`Plan`](super::Plan); apply does not need it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,9 @@ use super::gate::Gate;
 pub struct Report {
     /// In address order.
     pub verdicts: Vec<Verdict>,
+    /// What the policies of the configuration object to, as they saw it when the plan was made; apply asks them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rulings: Vec<Ruling>,
 }
 
 /// What the planner thought of one instance.
@@ -29,6 +33,9 @@ pub struct Verdict {
     pub kind: VerdictKind,
     /// Why, in sentences; for a blocked one every reason, with its remedy.
     pub why: Vec<String>,
+    /// What does not fit together although nothing is done about it: what it requires of others and does not get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Where the reason is written.
     #[serde(skip)]
     pub span: Option<Span>,
@@ -71,7 +78,7 @@ pub(super) fn told(candidates: Vec<Candidate<'_>>) -> (Report, Vec<Draft>) {
             }
         };
         let (instance, environment) = (candidate.addr.clone(), candidate.environment.clone());
-        report.verdicts.push(Verdict { instance, environment, kind, why, span });
+        report.verdicts.push(Verdict { instance, environment, kind, why, warnings: candidate.warnings, span });
     }
     (report, drafts)
 }

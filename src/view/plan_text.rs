@@ -15,7 +15,7 @@ use super::diff::diff_text;
 use super::estimate::{action_time, hop_downtime};
 use super::plan_json::Previews;
 use super::provider::line;
-use super::{Palette, Table, duration};
+use super::{Palette, Table, duration, rulings_text};
 
 /// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
 const FULL_UP_TO: usize = 400;
@@ -25,9 +25,11 @@ const FULL_UP_TO: usize = 400;
 pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Palette) -> String {
     let mut text = String::new();
     blocked(&mut text, report, palette);
+    warnings(&mut text, report, palette);
     for change in &plan.changes {
         change_text(&mut text, plan, change, previews, palette);
     }
+    text.push_str(&rulings_text(&report.rulings, palette));
     gates(&mut text, plan, palette);
     summary(&mut text, plan, report, palette);
     text
@@ -50,6 +52,18 @@ fn blocked(text: &mut String, report: &Report, palette: Palette) {
     }
 }
 
+/// What does not fit together although nothing changes there.
+fn warnings(text: &mut String, report: &Report, palette: Palette) {
+    for verdict in report.verdicts.iter().filter(|verdict| !verdict.warnings.is_empty()) {
+        let name = palette.strong(verdict.instance.as_str());
+        let _ = writeln!(text, "{} {name} stays as it is, and something does not fit:", palette.warn("!"));
+        for warning in &verdict.warnings {
+            let _ = writeln!(text, "    {warning}");
+        }
+        text.push('\n');
+    }
+}
+
 fn sign(decision: Decision, palette: Palette) -> String {
     match decision {
         Decision::Install => palette.good("+"),
@@ -66,17 +80,7 @@ fn sign(decision: Decision, palette: Palette) -> String {
 
 /// The verb that a decision is called by, as in "1 to upgrade".
 pub(super) fn verb(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Install => "install",
-        Decision::Upgrade => "upgrade",
-        Decision::Rollback => "roll back",
-        Decision::Reconfigure => "reconfigure",
-        Decision::Adopt => "adopt",
-        Decision::Remove => "remove",
-        Decision::Forget => "forget",
-        Decision::Backup => "back up",
-        Decision::Restore => "restore",
-    }
+    decision.verb()
 }
 
 pub(super) fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {
@@ -211,9 +215,11 @@ fn gates(text: &mut String, plan: &Plan, palette: Palette) {
             let _ = writeln!(text, "      {line}");
         }
     }
-    for gate in plan.gates.iter().filter(|gate| gate.open && gate.kind == GateKind::Acknowledgement) {
+    let shown = [GateKind::Acknowledgement, GateKind::Approval, GateKind::Window];
+    for gate in plan.gates.iter().filter(|gate| gate.open && gate.waived.is_none() && shown.contains(&gate.kind)) {
         let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "{} {whose}: {}", palette.good("✓"), gate.message);
+        let whose = if whose.is_empty() { whose } else { format!("{whose}: ") };
+        let _ = writeln!(text, "{} {whose}{}", palette.good("✓"), gate.message);
     }
     for gate in &plan.gates {
         if let Some(reason) = &gate.waived {

@@ -1,14 +1,18 @@
 //! `windlass apply`: does what a plan says, and records it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::apply::{self, Control};
+use crate::cli::approval::Approval;
 use crate::cli::args::{ApplyArgs, RunArgs, RunFormat};
 use crate::cli::command::plan::is_blocked;
 use crate::cli::command::run::is_unfinished;
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
+use crate::cli::ledger::{Committed, Ledger};
+use crate::cli::permission::{Asking, waiting};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
 use crate::cli::preview::previews;
@@ -17,7 +21,7 @@ use crate::cli::running::{Ears, environments_of, finished, patience};
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::lang::Value;
-use crate::model::name::EnvironmentName;
+use crate::model::name::{EnvironmentName, RunId};
 use crate::plan::{Plan, Report};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome};
@@ -27,14 +31,19 @@ use crate::view::{Previews, plan_text};
 pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let terminal = session.place.terminal;
     let patience = patience(&args.run)?;
-    let (plan, saved) = match &args.plan {
+    let wait = waiting(args.wait.as_deref())?;
+    let approval = Approval::read(&args.review, args.plan.is_some(), session)?;
+    let path = args.plan.as_ref().map(|path| session.place.root.join(path));
+    let (plan, report, saved) = match &path {
         Some(path) => {
-            let file = PlanFile::load(&session.place.root.join(path))?;
+            let file = PlanFile::load(path)?;
+            approval.covers(&file.plan, Some(file.digest()))?;
             check_saved(&file.plan, session).await?;
-            (file.plan, true)
+            (file.plan, file.report, true)
         }
         None => {
-            let planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
+            let mut planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
+            planned.report.rulings = session.rulings(&planned.plan, &planned.report, "apply", session.place.now).await?;
             show(session, &planned.plan, &planned.report, args.run.format).await;
             if is_blocked(&planned.report) {
                 return Err(Diagnostic::error("plan is blocked")
@@ -43,16 +52,28 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
                     .help("see to the reasons above, or apply a part with `--target`")
                     .into());
             }
-            (planned.plan, false)
+            approval.covers(&planned.plan, None)?;
+            (planned.plan, planned.report, approval.is_given())
         }
     };
     if plan.changes.is_empty() {
-        if saved {
+        if saved && args.plan.is_some() {
             terminal.say("The plan has no changes.");
+        }
+        // What earlier runs have recorded, and could not be committed then.
+        let environments = session.environments(&args.scope)?;
+        if let Some(ledger) = Ledger::open(&args.review.commit, session, &environments)? {
+            say_committed(session, &ledger.commit(None)?);
         }
         return Ok(Exit::Done);
     }
-    check_gates(&plan)?;
+    // People's word stands beside the plan that they have read.
+    let path = path.or_else(|| args.review.against.as_ref().map(|path| session.place.root.join(path)));
+    let asking = Asking { file: path.as_deref(), again: false, wait };
+    if session.permit(&plan, &report, asking).await? {
+        // Much may have happened while it waited.
+        check_saved(&plan, session).await?;
+    }
     check_unfinished(&plan, session, false).await?;
     if !saved && !args.run.auto_approve {
         approve(session)?;
@@ -60,13 +81,49 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     session.pin()?;
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
+    let ledger = Ledger::open(&args.review.commit, session, &environments)?;
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
-    let exit = match check_unfinished(&plan, session, true).await {
+    let exit = match still_allowed(&plan, &report, path.as_deref(), session).await {
         Ok(()) => execute(session, plan, &run, &hold, &environments, &args.run).await,
         Err(problems) => Err(problems),
     };
+    // While nobody else can write the lockfile.
+    let committed = match &ledger {
+        Some(ledger) => commit(ledger, session, &run).await,
+        None => Ok(()),
+    };
     hold.give_back(session).await;
-    exit
+    match (exit, committed) {
+        (Ok(Exit::Done), Err(problem)) => Err(problem),
+        (exit, Err(problem)) => {
+            terminal.problems(&problem, &session.place.sources);
+            exit
+        }
+        (exit, Ok(())) => exit,
+    }
+}
+
+/// Brings the lockfiles into git, also where the run failed: what it has recorded did happen.
+async fn commit(ledger: &Ledger, session: &Session, run: &RunId) -> Result<(), Diagnostics> {
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    let record = runs.iter().find(|record| record.id == *run);
+    say_committed(session, &ledger.commit(record)?);
+    Ok(())
+}
+
+fn say_committed(session: &Session, committed: &Committed) {
+    if let Some(commit) = &committed.commit {
+        session.place.terminal.say(&format!("Committed the lockfiles as {}.", &commit.to_string()[..12]));
+    }
+    for remark in &committed.remarks {
+        session.place.terminal.say(remark);
+    }
+}
+
+/// What may have changed while somebody was asked and the state was waited for: a window closes, another run was begun.
+async fn still_allowed(plan: &Plan, report: &Report, file: Option<&Path>, session: &mut Session) -> Result<(), Diagnostics> {
+    check_unfinished(plan, session, true).await?;
+    session.permit(plan, report, Asking { file, again: true, wait: None }).await.map(|_| ())
 }
 
 async fn show(session: &Session, plan: &Plan, report: &Report, format: RunFormat) {
@@ -111,25 +168,6 @@ fn adopt_fresh_lineages(plan: &Plan, locks: &mut BTreeMap<EnvironmentName, crate
             lock.lineage = base.lineage.clone();
         }
     }
-}
-
-/// A closed gate refuses the whole plan.
-fn check_gates(plan: &Plan) -> Result<(), Diagnostics> {
-    let closed = plan.gates.iter().filter(|gate| !gate.open);
-    let problems: Diagnostics = closed
-        .map(|gate| {
-            let whose = gate.instance.as_ref().map(|instance| format!(" for {instance}")).unwrap_or_default();
-            let opens = gate.opens.map(|opens| format!("; it opens at {opens}")).unwrap_or_default();
-            Diagnostic::error("gate is closed")
-                .fault(Fault::Refused)
-                .detail(format!("{}{whose}: {}{opens}", gate.environment, gate.message))
-                .help(match &gate.paste {
-                    Some(paste) => format!("read it and see to what it asks for; then write into the configuration:\n{paste}"),
-                    None => format!("wait for it, or declare a waiver \"{}\" with a reason and an end", gate.kind.as_str()),
-                })
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// A run that is held or was killed must be ended first: planning over it would take its half-done work for somebody's own.
