@@ -14,6 +14,7 @@ mod estate;
 mod examples;
 mod failure;
 mod fleet;
+mod fuzz_finds;
 mod generated;
 mod matrix;
 mod places;
