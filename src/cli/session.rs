@@ -194,7 +194,7 @@ impl Place {
             Ok(store) => store,
             Err(problem) => return Err(Box::new((self, problem.into()))),
         };
-        let machines = Machines::new(&loaded.estate.hosts);
+        let machines = Machines::new(&loaded.estate.hosts, &self.root);
         let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
         Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), bring_back: BTreeMap::new(), pins })

@@ -42,7 +42,7 @@ impl Driver for Echo {
 
 /// A machine that is never reached, only named.
 fn elsewhere(name: &HostName) -> Arc<dyn Host> {
-    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None };
+    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None, ..estate::Ssh::default() };
     Arc::new(Ssh::new(&settings, []).expect("an address"))
 }
 
@@ -128,6 +128,7 @@ fn instance() -> Instance {
         strategy: None,
         settings: Arc::new(Object::from([("password".into(), Value::from("geheimnis").sensitive())])),
         settings_digest: Digest::of(b""),
+        seals: std::collections::BTreeMap::new(),
         backup: Value::Null,
         depends_on: Vec::new(),
         requires: Vec::new(),

@@ -77,6 +77,7 @@ pub(super) fn plan(needs: &[Vec<u32>]) -> Plan {
             recorded: Value::Null,
             settings_digest: Digest::of(b"s"),
             accepted: Vec::new(),
+            seals: std::collections::BTreeMap::new(),
             notes: Vec::new(),
             preflights: Vec::new(),
         }],
