@@ -242,6 +242,14 @@ impl Watch {
     }
 }
 
+impl Drop for Watch {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_watch_tells_a_webhook_of_changes_only_and_survives_a_broken_configuration() {
     let (mut estate, conf) = applied();
