@@ -82,7 +82,7 @@ fn what_a_plan_did_not_bring_back_stays_drift() {
     let drift = estate.run(&["drift", "--detailed-exitcode"]).exit(2);
     drift.says(&["tuning is not what it was", "-b = 2", "+b = 3"]);
     let markdown = estate.good(&["drift", "--format", "markdown"]);
-    markdown.says(&["1 of 1 instance drifted", "| warning | configuration | `job.one` |", "```diff", "+b = 3"]);
+    markdown.says(&["1 of 1 instance drifted", "| warning | configuration | <code>job.one</code> |", "```diff", "+b = 3"]);
     let json = estate.good(&["drift", "--format", "json"]).json();
     assert!(json["instances"][0]["drift"][0]["diff"].as_str().is_some_and(|diff| diff.contains("+b = 3")), "{json}");
     assert_eq!(json["counts"]["warning"], 1);
@@ -239,6 +239,14 @@ impl Watch {
         assert_eq!(self.child.wait().expect("it ends").code(), Some(0), "{}", self.said());
         self.await_said("Stopped watching.");
         self.said()
+    }
+}
+
+impl Drop for Watch {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
