@@ -13,6 +13,7 @@ pub mod lock;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod policy;
 #[cfg(test)]
 mod simulation;
 pub mod source;

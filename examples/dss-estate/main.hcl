@@ -63,6 +63,13 @@ release "dss" "13.4.1" {
   attention = ["Python 3.6 is not supported for code environments any more"]
 }
 
+# A major upgrade waits until somebody says that the release notes were read. Another version needs another block.
+acknowledgement "dss.release_notes" {
+  version = "13.4.1"
+  by      = "the platform team"
+  reason  = "Read from 13.0 on. Python 3.6 is not used any more; model0 is retrained."
+}
+
 locals {
   kinds = ["govern", "deployer", "automation", "api", "design"]
   nodes = { for environment in ["test", "production"] : environment => {

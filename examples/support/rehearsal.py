@@ -5,6 +5,8 @@ is removed at the end unless KEEP=1).
 """
 
 import atexit
+import contextlib
+import fcntl
 import os
 import pathlib
 import pwd
@@ -121,16 +123,46 @@ def title(text):
     print(f"\n== {text}", flush=True)
 
 
+BLOCK = 100
+held, left = [], range(0)
+
+
+def row_of_ports(count):
+    """The first of so many ports in a row that are ours until this process ends: out of a block of 100 whose lock file we hold, that is
+    outside the range of outgoing connections, and of which every port is free. The tests take blocks in the same way."""
+    global left
+    if len(left) < count:
+        left = free_block()
+    row, left = left[:count], left[count:]
+    return row[0]
+
+
 def free_ports(count):
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that are ours until this process ends."""
+    return [row_of_ports(1) for _ in range(count)]
+
+
+def free_block():
+    folder = pathlib.Path(tempfile.gettempdir(), "windlass-test-ports")
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):
+        folder.chmod(0o777)
+    ephemeral = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = int(ephemeral.read_text().split()[0]) if ephemeral.exists() else 32768
+    blocks = range(10000, (60000 if end < 11000 else end) - BLOCK + 1, BLOCK)
+    begin = os.getpid() % len(blocks)
+    for first in [*blocks[begin:], *blocks[:begin]]:
+        try:
+            held.append(open(folder / str(first), "a"))
+            fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for port in range(first, first + BLOCK):
+                with socket.socket() as each:
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    each.bind(("0.0.0.0", port))
+            return range(first, first + BLOCK)
+        except OSError:
+            continue
+    raise SystemExit(f"no block of {BLOCK} ports is free: see the locks in {folder}")
 
 
 def service_user():

@@ -143,9 +143,10 @@ preflight "govern_database" {
 }
 
 note "release_notes" {
-  when = local.major
-  text = "Major upgrade from ${from.text} to ${to.text}: read all release notes in between for limitations, attention points and notes, before it is started."
-  url  = "https://doc.dataiku.com/dss/latest/release_notes/index.html"
+  acknowledge = true
+  when        = local.major
+  text        = "Major upgrade from ${from.text} to ${to.text}: read all release notes in between for limitations, attention points and notes, before it is started."
+  url         = "https://doc.dataiku.com/dss/latest/release_notes/index.html"
 }
 
 note "attention" {

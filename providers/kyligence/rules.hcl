@@ -85,9 +85,10 @@ note "no_garbage_cleanup" {
 }
 
 note "default_source" {
-  when = from.major == 2 && to.major > 2 && length(self.default_source) > 0
-  text = "Default data sources are set and CANNOT be changed later: ${join(", ", [for project, source in self.default_source : "${project}: ${source}"])}."
-  url  = "https://docs.kyligence.io/books/v3.4/en/operation/upgrade/upgrade_script_ke.en.html"
+  acknowledge = true
+  when        = from.major == 2 && to.major > 2 && length(self.default_source) > 0
+  text        = "Default data sources are set and CANNOT be changed later: ${join(", ", [for project, source in self.default_source : "${project}: ${source}"])}."
+  url         = "https://docs.kyligence.io/books/v3.4/en/operation/upgrade/upgrade_script_ke.en.html"
 }
 
 note "spark_and_tomcat" {

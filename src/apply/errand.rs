@@ -120,7 +120,8 @@ impl<'a> Errand<'a> {
         }
         if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
             match self.recover(number).await {
-                Recovery::Again => {}
+                // Finding out may have used up a folder.
+                Recovery::Again => number = number.max(self.last_attempt()),
                 Recovery::Known(told) => return told,
             }
         }
@@ -134,19 +135,24 @@ impl<'a> Errand<'a> {
     async fn tries(&self, mut number: u32) -> Told {
         let Surroundings { control, clock, .. } = &*self.job.around;
         let Work { call, retry, timeout, .. } = self.work;
+        // What an earlier process had begun may have left something.
+        let mut untouched = number == 0 || self.mode == Mode::Fresh;
         for attempt in 1u32.. {
             if control.is_terminating() {
                 return Told::Withdrawn;
             }
             number += 1;
             self.say_begun(attempt);
-            let failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
+            let mut failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return succeeded(value),
                 Err(failure) => failure,
             };
             if let Some(told) = self.tolerated(&failure) {
                 return told;
             }
+            // All tries together have done nothing only where each has done nothing.
+            untouched &= failure.untouched;
+            failure.untouched = untouched;
             if attempt >= retry.attempts || !may_retry(failure.kind) || control.is_stopping() {
                 return self.failed(failure).await;
             }
@@ -191,7 +197,9 @@ impl<'a> Errand<'a> {
             match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return Recovery::Known(succeeded(value)),
                 Err(failure) if failure.kind == FailureKind::Unknown => {}
-                Err(failure) => {
+                Err(mut failure) => {
+                    // Tries before it may have done something.
+                    failure.untouched &= number == 1;
                     let told = match self.tolerated(&failure) {
                         Some(told) => told,
                         None => self.failed(failure).await,
@@ -199,6 +207,18 @@ impl<'a> Errand<'a> {
                     return Recovery::Known(told);
                 }
             }
+        }
+        if let Mode::Recover { again, .. } = self.mode
+            && self.is_not_begun(call, number).await
+        {
+            return match (again, &self.item) {
+                (true, _) => Recovery::Again,
+                (false, None) => Recovery::Known(Told::Withdrawn),
+                (false, Some(_)) => {
+                    let failure = Failure::new(FailureKind::Failed, "it was not begun").untouched();
+                    Recovery::Known(self.failed(failure).await)
+                }
+            };
         }
         let (kind, past, again) = match self.mode {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
@@ -232,6 +252,20 @@ impl<'a> Errand<'a> {
         let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
         let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
         !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
+    }
+
+    /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
+    /// folder that it has not.
+    async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
+        let is_one_command = |call: &Call| {
+            let driver = self.job.around.drivers.get(call.driver.as_str());
+            driver.is_some_and(|driver| driver.is_one_command())
+        };
+        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !is_one_command(call) {
+            return false;
+        }
+        let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
+        host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
     }
 
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
@@ -321,7 +355,9 @@ impl<'a> Errand<'a> {
             () = deaf => Err(Failure::new(FailureKind::Cancelled, "it was cancelled, did not end in time and was given up")),
         };
         crash_point!("apply.called");
-        result
+        // A look says nothing about the looks before it.
+        let is_known = driver.knows_untouched() && matches!(purpose, Purpose::Try(_));
+        result.map_err(|failure| Failure { untouched: failure.untouched && is_known, ..failure })
     }
 
     fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
@@ -378,15 +414,20 @@ impl<'a> Errand<'a> {
             FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
             // Nothing can be done or undone there until it is back.
             FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message),
-            FailureKind::Invalid | FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => {}
+            FailureKind::Invalid
+            | FailureKind::Failed
+            | FailureKind::TimedOut
+            | FailureKind::Unreachable
+            | FailureKind::NotBegun => {}
         }
         if self.job.direction == Direction::Undo && self.mode == Mode::Incomplete && matches!(self.check().await, Answer::NotDone) {
             let message = format!("there was nothing to undo: {message}");
             return Told::Ended { ending: Ending::Tolerated { message }, kind: None, result: Value::Null };
         }
         let help = failure.help.map(|help| self.job.redact.apply(&help).into_owned());
-        let ending = Ending::Failed { kind: failure.kind, message, output: self.voice.tail(), help };
-        Told::Ended { ending, kind: Some(failure.kind), result: Value::Null }
+        let kind = if failure.untouched { FailureKind::NotBegun } else { failure.kind };
+        let ending = Ending::Failed { kind, message, output: self.voice.tail(), help };
+        Told::Ended { ending, kind: Some(kind), result: Value::Null }
     }
 
     /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
@@ -461,7 +502,9 @@ enum Answer {
 pub(super) fn may_retry(kind: FailureKind) -> bool {
     match kind {
         FailureKind::Failed | FailureKind::TimedOut | FailureKind::Unreachable => true,
-        FailureKind::Invalid | FailureKind::Cancelled | FailureKind::Waiting | FailureKind::Unknown => false,
+        FailureKind::Invalid | FailureKind::Cancelled | FailureKind::Waiting | FailureKind::Unknown | FailureKind::NotBegun => {
+            false
+        }
     }
 }
 

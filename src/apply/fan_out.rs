@@ -13,6 +13,7 @@ use super::errand::{Errand, Work};
 use super::event::{Direction, Ending, EventKind};
 use super::invoke::{Job, Mode, Told, held, succeeded};
 use super::item::{ItemEnd, ItemState, Said, SaidWhat};
+use super::progress::has_done_nothing;
 use crate::driver::{Failure, FailureKind, Sink as _};
 use crate::lang::{Object, Value};
 use crate::model::fan_out::FanOut;
@@ -259,7 +260,7 @@ impl Sum {
         let first = kinds.next().unwrap_or(FailureKind::Failed);
         let kind = match first {
             // Only where nothing at all was called is nothing of it there.
-            FailureKind::Invalid if !self.done.is_empty() => FailureKind::Failed,
+            kind if has_done_nothing(kind) && !self.done.is_empty() => FailureKind::Failed,
             first if kinds.all(|kind| kind == first) => first,
             _ => FailureKind::Failed,
         };

@@ -1,8 +1,10 @@
 //! The end of a run: what came of it, what is delivered, and what a person must know.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::back::last_staying;
 use super::bracket::{Bracket, bracket_times};
 use super::delivery::Written;
 use super::dispatch::Dispatcher;
@@ -13,7 +15,7 @@ use super::progress::ActionState;
 use super::run::Finished;
 use super::run::operation;
 use crate::driver::FailureKind;
-use crate::plan::Change;
+use crate::plan::{Action, Change};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome, RunRecord};
 
@@ -181,6 +183,9 @@ impl Dispatcher {
             Outcome::Held
         } else if self.around.control.is_stopping() {
             Outcome::Stopped
+        } else if self.args.operation == "rollback" && outcomes.contains(&Outcome::Stopped) {
+            // What it did elsewhere was not asked about, and is not through.
+            Outcome::Stopped
         } else if rolled_back && self.is_as_before() {
             Outcome::RolledBack
         } else if rolled_back || outcomes.contains(&Outcome::Stopped) {
@@ -190,19 +195,34 @@ impl Dispatcher {
         }
     }
 
-    /// Whether nothing of the run is left in the environments that were rolled back.
+    /// Whether nothing of the run is left in the environments that were rolled back, but what was asked to stay.
     fn is_as_before(&self) -> bool {
-        self.plan.actions.iter().enumerate().all(|(index, action)| {
-            let name = &self.graph.environments[self.graph.environment(action)];
-            !self.progress.undoing.contains_key(name) || !self.progress.states[index].has_effect() || self.progress.untouched[index]
-        })
+        (0u32..).zip(&self.plan.actions).all(|(index, action)| !self.is_undoing(action) || !self.is_left(index))
+    }
+
+    /// Whether the environment of an action was to be undone.
+    fn is_undoing(&self, action: &Action) -> bool {
+        self.progress.undoing.contains_key(&self.graph.environments[self.graph.environment(action)])
+    }
+
+    /// Whether something of an action is there, and was not asked to stay.
+    fn is_left(&self, index: u32) -> bool {
+        let place = index as usize;
+        let is_to_stay = || self.progress.is_to_stay(&self.plan, &self.graph, self.graph.hop(&self.plan.actions[place]));
+        self.progress.states[place].has_effect() && !self.progress.untouched[place] && !is_to_stay()
+    }
+
+    /// The version that a change's instance was asked to stay at, where the run was taken back no further.
+    fn stays_at(&self, change: &Change) -> Option<&Arc<str>> {
+        let wanted = self.progress.stays.get(&change.environment)?.get(&change.instance)?;
+        last_staying(change, wanted).map(|_| wanted)
     }
 
     fn change_outcome(&self, change: usize) -> Outcome {
         let actions = || self.graph.hops_of(change).iter().flat_map(|hop| &hop.actions);
         let state = |action: &u32| self.progress.state(*action);
         let untouched = |action: &u32| self.progress.untouched[*action as usize];
-        let left = actions().any(|action| state(action).has_effect() && !untouched(action));
+        let left = actions().any(|action| self.is_left(*action));
         let undoing = self.progress.undoing.contains_key(&self.plan.changes[change].environment);
         if actions().all(|action| state(action) == ActionState::Succeeded) {
             Outcome::Succeeded
@@ -212,6 +232,7 @@ impl Dispatcher {
             match (left, self.around.control.is_stopping()) {
                 (true, false) => Outcome::Held,
                 (true, true) => Outcome::Stopped,
+                (false, _) if self.stays_at(&self.plan.changes[change]).is_some() => Outcome::Succeeded,
                 (false, _) => Outcome::RolledBack,
             }
         } else if left && !self.around.control.is_stopping() {
@@ -231,7 +252,7 @@ impl Dispatcher {
                 instance: change.instance.clone(),
                 environment: change.environment.clone(),
                 from: change.from.clone(),
-                to: change.to.clone(),
+                to: self.stays_at(change).or(change.to.as_ref()).cloned(),
                 outcome: if running { Outcome::Running } else { self.change_outcome(number) },
             })
         };
@@ -258,6 +279,7 @@ impl Dispatcher {
                 .iter()
                 .map(|(step, (seconds, count))| (step.clone(), seconds / f64::from((*count).max(1))))
                 .collect(),
+            token: self.args.token,
         }
     }
 
@@ -279,10 +301,8 @@ impl Dispatcher {
             }
         }
         let mut kept: BTreeMap<u32, u32> = BTreeMap::new();
-        for (index, action) in self.plan.actions.iter().enumerate() {
-            let name = &self.graph.environments[self.graph.environment(action)];
-            let left = self.progress.states[index].has_effect() && !self.progress.untouched[index];
-            if left && self.progress.undoing.contains_key(name) {
+        for (index, action) in (0u32..).zip(&self.plan.actions) {
+            if self.is_left(index) && self.is_undoing(action) {
                 *kept.entry(action.change).or_default() += 1;
             }
         }
@@ -300,8 +320,7 @@ impl Dispatcher {
     }
 
     fn was_undoing(&self, index: u32) -> bool {
-        let environment = self.graph.environment(&self.plan.actions[index as usize]);
-        self.progress.undoing.contains_key(&self.graph.environments[environment])
+        self.is_undoing(&self.plan.actions[index as usize])
     }
 
     fn stuck(&self, index: u32, kind: FailureKind, message: &str) -> Diagnostic {

@@ -2,10 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "a door to the folder of a run")]
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::journal::{self, sync_folder};
+use super::journal::{self, make_folder, sync_folder};
 use crate::lock::Lock;
 use crate::model::name::{Digest, EnvironmentName};
 use crate::plan::Plan;
@@ -29,7 +31,7 @@ pub(super) fn create(dir: &Path, plan: &Plan, base: &BTreeMap<EnvironmentName, L
             .detail(format!("{}: {error}", dir.display()))
             .help("make room, or see to its permissions; nothing was begun")
     };
-    std::fs::create_dir_all(dir).map_err(problem)?;
+    make_folder(dir).map_err(problem)?;
     let bytes = serde_json::to_vec(plan).map_err(|error| problem(error.into()))?;
     write(&dir.join("base.json"), &serde_json::to_vec(base).map_err(|error| problem(error.into()))?).map_err(problem)?;
     write(&dir.join("plan.json"), &bytes).map_err(problem)?;
@@ -83,7 +85,7 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<(T, Digest), Diag
 /// Writes a file durably and in one go.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = std::fs::File::create(&fresh)?;
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)

@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod crash;
 mod attempt;
+mod back;
 pub mod bracket;
 mod clock;
 mod control;
@@ -46,6 +47,7 @@ mod verify;
 mod voice;
 
 pub use attempt::last_folder;
+pub use back::{Back, Landing, Way, foresee_back};
 pub use bracket::bracket_times;
 pub use clock::{Clock, SystemClock};
 pub use control::Control;
@@ -53,8 +55,8 @@ pub use event::Event;
 pub use foresee::{Foreseen, arguments_now};
 pub use progress::{ActionState, Progress};
 pub use run::{
-    AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
-    rollback,
+    AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, Unwell, abandon, execute, inspect,
+    resume, rollback,
 };
 pub use shared::fetch;
 pub use voice::Listener;

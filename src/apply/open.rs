@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::back::Back;
 use super::delivery::Delivery;
 use super::dispatch::{Dispatcher, Given, Phase};
 use super::graph::Graph;
@@ -45,6 +46,8 @@ pub(super) struct Opening {
     pub base: BTreeMap<EnvironmentName, Lock>,
     /// A person's words.
     pub words: Vec<(u32, Word)>,
+    /// How far back a rollback goes.
+    pub back: Back,
     /// Number of the next chunk of the journal in a store that other machines reach.
     pub next: u64,
     /// On which other machine the run was begun or gone on with, where it was.
@@ -79,7 +82,7 @@ impl Dispatcher {
             clock,
             events,
         } = args;
-        let Opening { operation, last, digest, base, words, next, elsewhere } = opening;
+        let Opening { operation, last, digest, base, words, back, next, elsewhere } = opening;
         let voice = Arc::new(Voice::new(events, Arc::clone(&clock)));
         let rules: Vec<Rules> = graph.environments.iter().map(|name| environments.get(name).copied().unwrap_or_default()).collect();
         let host_limits = graph.hosts.iter().map(|name| host_limits.get(name).copied().unwrap_or(HOST_LIMIT));
@@ -108,6 +111,7 @@ impl Dispatcher {
             }
         };
         let count = graph.environments.len();
+        let token = leases.values().next().map_or(0, |lease| lease.token);
         let mut dispatcher = Self {
             durable: shipping.as_ref().map_or_else(|| journal.durable(), Shipping::reach),
             shipping,
@@ -117,7 +121,7 @@ impl Dispatcher {
             loose: vec![0; count],
             books: Books::new(plan.changes.len(), base, locks),
             delivery: Delivery::new(Arc::clone(&store), Arc::clone(&clock), leases),
-            args: Given { run, who, operation, digest, store, instances, providers },
+            args: Given { run, who, operation, back, digest, token, store, instances, providers },
             around: Arc::new(Surroundings {
                 plan: Arc::clone(&plan),
                 drivers,

@@ -4,18 +4,20 @@
 //! differently from how it was.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::back::last_staying;
 use super::bracket::Brackets;
 use super::event::{Direction, Ending};
-use super::graph::Graph;
+use super::graph::{Graph, HopInfo};
 use super::item::{ItemEnd, Items};
 use super::journal::{Entry, Word};
 use crate::driver::FailureKind;
 use crate::lang::Value;
-use crate::model::name::{ActionId, EnvironmentName};
-use crate::plan::Plan;
+use crate::model::name::{ActionId, EnvironmentName, InstanceAddr};
+use crate::plan::{ActionKind, Plan};
 use crate::state::Outcome;
 
 /// The state of one action.
@@ -131,6 +133,8 @@ pub struct Progress {
     pub reasons: BTreeMap<u32, (FailureKind, String)>,
     /// Environments in which it was decided to undo, with the failure that is the cause.
     pub undoing: BTreeMap<EnvironmentName, Option<ActionId>>,
+    /// In environments that are undone by a person's wish: the version that an instance stays at, where it does not go all the way.
+    pub stays: BTreeMap<EnvironmentName, BTreeMap<InstanceAddr, Arc<str>>>,
     /// How it ended, where it did.
     pub ended: Option<Outcome>,
     /// When it first began.
@@ -171,6 +175,7 @@ impl Progress {
             untouched: vec![false; count],
             reasons: BTreeMap::new(),
             undoing: BTreeMap::new(),
+            stays: BTreeMap::new(),
             ended: None,
             began: None,
             durations: BTreeMap::new(),
@@ -238,14 +243,14 @@ impl Progress {
         match reason {
             None => self.brackets.succeed(action, &plan.actions[place], direction, at),
             // Nothing was called.
-            Some(_) if kind == FailureKind::Invalid => self.brackets.withdraw(action, self.times[place]),
+            Some(_) if has_done_nothing(kind) => self.brackets.withdraw(action, self.times[place]),
             Some(_) => {}
         }
         self.times[place] = Some(at);
         match (direction, reason) {
             (_, Some(message)) => {
                 if direction == Direction::Forward {
-                    self.untouched[place] = kind == FailureKind::Invalid;
+                    self.untouched[place] = has_done_nothing(kind);
                 }
                 self.reasons.insert(action, (kind, message.clone()));
                 // Its undo needs to know which items are there.
@@ -306,8 +311,8 @@ impl Progress {
                 self.items.end(find(&action)?, direction, item, ItemEnd { ending, kind, result });
                 Ok(())
             }
-            Entry::UndoBegan { environment, because, .. } => {
-                self.undoing.insert(environment, because);
+            Entry::UndoBegan { environment, because, stays, .. } => {
+                self.undo(environment, because, stays);
                 Ok(())
             }
             Entry::Decided { at, action, word, .. } => self.decide(plan, graph, find(&action)?, word, at),
@@ -316,6 +321,30 @@ impl Progress {
                 Ok(())
             }
         }
+    }
+
+    /// Takes in that an environment is undone. `stays`: the instances that go back no further than to a version.
+    pub(super) fn undo(
+        &mut self,
+        environment: EnvironmentName,
+        because: Option<ActionId>,
+        stays: BTreeMap<InstanceAddr, Arc<str>>,
+    ) {
+        self.undoing.insert(environment.clone(), because);
+        self.stays.insert(environment, stays);
+    }
+
+    /// Takes an action for undone, in a look ahead.
+    pub(super) fn foresee_undone(&mut self, action: u32) {
+        self.states[action as usize] = ActionState::Undone;
+    }
+
+    /// Whether a hop stays because a person asked to go back no further.
+    pub(super) fn is_to_stay(&self, plan: &Plan, graph: &Graph, hop: usize) -> bool {
+        let HopInfo { change, index, .. } = graph.hops[hop];
+        let change = &plan.changes[change as usize];
+        let wanted = self.stays.get(&change.environment).and_then(|stays| stays.get(&change.instance));
+        wanted.and_then(|version| last_staying(change, version)).is_some_and(|last| index <= last)
     }
 
     /// Whether the point of no return of a hop was passed.
@@ -387,11 +416,17 @@ impl Progress {
         }
         let change = &plan.changes[action.change as usize];
         if let (Some(step), Some(hop)) = (action.kind.step(), change.hops.get(action.hop as usize)) {
-            let entry = self.durations.entry(format!("{}/{}/{step}", change.provider, hop.strategy)).or_default();
+            let undo = if matches!(action.kind, ActionKind::Revert { .. }) { "undo:" } else { "" };
+            let entry = self.durations.entry(format!("{}/{}/{undo}{step}", change.provider, hop.strategy)).or_default();
             entry.0 += super::clock::between(began, at).as_secs_f64();
             entry.1 += 1;
         }
     }
+}
+
+/// Whether a failure of that kind has left nothing that could be undone.
+pub(super) fn has_done_nothing(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Invalid | FailureKind::NotBegun)
 }
 
 /// How an action ended, to be taken in.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::back::{Back, check_backups, foresee_back};
 use super::clock::Clock;
 use super::control::Control;
 use super::dispatch::Dispatcher;
@@ -98,8 +99,17 @@ pub trait Observer: Send + Sync {
     /// Whether the instance is healthy, as far as its provider says. One of which it says nothing passes.
     ///
     /// # Errors
-    /// Why it is not, or why that could not be seen, as the end of a sentence that begins with its name.
-    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), String>;
+    /// Why it is not, or why that could not be seen.
+    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), Unwell>;
+}
+
+/// Why an instance does not count as healthy, as the end of a sentence that begins with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unwell {
+    /// It is not healthy, or does not say.
+    Sick(String),
+    /// Its machine cannot be reached: nobody knows.
+    Away(String),
 }
 
 /// What a person says when a run is resumed.
@@ -134,7 +144,8 @@ pub async fn execute(plan: Arc<Plan>, args: RunArgs) -> Result<Finished, Diagnos
     shared::publish(&args.dir, &args.run, &*args.store, args.leases.values().next()).await?;
     let progress = Progress::new(&plan);
     let base = args.locks.clone();
-    let opening = Opening { operation: operation(&plan), last: 0, digest, base, words: Vec::new(), next: 1, elsewhere: None };
+    let back = Back::default();
+    let opening = Opening { operation: operation(&plan), last: 0, digest, base, words: Vec::new(), back, next: 1, elsewhere: None };
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -148,12 +159,15 @@ pub async fn resume(options: ResumeOptions, args: RunArgs) -> Result<Finished, D
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
-/// Undoes what a run has done, as far as nothing is past its point of no return.
+/// Undoes what a run has done, as far back as `back` says and nothing is past its point of no return.
 ///
 /// # Errors
-/// As [`resume`].
-pub async fn rollback(args: RunArgs) -> Result<Finished, Diagnostics> {
-    let (plan, graph, progress, opening) = reopen(&args, "rollback").await?;
+/// As [`resume`]; it cannot be taken back so far and no further; a backup that the way back needs is gone.
+pub async fn rollback(back: &Back, args: RunArgs) -> Result<Finished, Diagnostics> {
+    let (plan, graph, progress, mut opening) = reopen(&args, "rollback").await?;
+    let way = foresee_back(&args.dir, back)?;
+    check_backups(&plan, &graph, &progress, &way, &args.locks)?;
+    opening.back = back.clone();
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }
 
@@ -197,10 +211,16 @@ pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Fi
 /// # Errors
 /// The folder cannot be read.
 pub fn inspect(dir: &Path) -> Result<(Plan, Progress), Diagnostics> {
+    let (plan, _, progress) = read_progress(dir)?;
+    Ok((plan, progress))
+}
+
+/// How far the run in a folder is, with its graph.
+pub(super) fn read_progress(dir: &Path) -> Result<(Plan, Graph, Progress), Diagnostics> {
     let folder = folder::load(dir)?;
     let graph = Graph::new(&folder.plan)?;
     let progress = replay(&folder.plan, &graph, folder.journal.entries)?;
-    Ok((folder.plan, progress))
+    Ok((folder.plan, graph, progress))
 }
 
 /// A run as its folder has it.
@@ -238,7 +258,8 @@ async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagn
     let elsewhere = last_machine(&journal.entries).filter(|machine| *machine != machine_of(&args.who)).map(str::to_owned);
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
-    let opening = Opening { operation, last, digest, base, words: Vec::new(), next, elsewhere };
+    let back = Back::default();
+    let opening = Opening { operation, last, digest, base, words: Vec::new(), back, next, elsewhere };
     Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
 }
 

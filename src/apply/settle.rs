@@ -1,5 +1,6 @@
 //! What follows from what: which actions become ready, what a failure leads to, when an environment is through.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::undo::plan_undo;
 use crate::driver::FailureKind;
 use crate::lang::Value;
 use crate::model::estate::OnFailure;
+use crate::model::name::InstanceAddr;
 use crate::plan::ActionKind;
 
 impl Dispatcher {
@@ -76,8 +78,12 @@ impl Dispatcher {
         let here = |index: &u32| self.graph.environment(&plan.actions[*index as usize]) == environment;
         let name = self.graph.environments[environment].clone();
         if self.args.operation == "rollback" {
-            if !self.progress.undoing.contains_key(&name) {
-                self.decide_to_undo(environment, None);
+            if !self.args.back.is_in(&name) {
+                return Phase::Ended;
+            }
+            let stays = self.args.back.stays(&plan, &name);
+            if !self.progress.undoing.contains_key(&name) || self.progress.stays.get(&name) != Some(&stays) {
+                self.decide_to_undo(environment, None, stays);
             }
             return Phase::Undoing;
         }
@@ -271,7 +277,7 @@ impl Dispatcher {
                 let failed = self.progress.state(because) == ActionState::Failed;
                 let rollback = self.rules[environment].on_failure == OnFailure::Rollback && failed;
                 if rollback && !was_undoing {
-                    self.decide_to_undo(environment, Some(because));
+                    self.decide_to_undo(environment, Some(because), BTreeMap::new());
                 }
                 self.phases[environment] = if rollback || was_undoing { Phase::Undoing } else { Phase::Ended };
                 true
@@ -283,12 +289,12 @@ impl Dispatcher {
         }
     }
 
-    fn decide_to_undo(&mut self, environment: usize, because: Option<u32>) {
+    fn decide_to_undo(&mut self, environment: usize, because: Option<u32>, stays: BTreeMap<InstanceAddr, Arc<str>>) {
         let name = self.graph.environments[environment].clone();
         let because = because.map(|index| self.plan.actions[index as usize].id.clone());
-        self.progress.undoing.insert(name.clone(), because.clone());
+        self.progress.undo(name.clone(), because.clone(), stays.clone());
         let at = self.around.clock.now();
-        self.journal.append(&Entry::UndoBegan { at, environment: name, because });
+        self.journal.append(&Entry::UndoBegan { at, environment: name, because, stays });
         crash_point!("apply.undo");
     }
 

@@ -58,7 +58,7 @@ async fn fetch_files(dir: &Path, run: &RunId, files: &dyn RunFiles) -> Result<()
     for name in files.file_names(run).await.map_err(|error| away(&error))? {
         let Some(path) = place(dir, &name) else { continue };
         if name.ends_with('/') {
-            fs::create_dir_all(&path).map_err(|error| unwritable(&path, &error))?;
+            super::journal::make_folder(&path).map_err(|error| unwritable(&path, &error))?;
         } else if !path.exists()
             && let Some(content) = files.file(run, &name).await.map_err(|error| away(&error))?
         {

@@ -95,7 +95,7 @@ impl Tally {
     /// Keeps it. Not made durable with every look: a machine that dies loses the last of them.
     pub(super) fn save(&self, path: &Path) -> std::io::Result<()> {
         if let Some(above) = path.parent() {
-            std::fs::create_dir_all(above)?;
+            super::journal::make_folder(above)?;
         }
         let new = path.with_extension("new");
         std::fs::write(&new, serde_json::to_vec(self)?)?;

@@ -28,6 +28,7 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
         }
         keep[index] |= graph.environment(action) != environment
             || past[graph.hop(action)]
+            || progress.is_to_stay(plan, graph, graph.hop(action))
             || progress.states[index] == ActionState::UndoHeld
             || matches!(
                 (&action.kind, &action.undo),

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod policy;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -67,6 +69,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
+    /// Says that a saved plan may be applied
+    Approve(ApproveArgs),
     /// Goes on with a run that was killed, stopped or held
     Resume(ResumeArgs),
     /// Undoes a run
@@ -98,6 +102,9 @@ pub enum Command {
     /// Lists, documents, checks and makes providers
     #[command(subcommand)]
     Provider(ProviderCommand),
+    /// Tests policies, and asks them about a plan
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Prints the value of outputs
     Output(OutputArgs),
     /// Evaluates an expression against the configuration
@@ -296,6 +303,9 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// Waits for closed gates that open by themselves, so long at most: `2h`; without a duration, as long as it takes
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<String>,
     /// How the run behaves.
     #[command(flatten)]
     pub run: RunArgs,
@@ -325,9 +335,12 @@ pub struct ResumeArgs {
 pub struct RollbackArgs {
     /// Which run; the newest where not given
     pub run_id: Option<String>,
-    /// Refuses where the run moved something in another environment than these
+    /// Only what it did in these environments; refused where what stays elsewhere was built upon it
     #[arg(long = "env", value_name = "ENVIRONMENT", value_delimiter = ',')]
     pub environments: Vec<String>,
+    /// Goes no further back than to this version; `ADDRESS=VERSION` where the run moved several instances, may be repeated
+    #[arg(long, value_name = "[ADDRESS=]VERSION")]
+    pub to: Vec<String>,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -499,6 +512,15 @@ pub enum StateCommand {
     Rm {
         /// Its address.
         address: String,
+    },
+    /// Removes folders of ended runs that no recorded hop goes back by; what an undo or a resumption needs stays
+    Prune {
+        /// Only runs that ended longer ago than this
+        #[arg(long, value_name = "DURATION", default_value = "30d")]
+        older_than: String,
+        /// Says what would be removed, and removes nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Records an instance that is deployed already, without touching it
     Import {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use super::args::{Cli, Command, CompletionsArgs, ManArgs};
+use super::args::{Cli, Command, CompletionsArgs, ManArgs, PolicyCommand};
 use super::command;
 use super::exit::Exit;
 use super::problem::file_problem;
@@ -77,6 +77,7 @@ async fn dispatch(command: Command, mut place: Place) -> Result<Exit, Failed> {
         Command::History(args) => command::history::run(args, &mut place).await,
         Command::Show(args) => command::show::run(args, &mut place).await,
         Command::Provider(args) => command::provider::run(args, &mut place),
+        Command::Policy(args) if !matches!(args, PolicyCommand::Eval(_)) => command::policy::run(args, &mut place),
         _ => return with_session(&command, place).await,
     };
     result.map_err(|problems| (Some(Box::new(place)), problems))
@@ -88,12 +89,14 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
     let variables = match command {
         Command::Plan(args) => &args.variables,
         Command::Apply(args) => &args.variables,
+        Command::Approve(args) => &args.variables,
         Command::Resume(args) => &args.variables,
         Command::Rollback(args) => &args.variables,
         Command::Confirm(args) => &args.variables,
         Command::Drift(args) => &args.variables,
         Command::Status(args) => &args.variables,
         Command::Graph(args) => &args.variables,
+        Command::Policy(PolicyCommand::Eval(args)) => &args.variables,
         _ => command::state::variables(command).or_else(|| command::backup::variables(command)).unwrap_or(&none),
     };
     // A saved plan is drawn without a configuration.
@@ -106,6 +109,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
     let result = match command {
         Command::Plan(args) => command::plan::run(args, &mut session).await,
         Command::Apply(args) => command::apply::run(args, &mut session).await,
+        Command::Approve(args) => command::approve::run(args, &session).await,
         Command::Resume(args) => command::run::resume(args, &mut session).await,
         Command::Rollback(args) => command::run::rollback(args, &mut session).await,
         Command::Stop(args) => command::run::stop(args, &session).await,
@@ -114,6 +118,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Drift(args) => command::drift::run(args, &mut session).await,
         Command::Status(args) => command::status::run(args, &mut session).await,
         Command::Graph(args) => command::graph::run(args, &mut session).await,
+        Command::Policy(PolicyCommand::Eval(args)) => command::policy::eval(args, &session).await,
         Command::State(args) => command::state::run(args, &mut session).await,
         Command::Backup(args) => command::backup::run(args, &mut session).await,
         Command::Unlock(args) => command::state::unlock(args, &mut session).await,

@@ -1,5 +1,6 @@
 //! The program: reads the command line, lets the stages work, prints through the views.
 
+mod approvals;
 pub mod args;
 mod backend;
 mod brackets;
@@ -8,8 +9,11 @@ mod exit;
 mod hold;
 mod machines;
 mod main;
+mod permission;
+mod pins;
 mod planfile;
 mod planning;
+mod policies;
 mod preview;
 mod problem;
 mod running;

@@ -19,7 +19,7 @@ const LARGEST: u64 = 2 << 30;
 pub(super) struct PlanFile {
     /// Says what kind of file it is.
     windlass_plan: u32,
-    /// Digest over the plan's bytes: an edited plan is refused.
+    /// Digest over everything else in the file: what was edited is refused.
     seal: Digest,
     /// The plan.
     pub(super) plan: Plan,
@@ -34,7 +34,7 @@ impl PlanFile {
     /// # Errors
     /// It cannot be written as JSON, which is a mistake in Windlass.
     pub(super) fn new(plan: Plan, report: Report) -> Result<Self, Diagnostic> {
-        let seal = plan.digest().map_err(|error| unwritable(&error))?;
+        let seal = seal(&plan, &report)?;
         Ok(Self { windlass_plan: FORMAT, seal, plan, report })
     }
 
@@ -81,7 +81,9 @@ impl PlanFile {
                 .help("make the plan with the Windlass that applies it"));
         }
         let file: Self = serde_json::from_slice(&content).map_err(|error| not_a_plan(error.to_string()))?;
-        if file.plan.digest().map_err(|error| unwritable(&error))? != file.seal {
+        // The bytes too: what is not understood here might be by another reader.
+        let is_whole = serde_json::to_vec(&file).is_ok_and(|bytes| bytes == content);
+        if !is_whole || seal(&file.plan, &file.report)? != file.seal {
             return Err(Diagnostic::error("plan was changed")
                 .fault(Fault::Refused)
                 .detail(format!("the content of {place} does not match its seal"))
@@ -89,6 +91,12 @@ impl PlanFile {
         }
         Ok(file)
     }
+}
+
+/// What a reviewer saw is sealed with what is applied.
+fn seal(plan: &Plan, report: &Report) -> Result<Digest, Diagnostic> {
+    let bytes = serde_json::to_vec(&(FORMAT, plan, report)).map_err(|error| unwritable(&error))?;
+    Ok(Digest::of(&bytes))
 }
 
 fn unwritable(error: &serde_json::Error) -> Diagnostic {

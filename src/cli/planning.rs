@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::approvals::user;
 use super::args::ScopeArgs;
 use super::session::{Session, VERSION, on_a_deep_stack};
 use crate::apply::Hosts as _;
@@ -15,7 +16,7 @@ use crate::model::estate::Instance;
 use crate::model::inventory::{Inventory, Observation, Observed};
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
 use crate::observe::{Known, Target, observe};
-use crate::plan::{Plan, PlanInput, PlanOptions, Purpose, Report, check, plan};
+use crate::plan::{GateKind, Plan, PlanInput, PlanOptions, Purpose, Report, check, plan, substance};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 
 /// Instances looked at at once.
@@ -62,14 +63,16 @@ impl Session {
             self.inventory(&asked, how.refresh).await
         };
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
-        let applied_providers = self.applied_providers(&locks).await?;
+        let applied_providers = self.applied_providers(&locks, None).await?;
         let durations = self.durations().await?;
-        let options = PlanOptions {
+        let mut options = PlanOptions {
             environments,
             targets: scope.targets.clone(),
             tool_version: VERSION.to_owned(),
             upgrade: how.upgrade,
             purpose,
+            user: user(),
+            approvals: Vec::new(),
         };
         let input = PlanInput {
             estate: &self.estate,
@@ -79,13 +82,23 @@ impl Session {
             locks: &locks,
             durations: &durations,
             now: self.place.now,
-            options: &options,
+            options: &options.clone(),
         };
-        let ((plan, report), violations) = on_a_deep_stack(|| {
-            let (plan, report) = plan(&input);
-            let violations = check(&plan, &report, &input);
-            ((plan, report), violations)
-        });
+        let decide = |input: &PlanInput<'_>| {
+            on_a_deep_stack(|| {
+                let (plan, report) = plan(input);
+                let violations = check(&plan, &report, input);
+                (plan, report, violations)
+            })
+        };
+        let (mut plan, mut report, mut violations) = decide(&input);
+        // What was approved shows only in what the plan does.
+        if plan.gates.iter().any(|gate| gate.kind == GateKind::Approval) {
+            options.approvals = self.approvals(&substance(&plan.changes, &plan.actions), None).await?;
+            if !options.approvals.is_empty() {
+                (plan, report, violations) = decide(&PlanInput { options: &options, ..input });
+            }
+        }
         tracing::info!(changes = plan.changes.len(), actions = plan.actions.len(), "planned");
         if !violations.is_empty() {
             return Err(violations.into_iter().map(violation).collect());

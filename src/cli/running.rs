@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a door to the clock")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use super::hold::{Hold, who};
 use super::machines::Machines;
 use super::problem::state_problem;
 use super::session::{Session, encode_provider};
-use crate::apply::{self, Control, Finished, Hosts as _, InstanceInput, Listener, Observer, Rules, SystemClock};
-use crate::driver::Drivers;
+use crate::apply::{self, Control, Finished, Hosts as _, InstanceInput, Listener, Observer, Rules, SystemClock, Unwell};
+use crate::driver::{Drivers, Failure, FailureKind};
 use crate::lang::Value;
 use crate::lock::Lock;
 use crate::model::duration::parse_duration;
 use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::Observation;
-use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName, RunId};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName, RunId};
 use crate::model::provider::Provider;
 use crate::observe::{Known, Target, asking_only, observe};
 use crate::plan::Plan;
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::view::{Lines, Progress};
 
 /// The folder of a run.
@@ -46,11 +46,12 @@ impl Session {
         flags: &RunFlags,
         control: &Control,
     ) -> Result<apply::RunArgs, Diagnostics> {
-        let providers = self.applied_providers(&locks).await?;
+        let providers = self.applied_providers(&locks, Some(plan)).await?;
         for provider in self.providers.values().filter(|provider| plan.providers.contains_key(&provider.name)) {
             let content = encode_provider(&provider.files);
             self.store.keep(&provider.digest, &content).await.map_err(|error| state_problem(&error))?;
         }
+        check_providers(plan, &providers)?;
         self.fetch_undone(plan).await?;
         let rules = |environment: &crate::model::estate::Environment| Rules {
             concurrency: flags.parallelism.unwrap_or(environment.concurrency),
@@ -126,6 +127,22 @@ impl Session {
     }
 }
 
+/// A hop is carried out and undone by the provider that it was planned with, and by no other.
+fn check_providers(plan: &Plan, providers: &BTreeMap<Digest, Arc<Provider>>) -> Result<(), Diagnostics> {
+    let hops = plan.changes.iter().flat_map(|change| change.hops.iter().map(move |hop| (&change.provider, &hop.provider_digest)));
+    let missing: BTreeSet<_> = hops.filter(|(_, digest)| !providers.contains_key(*digest)).collect();
+    let missing: Diagnostics = missing
+        .into_iter()
+        .map(|(name, digest)| {
+            Diagnostic::error("provider of the plan is not there")
+                .fault(Fault::Refused)
+                .detail(format!("provider `{name}` has changed since the plan was made, and {digest} was not kept"))
+                .help("bring that version of the provider back; or make a new plan")
+        })
+        .collect();
+    if missing.has_errors() { Err(missing) } else { Ok(()) }
+}
+
 /// What apply is given of an instance.
 pub(super) fn input(instance: &Instance) -> InstanceInput {
     InstanceInput { settings: (*instance.settings).clone(), depends_on: instance.depends_on.clone() }
@@ -154,15 +171,19 @@ impl Observer for Looker {
         drift_facts(provider, self.look(addr, provider).await.ok().as_ref())
     }
 
-    async fn healthy(&self, addr: &InstanceAddr) -> Result<(), String> {
+    async fn healthy(&self, addr: &InstanceAddr) -> Result<(), Unwell> {
         const FACT: &str = "healthy";
         let Some(provider) = self.provider(addr).filter(|provider| provider.facts.contains_key(FACT)) else { return Ok(()) };
-        let seen = self.look(addr, &asking_only(provider, FACT)).await.map_err(|why| format!("cannot be asked: {why}"))?;
+        let unasked = |why: String| Unwell::Sick(format!("cannot be asked: {why}"));
+        let seen = self.look(addr, &asking_only(provider, FACT)).await.map_err(unasked)?;
         match (seen.value(FACT), seen.unseen(FACT)) {
             (Some(Value::Bool(true) | Value::Null), _) => Ok(()),
-            (Some(Value::Bool(false)), _) => Err("is not healthy".to_owned()),
-            (Some(other), _) => Err(format!("cannot be asked: its fact `healthy` is a {} and no bool", other.kind())),
-            (None, why) => Err(format!("cannot be asked whether it is healthy: {}", why.unwrap_or("nothing was seen"))),
+            (Some(Value::Bool(false)), _) => Err(Unwell::Sick("is not healthy".to_owned())),
+            (Some(other), _) => Err(unasked(format!("its fact `healthy` is a {} and no bool", other.kind()))),
+            (None, why) => {
+                let why = format!("cannot be asked whether it is healthy: {}", why.unwrap_or("nothing was seen"));
+                Err(if self.is_away(addr).await { Unwell::Away(why) } else { Unwell::Sick(why) })
+            }
         }
     }
 }
@@ -170,6 +191,14 @@ impl Observer for Looker {
 impl Looker {
     fn provider(&self, addr: &InstanceAddr) -> Option<&Provider> {
         Some(self.providers.get(&self.estate.instances.get(addr)?.provider)?)
+    }
+
+    /// Whether the machine of an instance cannot be reached at all.
+    async fn is_away(&self, addr: &InstanceAddr) -> bool {
+        let host = self.estate.instances.get(addr).and_then(|instance| instance.host.as_ref());
+        let Ok(machine) = self.machines.host(host) else { return false };
+        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
+        !machine.is_local() && machine.stat(Path::new("/"), false).await.err().is_some_and(away)
     }
 
     /// Looks with this provider's facts.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::args::{Global, ScopeArgs, VariableArgs};
 use super::backend;
 use super::machines::Machines;
+use super::pins::Pins;
 use super::problem::{file_problem, state_problem};
 use super::terminal::Terminal;
 use crate::config::{self, LoadOptions, ProviderFiles, VarSource, provider_from_files};
@@ -20,6 +21,7 @@ use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
 use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
 use crate::model::provider::Provider;
+use crate::plan::{Plan, Spread};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
 use crate::state::{LocalStore, Store};
 
@@ -96,6 +98,10 @@ impl Place {
         let loaded = self.with_options(vars, refresh_modules, config::load)?;
         tracing::info!(instances = loaded.estate.instances.len(), providers = loaded.providers.len(), "configuration loaded");
         self.terminal.problems(&loaded.warnings, &self.sources);
+        // Fetching again is asking for what is new.
+        if !refresh_modules {
+            Pins::read(&self.root)?.check(&Pins::of(&loaded), &self.hidden)?;
+        }
         Ok(loaded)
     }
 
@@ -150,8 +156,9 @@ impl Place {
             Err(problem) => return Err(Box::new((self, problem.into()))),
         };
         let machines = Machines::new(&loaded.estate.hosts, &self.root);
+        let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines) })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins })
     }
 }
 
@@ -167,6 +174,8 @@ pub(super) struct Session {
     pub(super) store: Arc<dyn Store>,
     /// The hosts.
     pub(super) machines: Arc<Machines>,
+    /// The content of sources from outside.
+    pub(super) pins: Pins,
 }
 
 impl Session {
@@ -206,19 +215,22 @@ impl Session {
         if problems.has_errors() { Err(problems) } else { Ok(locks) }
     }
 
-    /// Providers that recorded hops were applied with, as far as they are known, and the current ones.
+    /// Providers that recorded hops were applied with and those of a plan, as far as they are known, and the current ones.
     pub(super) async fn applied_providers(
         &mut self,
         locks: &BTreeMap<EnvironmentName, Lock>,
+        plan: Option<&Plan>,
     ) -> Result<BTreeMap<Digest, Arc<Provider>>, Diagnostics> {
         let mut known: BTreeMap<Digest, Arc<Provider>> =
             self.providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))).collect();
-        let wanted: BTreeSet<(ProviderName, Digest)> = locks
-            .values()
-            .flat_map(|lock| lock.instances.values())
-            .flat_map(|locked| locked.hops.iter().map(|hop| (locked.provider.clone(), hop.provider.clone())))
-            .filter(|(_, digest)| !known.contains_key(digest))
-            .collect();
+        let recorded = locks.values().flat_map(|lock| lock.instances.values());
+        let recorded = recorded.flat_map(|locked| locked.hops.iter().map(|hop| (locked.provider.clone(), hop.provider.clone())));
+        // A run goes on and back with what it was planned with, whatever the provider is by now.
+        let planned = plan.into_iter().flat_map(|plan| &plan.changes);
+        let planned =
+            planned.flat_map(|change| change.hops.iter().map(|hop| (change.provider.clone(), hop.provider_digest.clone())));
+        let wanted: BTreeSet<(ProviderName, Digest)> =
+            recorded.chain(planned).filter(|(_, digest)| !known.contains_key(digest)).collect();
         let schemes = self.providers.iter().map(|(name, provider)| (name.clone(), provider.scheme.clone())).collect();
         let drivers = self.place.schemas();
         for (name, digest) in wanted {
@@ -234,24 +246,17 @@ impl Session {
         Ok(known)
     }
 
-    /// How long steps took in the last runs: the median of at most ten.
-    pub(super) async fn durations(&self) -> Result<BTreeMap<String, Duration>, Diagnostics> {
-        const RUNS: usize = 10;
+    /// How long steps took in the last runs.
+    pub(super) async fn durations(&self) -> Result<BTreeMap<String, Spread>, Diagnostics> {
+        const RUNS: usize = 20;
         let runs = self.store.runs(RUNS).await.map_err(|error| state_problem(&error))?;
-        let mut taken: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for run in runs {
-            for (step, seconds) in run.durations {
-                taken.entry(step).or_default().push(seconds);
+        let mut taken: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+        for (step, seconds) in runs.into_iter().flat_map(|run| run.durations) {
+            if let Ok(time) = Duration::try_from_secs_f64(seconds) {
+                taken.entry(step).or_default().push(time);
             }
         }
-        Ok(taken
-            .into_iter()
-            .filter_map(|(step, mut seconds)| {
-                seconds.sort_by(f64::total_cmp);
-                let median = seconds.get(seconds.len() / 2)?;
-                Some((step, Duration::try_from_secs_f64(*median).ok()?))
-            })
-            .collect())
+        Ok(taken.into_iter().filter_map(|(step, times)| Some((step, Spread::of(&times)?))).collect())
     }
 }
 
@@ -280,7 +285,7 @@ pub(super) fn encode_provider(files: &ProviderFiles) -> Vec<u8> {
     serde_json::to_vec_pretty(&encoded).unwrap_or_default()
 }
 
-fn decode_provider(content: &[u8]) -> Option<ProviderFiles> {
+pub(super) fn decode_provider(content: &[u8]) -> Option<ProviderFiles> {
     use base64::Engine as _;
     let encoded: BTreeMap<String, String> = serde_json::from_slice(content).ok()?;
     encoded

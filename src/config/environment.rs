@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::fields::{Evaluate, Fields, Shape, check_shape, no_labels, suggestion};
 use crate::lang::{Block, Value};
-use crate::model::estate::{Environment, OnFailure, Rollout, Share, Window};
+use crate::model::estate::{ApprovalRule, Environment, OnFailure, Rollout, Share, Window};
 use crate::model::name::EnvironmentName;
 use crate::source::{Diagnostic, Diagnostics};
 
@@ -24,8 +24,11 @@ pub(super) fn decode(
     problems: &mut Diagnostics,
 ) -> Environment {
     let what = format!("environment `{name}`");
-    let shape =
-        Shape { what: &what, attributes: &["promote_from", "soak", "on_failure", "concurrency"], blocks: &["window", "rollout"] };
+    let shape = Shape {
+        what: &what,
+        attributes: &["promote_from", "soak", "on_failure", "concurrency", "max_risk"],
+        blocks: &["window", "rollout", "approval"],
+    };
     check_shape(&block.body, &shape, problems);
     let mut fields = Fields { body: &block.body, what: &what, header: block.header_span(), evaluate, problems };
     let promote_from = fields.text("promote_from");
@@ -44,6 +47,8 @@ pub(super) fn decode(
     let on_failure = fields.word("on_failure", &[("rollback", OnFailure::Rollback), ("halt", OnFailure::Halt)]).unwrap_or_default();
     let concurrency = fields.number("concurrency", 1..=10_000).unwrap_or(CONCURRENCY);
     let rollout = fields.block("rollout").map(|inner| rollout(inner, &what, evaluate, fields.problems)).unwrap_or_default();
+    let max_risk = fields.number("max_risk", 0..=100);
+    let approval = fields.block("approval").map(|inner| approval(inner, &what, evaluate, fields.problems));
     let windows = block.body.blocks.iter().filter(|inner| &*inner.ident == "window");
     let windows = windows.filter_map(|inner| window(inner, &what, evaluate, problems)).collect();
     Environment {
@@ -51,11 +56,29 @@ pub(super) fn decode(
         promote_from: promote_from.as_deref().map(EnvironmentName::new),
         soak,
         windows,
+        approval,
+        max_risk,
         rollout,
         on_failure,
         concurrency,
         span: Some(block.header_span()),
     }
+}
+
+fn approval(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut Diagnostics) -> ApprovalRule {
+    no_labels(block, problems);
+    let what = format!("`approval` of {owner}");
+    check_shape(&block.body, &Shape { what: &what, attributes: &["required", "from"], blocks: &[] }, problems);
+    let mut fields = Fields { body: &block.body, what: &what, header: block.ident_span, evaluate, problems };
+    let required = fields.number("required", 1..=20).unwrap_or(1);
+    let mut from = fields.texts("from");
+    from.sort();
+    from.dedup();
+    if fields.has("from") && from.len() < required as usize {
+        let detail = format!("{} are asked for, and {} may approve", required, from.len());
+        fields.wrong("from", detail, "name more people, or ask for fewer");
+    }
+    ApprovalRule { required, from }
 }
 
 fn rollout(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut Diagnostics) -> Rollout {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "fetches module sources into the module cache with the git command")]
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -118,7 +119,10 @@ fn resolve(repository: git2::Repository, rev: &str, label: String) -> Result<Com
 
 /// Fetches one commit, without history, into a bare repository.
 fn fetch(url: &str, rev: &str, folder: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(folder)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
         .map_err(|error| format!("cannot be kept in the module cache ({}): {error}", folder.display()))?;
     let git = |args: &[&str]| -> Result<(), String> {
         let output = Command::new("git")

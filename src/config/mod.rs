@@ -97,6 +97,8 @@ pub struct Loaded {
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// The commits that git sources meant.
     pub pins: Vec<Pin>,
+    /// Providers that change apart from the configuration and the program (from git or a folder outside), and where they are.
+    pub outside: BTreeMap<ProviderName, String>,
     /// What a person should look at.
     pub warnings: Diagnostics,
 }
@@ -117,10 +119,12 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
         record: record.clone(),
         commits: HashMap::new(),
         pins: Vec::new(),
+        outside: BTreeMap::new(),
     };
     let modules = module::load_tree(root.clone(), &mut opener, options.now, sources, &mut problems);
-    let tool = tool::decode(&modules[0].text.declared.windlass, &root, options, &mut problems);
-    let finder = provider::Finder { root: &root, declared: tool, folders: &options.provider_dirs, embedded: options.embedded };
+    let tool::Tool { providers: declared, policy } =
+        tool::decode(&modules[0].text.declared.windlass, &root, options, &mut problems);
+    let finder = provider::Finder { root: &root, declared, folders: &options.provider_dirs, embedded: options.embedded };
     let wanted = wanted_providers(&modules, finder.declared.keys());
     let providers = provider::load_all(&wanted, &finder, &mut opener, options.drivers, sources, &mut problems);
     let env = Env { files: &root, ..Env::pure(options.now) };
@@ -137,9 +141,10 @@ pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> 
     };
     evaluation.run(&mut problems);
     let Evaluation { inputs, mut estate, .. } = evaluation;
+    estate.policy = policy;
     estate.digest = Some(digest::configuration_digest(&record.entries(&root.label), &opener.pins, &inputs));
     let (_, warnings) = once(problems).unless_errors(())?;
-    Ok(Loaded { estate, providers, pins: opener.pins, warnings })
+    Ok(Loaded { estate, providers, pins: opener.pins, outside: opener.outside, warnings })
 }
 
 /// Loads providers by name alone, without a configuration's say: for instances that only a lockfile knows any more, and for looking
@@ -162,6 +167,7 @@ pub fn load_providers(
         record: root.record.clone(),
         commits: HashMap::new(),
         pins: Vec::new(),
+        outside: BTreeMap::new(),
     };
     let mut wanted = BTreeMap::new();
     let mut providers = BTreeMap::new();

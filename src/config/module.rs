@@ -15,6 +15,7 @@ use super::files::{Folder, Record, Tree};
 use super::git::{self, GitSource};
 use super::variable::Variable;
 use crate::lang::{Block, Env, parse_body};
+use crate::model::name::ProviderName;
 use crate::source::{Diagnostic, Diagnostics, Fault, SourceMap};
 
 /// How deep modules may be nested.
@@ -75,6 +76,8 @@ pub(super) struct Sources {
     pub(super) commits: HashMap<String, Rc<git::Commit>>,
     /// Which commits they are.
     pub(super) pins: Vec<Pin>,
+    /// Providers that change apart from the configuration and the program, and where they are.
+    pub(super) outside: BTreeMap<ProviderName, String>,
 }
 
 impl Sources {

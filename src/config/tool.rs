@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::LoadOptions;
 use super::declare::duplicate;
-use super::fields::{Constants, Fields, Shape, check_name, check_shape, labels, suggestion};
+use super::fields::{Constants, Fields, Shape, check_name, check_shape, labels, no_labels, suggestion};
 use super::files::Folder;
 use super::provider::Declared;
 use crate::lang::{Block, Env};
+use crate::model::estate::PolicyRules;
 use crate::model::name::ProviderName;
 use crate::model::version::{Version, VersionReq, VersionScheme};
 use crate::source::{Diagnostic, Diagnostics, Fault};
@@ -20,15 +21,11 @@ const BACKENDS: &[(&str, &[&str])] = &[
 ];
 
 /// Reads the `windlass` blocks. The backend's attributes are evaluated with everything else.
-pub(super) fn decode(
-    blocks: &[Block],
-    root: &Folder,
-    options: &LoadOptions<'_>,
-    problems: &mut Diagnostics,
-) -> BTreeMap<ProviderName, Declared> {
+pub(super) fn decode(blocks: &[Block], root: &Folder, options: &LoadOptions<'_>, problems: &mut Diagnostics) -> Tool {
     let env = Env { files: root, ..Env::pure(options.now) };
     let constants = Constants(&env);
     let mut providers = BTreeMap::new();
+    let mut policy: Option<PolicyRules> = None;
     if let [first, .., again] = blocks {
         problems.push(
             Diagnostic::error("declared twice")
@@ -40,7 +37,7 @@ pub(super) fn decode(
     }
     let mut backend: Option<&Block> = None;
     for block in blocks {
-        let shape = Shape { what: "`windlass`", attributes: &["required_version"], blocks: &["backend", "provider"] };
+        let shape = Shape { what: "`windlass`", attributes: &["required_version"], blocks: &["backend", "provider", "policy"] };
         check_shape(&block.body, &shape, problems);
         let mut fields = Fields { body: &block.body, what: "`windlass`", header: block.ident_span, evaluate: &constants, problems };
         check_version(&mut fields, &options.tool_version);
@@ -65,12 +62,39 @@ pub(super) fn decode(
                     }
                     backend = Some(inner);
                 }
+                "policy" => {
+                    no_labels(inner, problems);
+                    if let Some(first) = policy.as_ref().and_then(|first| first.span) {
+                        problems.push(duplicate("block", "policy", inner.header_span(), first));
+                    }
+                    policy = Some(policy_rules(inner, &constants, problems));
+                }
                 "provider" => provider(inner, &constants, &mut providers, problems),
                 _ => {}
             }
         }
     }
-    providers
+    Tool { providers, policy: policy.unwrap_or_default() }
+}
+
+/// What `windlass` blocks say that must be known before anything is evaluated.
+pub(super) struct Tool {
+    /// Where providers come from.
+    pub(super) providers: BTreeMap<ProviderName, Declared>,
+    /// Where policies are.
+    pub(super) policy: PolicyRules,
+}
+
+fn policy_rules(block: &Block, constants: &Constants<'_>, problems: &mut Diagnostics) -> PolicyRules {
+    check_shape(&block.body, &Shape { what: "`policy`", attributes: &["path", "starter", "settings"], blocks: &[] }, problems);
+    let mut fields = Fields { body: &block.body, what: "`policy`", header: block.ident_span, evaluate: constants, problems };
+    let path = fields.text("path");
+    let starter = fields.texts("starter");
+    let settings = fields.value("settings").unwrap_or_default();
+    if fields.has("settings") && settings.as_object().is_none() {
+        fields.wrong("settings", "it must be an object", "write `{ name = value }`");
+    }
+    PolicyRules { path, starter, settings, span: Some(block.header_span()) }
 }
 
 fn check_version(fields: &mut Fields<'_>, running: &str) {

@@ -13,6 +13,7 @@ use super::{Args, Context, Driver, Failure, FailureKind};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
+mod far;
 pub(super) mod format;
 mod look;
 #[cfg(test)]
@@ -22,6 +23,9 @@ pub(super) mod pack;
 mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod there_tests;
+mod tools;
 pub(super) mod tree;
 pub(super) mod unpack;
 pub(super) mod walk;
@@ -100,7 +104,6 @@ pub(super) async fn there(path: &Path, ctx: &Context) -> Result<(String, u64), F
 }
 
 async fn unpack(args: &Args<'_>, archive: PathBuf, sha256: Option<String>, ctx: &Context) -> Result<Value, Failure> {
-    here(args, "unpack", ctx)?;
     let to = args.needed_path("to")?;
     let unpack = Unpack {
         archive,
@@ -113,26 +116,16 @@ async fn unpack(args: &Args<'_>, archive: PathBuf, sha256: Option<String>, ctx: 
         max_ratio: args.count("max_ratio")?.unwrap_or(250),
     };
     let to = unpack.to.clone();
-    let (written, sha256) = work(ctx, move |watch| unpack.run(watch)).await?;
+    let (written, sha256) =
+        if ctx.host.is_local() { work(ctx, move |watch| unpack.run(watch)).await? } else { tools::unpack(&unpack, ctx).await? };
     Ok(of_archive(&to, &sha256, written.bytes, whole(written.entries)))
 }
 
 async fn pack(args: &Args<'_>, from: PathBuf, ctx: &Context) -> Result<Value, Failure> {
-    here(args, "pack", ctx)?;
     let to = PathBuf::from(args.needed_path("to")?);
     let pack = Pack { from, to: to.clone(), exclude: walk::patterns(args, "exclude")? };
-    let packed = work(ctx, move |watch| pack.run(watch)).await?;
+    let packed = if ctx.host.is_local() { work(ctx, move |watch| pack.run(watch)).await? } else { tools::pack(&pack, ctx).await? };
     Ok(of_archive(&to, &packed.sha256, packed.bytes, whole(packed.entries)))
-}
-
-/// Refuses what can only be done on this machine.
-pub(super) fn here(args: &Args<'_>, action: &str, ctx: &Context) -> Result<(), Failure> {
-    if ctx.host.is_local() {
-        return Ok(());
-    }
-    let message =
-        format!("\"{action}\" works only on the machine that Windlass runs on, and the instance lives on {}", ctx.host.name());
-    Err(args.invalid(message).help("run Windlass on that machine, or use `exec` with the tools that are there"))
 }
 
 /// What of a result is not given is null.

@@ -1,15 +1,15 @@
 //! `backup`: keeps a folder or some files in a repository, proves that they can be read back, and puts them back.
 //!
-//! Works on the machine that Windlass runs on. It copies files as they lie: whatever writes them must be stopped (a backup whose
-//! source changed meanwhile fails), unless a snapshot is read or the caller says that it runs. Extended attributes and ACLs are
-//! not kept.
+//! It copies files as they lie: whatever writes them must be stopped (a backup whose source changed meanwhile fails), unless a
+//! snapshot is read or the caller says that it runs. Extended attributes and ACLs are not kept. On a host over SSH the tools that
+//! are there do it, in the same layout.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::archive::{here, walk};
+use super::archive::walk;
 use super::http::whole;
 use super::transfer::{Watch, work};
 use super::{Args, Context, Driver, Failure, FailureKind};
@@ -35,6 +35,9 @@ mod source;
 mod tar;
 #[cfg(test)]
 mod tests;
+mod there;
+#[cfg(test)]
+mod there_tests;
 
 use entry::Entry;
 use pick::Pick;
@@ -59,9 +62,11 @@ impl Driver for Backup {
         let args = Args::new("backup", args);
         args.needed_text("action")?;
         let action = args.word("action", &["create", "verify", "restore", "list", "prune", "remove"])?.unwrap_or("list");
-        here(&args, action, ctx)?;
         let place = Place::of(&args, action == "create")?;
         let pick = Pick::of(&args)?;
+        if !ctx.host.is_local() {
+            return there::run(&args, action, place, &pick, ctx).await;
+        }
         match action {
             "create" => create(&args, place, ctx).await,
             "list" => {
@@ -111,7 +116,8 @@ impl Driver for Backup {
     }
 }
 
-async fn create(args: &Args<'_>, place: Place, ctx: &Context) -> Result<Value, Failure> {
+/// What is to be backed up and how, as the arguments of `create` say it.
+fn wishes(args: &Args<'_>) -> Result<(Asked, Option<Snapshot>, Wish), Failure> {
     let level = args.count("compression")?.unwrap_or(3);
     if !(1..=19).contains(&level) {
         return Err(args.invalid("`compression` must be 1 to 19"));
@@ -124,9 +130,6 @@ async fn create(args: &Args<'_>, place: Place, ctx: &Context) -> Result<Value, F
         sets,
     };
     let snapshot = Snapshot::of(args)?;
-    if snapshot.is_none() && place.method == Some(Method::Snapshot) {
-        return Err(args.invalid("`method = \"snapshot\"` needs `snapshot`, which says how one is made"));
-    }
     let wish = Wish {
         labels: args.map("labels")?,
         level: i32::try_from(level).unwrap_or(3),
@@ -137,6 +140,14 @@ async fn create(args: &Args<'_>, place: Place, ctx: &Context) -> Result<Value, F
         running: snapshot.as_ref().map_or(args.flag("running")?, |snapshot| !snapshot.atomic),
         set: Membership::read(args)?,
     };
+    Ok((asked, snapshot, wish))
+}
+
+async fn create(args: &Args<'_>, place: Place, ctx: &Context) -> Result<Value, Failure> {
+    let (asked, snapshot, wish) = wishes(args)?;
+    if snapshot.is_none() && place.method == Some(Method::Snapshot) {
+        return Err(args.invalid("`method = \"snapshot\"` needs `snapshot`, which says how one is made"));
+    }
     work(ctx, move |watch| {
         let source = source::source(&asked, &place.dir)?;
         let entry = match (snapshot, place.method) {
@@ -186,7 +197,8 @@ fn put_back(place: &Place, path: &Path, pick: &Pick, keep: bool, watch: &mut Wat
     ]))
 }
 
-async fn prune(args: &Args<'_>, place: Place, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
+/// What stays when old backups go: by the rules, and in any case.
+fn prune_rules(args: &Args<'_>) -> Result<(Retention, Vec<String>), Failure> {
     let rules = Retention {
         last: args.count("keep_last")?,
         within: args.duration("keep_within")?,
@@ -198,6 +210,11 @@ async fn prune(args: &Args<'_>, place: Place, pick: Pick, ctx: &Context) -> Resu
     if !rules.says_something() {
         return Err(args.invalid("one of `keep_last`, `keep_within`, `keep_daily`, `keep_weekly`, `keep_monthly` is needed"));
     }
+    Ok((rules, needed))
+}
+
+async fn prune(args: &Args<'_>, place: Place, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
+    let (rules, needed) = prune_rules(args)?;
     work(ctx, move |watch| {
         let repository = place.open()?;
         let removed = prune::prunable(&pick.all(&*repository)?, &rules, &needed, source::now());

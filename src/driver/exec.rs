@@ -166,6 +166,14 @@ impl Driver for Exec {
         &SCHEMA
     }
 
+    fn is_one_command(&self) -> bool {
+        true
+    }
+
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("exec", args);
         let mut command = command(&args)?;

@@ -65,6 +65,15 @@ pub trait Host: Send + Sync {
     /// The folder cannot be read, or the host is unreachable.
     async fn recover(&self, dir: &Path) -> Result<Recovered, Failure>;
 
+    /// Sees to it that the command of this folder is never begun any more, not even by a process that was paused before it could;
+    /// answers whether that is certain. Where it is, and [`Host::supervise`] was to begin it, nothing was done.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    async fn forbid(&self, _dir: &Path) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
     /// What a path is, or `None` where there is nothing. `follow`: of what a symbolic link leads to.
     ///
     /// # Errors

@@ -188,6 +188,10 @@ impl Driver for Http {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("http", args);
         let mut request = Request::of(&args)?;

@@ -87,6 +87,17 @@ pub trait Driver: Send + Sync {
     /// [`Failure`]: nothing is lost, what the platform said is in it.
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure>;
 
+    /// Whether everything that a call does is done by the one command that it supervises in its folder: where that was never
+    /// begun, nothing was.
+    fn is_one_command(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Failure::untouched`] of its failures speaks for the whole call, and not only for the last thing that it tried.
+    fn knows_untouched(&self) -> bool {
+        false
+    }
+
     /// What running it would change, as unified diffs by path, for the plan; most drivers cannot say.
     async fn preview(&self, _args: &Object, _ctx: &Context) -> Option<Vec<Diff>> {
         None
@@ -167,6 +178,8 @@ pub struct Failure {
     pub detail: Value,
     /// What to do, where the driver knows.
     pub help: Option<String>,
+    /// It failed before it did anything: the command was not found, nobody accepted the connection.
+    pub untouched: bool,
 }
 
 /// Kinds of failure.
@@ -187,19 +200,28 @@ pub enum FailureKind {
     Waiting,
     /// Whether it happened is not known (Windlass died while it ran, and nothing tells).
     Unknown,
+    /// It failed before it did anything, in every try: there is nothing to undo.
+    NotBegun,
 }
 
 impl Failure {
     /// A failure with no details.
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), detail: Value::object::<&str>([]), help: None }
+        Self { kind, message: message.into(), detail: Value::object::<&str>([]), help: None, untouched: false }
     }
 
     /// Adds what `error.…` is.
     #[must_use]
     pub fn detail(mut self, detail: Value) -> Self {
         self.detail = detail;
+        self
+    }
+
+    /// Says that nothing was done.
+    #[must_use]
+    pub fn untouched(mut self) -> Self {
+        self.untouched = true;
         self
     }
 

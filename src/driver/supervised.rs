@@ -22,6 +22,8 @@ use super::{Context, Failure, FailureKind};
 pub(super) const LOCK: &str = "lock";
 pub(super) const BEGUN: &str = "begun.json";
 pub(super) const EXIT: &str = "exit.json";
+/// The command of this folder must not begin any more.
+pub(super) const FORBIDDEN: &str = "forbidden.json";
 pub(super) const OUTPUT: &str = "output.log";
 pub(super) const STDERR: &str = "stderr.log";
 
@@ -95,6 +97,32 @@ fn recover_now(dir: &Path) -> Result<Recovered, Failure> {
         (false, true) => Recovered::Lost,
         (false, false) => Recovered::NotBegun,
     })
+}
+
+/// Sees to it that no supervisor begins the command of this folder any more; answers whether none has.
+pub(crate) async fn forbid(dir: &Path) -> Result<bool, Failure> {
+    let dir = dir.to_owned();
+    match tokio::task::spawn_blocking(move || forbid_now(&dir)).await {
+        Ok(result) => result,
+        Err(error) => Err(Failure::new(FailureKind::Failed, format!("cannot look for the command: {error}"))),
+    }
+}
+
+fn forbid_now(dir: &Path) -> Result<bool, Failure> {
+    let dir = private_dir(&std::path::absolute(dir).map_err(|error| io_failure("find", dir, &error))?)?;
+    let path = dir.join(LOCK);
+    let lock = local_file::private_file(&path).map_err(|error| io_failure("open", &path, &error))?;
+    // While it is held, no supervisor comes past it; and one that comes later sees the mark.
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(error)) => return Err(io_failure("lock", &path, &error)),
+    }
+    if dir.join(BEGUN).exists() || dir.join(EXIT).exists() {
+        return Ok(false);
+    }
+    local_file::write(&dir.join(FORBIDDEN), &mut &b"{}"[..], &Attributes { mode: Some(0o600), owner: None })?;
+    Ok(true)
 }
 
 fn locked(dir: &Path) -> Result<bool, Failure> {
@@ -247,10 +275,11 @@ pub(crate) fn outcome(
             let duration = finished.finished.duration_since(finished.started).unsigned_abs();
             Ok(Output { ended, stdout, stderr, duration })
         }
-        (Cause::Itself, None) => {
-            let message = finished.error.clone().unwrap_or_else(|| format!("`{}` could not be waited for", command.program()));
-            Err(Failure::new(FailureKind::Failed, message))
-        }
+        (Cause::Itself, None) => Err(match &finished.error {
+            // The system did not start it.
+            Some(error) => Failure::new(FailureKind::Failed, error.clone()).untouched(),
+            None => Failure::new(FailureKind::Failed, format!("`{}` could not be waited for", command.program())),
+        }),
     }
 }
 

@@ -19,9 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::host::local_file::private_file;
 use super::host::{Attributes, Cause, Ended, Finished, direct, local_file};
-use super::supervised::{BEGUN, Begun, EXIT, LOCK, OUTPUT, STDERR, Spec};
+use super::supervised::{BEGUN, Begun, EXIT, FORBIDDEN, LOCK, OUTPUT, STDERR, Spec};
 
-/// Somebody else holds the folder.
+/// Somebody else holds the folder, or has given it up.
 const TAKEN: u8 = 3;
 /// The command of the folder was begun already.
 const BEGUN_ALREADY: u8 = 4;
@@ -56,12 +56,15 @@ fn parse_order(mut order: Vec<u8>) -> Option<(Spec, Vec<u8>)> {
 }
 
 async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
-    let Ok(lock) = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)) else { return BROKEN };
+    let Ok(lock) = private_file(&dir.join(LOCK)) else { return BROKEN };
     if !take(&lock).await {
         return TAKEN;
     }
     if dir.join(BEGUN).exists() {
         return BEGUN_ALREADY;
+    }
+    if dir.join(FORBIDDEN).exists() {
+        return TAKEN;
     }
     let (Ok(mut terminate), Ok(output), Ok(errors)) =
         (signal(SignalKind::terminate()), private_file(&dir.join(OUTPUT)), private_file(&dir.join(STDERR)))

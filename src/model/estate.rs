@@ -29,6 +29,8 @@ pub struct Estate {
     pub waivers: Vec<Waiver>,
     /// Notes that somebody has read.
     pub acknowledgements: Vec<Acknowledgement>,
+    /// The policies that its plans are asked about.
+    pub policy: PolicyRules,
     /// `output` blocks of the root module.
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Digest over every file read, module revisions, and variable values that are not sensitive.
@@ -52,6 +54,28 @@ impl Default for Backend {
     }
 }
 
+/// `windlass { policy { … } }`: where policies are, and what they are given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PolicyRules {
+    /// Their folder; `policies` beside the configuration where not given.
+    pub path: Option<String>,
+    /// Names of policies that the program carries.
+    pub starter: Vec<String>,
+    /// What policies see as `input.settings`.
+    pub settings: Value,
+    /// Where it is declared.
+    pub span: Option<Span>,
+}
+
+/// `approval { required = 2  from = ["ada", "ben"] }`: who must have agreed to a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalRule {
+    /// So many.
+    pub required: u32,
+    /// Of these; empty: of anybody.
+    pub from: Vec<String>,
+}
+
 /// `output "name" { value = … }`.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -72,6 +96,10 @@ pub struct Environment {
     pub soak: Option<Duration>,
     /// When it may be applied to; none: always.
     pub windows: Vec<Window>,
+    /// Who must have agreed to a plan first.
+    pub approval: Option<ApprovalRule>,
+    /// The greatest risk of a route that needs nobody's acceptance.
+    pub max_risk: Option<u32>,
     /// In which portions.
     pub rollout: Rollout,
     /// What a failure before the point of no return leads to.

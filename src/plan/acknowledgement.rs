@@ -37,16 +37,8 @@ fn gate(input: &PlanInput<'_>, change: &Change, note: &NoteText) -> Gate {
             (false, format!("note {provider}.{name} must be acknowledged for {version}{others}: {}{url}", note.text.trim()))
         }
     };
-    Gate {
-        environment: change.environment.clone(),
-        instance: Some(change.instance.clone()),
-        kind: GateKind::Acknowledgement,
-        open,
-        message,
-        opens: None,
-        paste: (!open).then(|| paste(change, note, version)),
-        waived: None,
-    }
+    let paste = (!open).then(|| paste(change, note, version));
+    Gate { paste, ..Gate::new(&change.environment, Some(change.instance.clone()), GateKind::Acknowledgement, open, message) }
 }
 
 /// The block to be written, with the person's part left empty: it is refused as it is.

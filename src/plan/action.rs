@@ -14,6 +14,8 @@ use crate::model::poll::Poll;
 use crate::model::probe::Probe;
 use crate::model::provider::Retry;
 
+use super::spread::Spread;
+
 /// A step of a strategy, for one instance on one hop; or a landmark between them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
@@ -77,9 +79,12 @@ pub struct Action {
     /// How far it is, in percent, over `line`, a line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Expr>,
-    /// How long it is expected to take.
+    /// How long it is expected to take: the usual time of earlier runs; where there are none, what the provider says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Duration>,
+    /// How long the step took in earlier runs; without it, the estimate is the provider's and was never measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
 }
 
 /// What an action is.

@@ -11,6 +11,7 @@ use crate::model::call::Arg;
 use crate::model::name::{DriverName, StepName};
 use crate::model::provider::{CallTemplate, Provider, Step, Strategy, Undo};
 
+use super::spread::Spread;
 use super::used::Used;
 
 /// A strategy, ready to be made into actions. Steps are in an order in which every step stands after those that it waits for.
@@ -46,6 +47,10 @@ pub(super) struct StepPrint<'p> {
     pub(super) undo: Option<CallPrint<'p>>,
     /// How long it is expected to take.
     pub(super) estimate: Option<Duration>,
+    /// How long it took in earlier runs.
+    pub(super) spread: Option<Spread>,
+    /// How long its undo took in earlier runs that went back over an applied hop.
+    pub(super) undo_spread: Option<Spread>,
     ancestors: Vec<bool>,
 }
 
@@ -75,7 +80,7 @@ impl<'p> Blueprint<'p> {
     pub(super) fn new(
         provider: &'p Provider,
         strategy: &'p Strategy,
-        durations: &std::collections::BTreeMap<String, Duration>,
+        durations: &std::collections::BTreeMap<String, Spread>,
         env: &Env<'_>,
     ) -> Result<Self, String> {
         let order = sorted(strategy)?;
@@ -98,7 +103,8 @@ impl<'p> Blueprint<'p> {
                     ancestors[place] |= is;
                 }
             }
-            let recorded = durations.get(&format!("{}/{}/{}", provider.name, strategy.name, step.name)).copied();
+            let measured = |undo: &str| durations.get(&format!("{}/{}/{undo}{}", provider.name, strategy.name, step.name)).copied();
+            let recorded = measured("");
             steps.push(StepPrint {
                 step,
                 title: if step.title.is_empty() { step.name.as_str().into() } else { step.title.as_str().into() },
@@ -110,7 +116,9 @@ impl<'p> Blueprint<'p> {
                     Undo::Call { call, .. } => Some(CallPrint::new(call, env)),
                     Undo::Harmless | Undo::Irreversible => None,
                 },
-                estimate: recorded.or(step.estimate),
+                estimate: recorded.map(|spread| spread.typical).or(step.estimate),
+                spread: recorded,
+                undo_spread: measured("undo:"),
                 ancestors,
             });
         }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::lang::Value;
 use crate::model::name::{Digest, EnvironmentName, HostName, InstanceAddr, ProviderName, RunId, StrategyName};
 
+use super::spread::DowntimeSpread;
+
 /// What happens to one instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
@@ -38,6 +40,9 @@ pub struct Change {
     pub recorded: Value,
     /// Digest over them.
     pub settings_digest: Digest,
+    /// The waivers of risks and blocked moves that it relies on, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Arc<str>>,
     /// What a person should read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<NoteText>,
@@ -99,6 +104,17 @@ pub struct Hop {
     pub keep: Vec<(Arc<str>, Vec<Arc<str>>)>,
     /// Downtime to expect.
     pub downtime: Option<Duration>,
+    /// Between what it lies; without it, nothing of it was ever measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downtime_spread: Option<DowntimeSpread>,
+    /// The risk of the provider's route, 0 none to 100 dangerous. Of an undone hop nobody says.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub risk: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(risk: &u32) -> bool {
+    *risk == 0
 }
 
 /// A setting before and after.

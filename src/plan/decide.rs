@@ -227,6 +227,22 @@ impl<'a> Case<'_, 'a> {
         let hops = self.candidate.locked().map_or(&[][..], |locked| &locked.hops);
         let traveller = self.traveller();
         let scheme = &self.provider.scheme;
+        // Who names a strategy means it on the way down too, where the provider has a way down by it.
+        if let Some(strategy) = self.candidate.declared().and_then(|declared| declared.strategy.as_ref())
+            && self.provider.routes.iter().any(|route| route.movement == Movement::Downgrade && route.strategy == *strategy)
+        {
+            match self.traveller().travel_by(Movement::Downgrade, Some(now), Some(wanted), Some(strategy)) {
+                Ok(journey) => {
+                    why.push(format!("strategy \"{strategy}\" is asked for, which goes before undoing what was applied"));
+                    return self.changes(Decision::Rollback, Some(now), Some(wanted), why, settings, journey);
+                }
+                Err(obstacles) => why.extend(
+                    obstacles
+                        .into_iter()
+                        .map(|obstacle| format!("not by strategy \"{strategy}\", which is asked for: {}", obstacle.text)),
+                ),
+            }
+        }
         let undone =
             match super::revert::way_back(hops, |text| same_text(text, now, scheme), |text| same_text(text, wanted, scheme)) {
                 None => {
@@ -466,7 +482,7 @@ impl<'a> Case<'_, 'a> {
         journey: Journey,
     ) -> Course {
         let Candidate { addr, environment, provider, .. } = *self.candidate;
-        let Journey { hops, why: further, notes, preflights } = journey;
+        let Journey { hops, why: further, accepted, notes, preflights } = journey;
         why.extend(further);
         let (recorded, settings_digest) = match self.candidate.origin {
             Origin::Declared(declared, _) => (redacted(&recorded(declared)), &declared.settings_digest),
@@ -485,6 +501,7 @@ impl<'a> Case<'_, 'a> {
             settings,
             recorded,
             settings_digest: settings_digest.clone(),
+            accepted,
             notes,
             preflights,
         };

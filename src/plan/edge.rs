@@ -3,6 +3,7 @@
 //! Takes one pair of versions, gives every [`Way`] or every reason against it. What cannot be evaluated is decided for caution:
 //! a route's condition does not hold, a block and a risk do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
@@ -24,8 +25,17 @@ pub(super) struct Way<'a> {
     pub(super) downtime: Option<Duration>,
     /// Downtime to choose by.
     pub(super) weight: Duration,
-    /// Sentences about blocks and risks that a waiver lets pass.
-    pub(super) waived: Vec<String>,
+    /// Blocks and risks that a waiver lets pass.
+    pub(super) waived: Vec<Accepted>,
+}
+
+/// A block or a risk that a waiver lets pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// The waiver's name.
+    pub(crate) name: Arc<str>,
+    /// What speaks against the move, and why it is let pass.
+    pub(crate) reason: String,
 }
 
 /// Judges hops for one query.
@@ -140,7 +150,7 @@ impl<'q> Judge<'q> {
             Some(Refusal::To)
         } else if !self.provider.strategies.contains_key(&route.strategy) {
             Some(Refusal::NoStrategy)
-        } else if self.query.movement == Movement::Upgrade && self.query.strategy.is_some_and(|wanted| *wanted != route.strategy) {
+        } else if self.query.strategy.is_some_and(|wanted| *wanted != route.strategy) {
             Some(Refusal::OtherStrategy)
         } else {
             match route.when.as_ref().map(|when| self.scope(from, to, scope).holds(when)) {
@@ -170,8 +180,26 @@ impl<'q> Judge<'q> {
         })
     }
 
+    /// The blocks that apply to a hop however it is done, also to the undo of one: refusals, and what a waiver lets pass.
+    pub(super) fn blocks(&self, from: Option<&Version>, to: Option<&Version>) -> (Vec<String>, Vec<Accepted>) {
+        let (mut refused, mut accepted) = (Vec::new(), Vec::new());
+        for objection in self.blocked(from, to, &mut None) {
+            match objection {
+                Objection::Refused(reason) => refused.push(reason),
+                Objection::Waived(waived) => accepted.push(waived),
+            }
+        }
+        (refused, accepted)
+    }
+
     /// Blocks and risks that apply to the hop.
     fn objections(&self, from: Option<&Version>, to: Option<&Version>, scope: &mut Option<HopScope<'q>>) -> Vec<Objection> {
+        let mut found = self.blocked(from, to, scope);
+        self.risks(from, to, scope, &mut found);
+        found
+    }
+
+    fn blocked(&self, from: Option<&Version>, to: Option<&Version>, scope: &mut Option<HopScope<'q>>) -> Vec<Objection> {
         let mut found = Vec::new();
         for block in &self.provider.blocked {
             if !fits(block.from.as_ref(), from) || !fits(block.to.as_ref(), to) {
@@ -185,6 +213,10 @@ impl<'q> Judge<'q> {
             let reason = format!("the move is blocked (\"{}\"): {}{}{doubt}", block.name, block.reason, link(block.url.as_ref()));
             found.push(self.unless_waived(&block.name, reason));
         }
+        found
+    }
+
+    fn risks(&self, from: Option<&Version>, to: Option<&Version>, scope: &mut Option<HopScope<'q>>, found: &mut Vec<Objection>) {
         for risk in &self.provider.risks {
             if !fits(risk.from.as_ref(), from) || !fits(risk.to.as_ref(), to) {
                 continue;
@@ -198,7 +230,6 @@ impl<'q> Judge<'q> {
                 format!("the move is not recommended (\"{}\"): {}{}{doubt}", risk.name, risk.message, link(risk.url.as_ref()));
             found.push(self.unless_waived(&risk.name, reason));
         }
-        found
     }
 
     /// A condition about where the move starts does not apply where nothing is there yet.
@@ -215,10 +246,12 @@ impl<'q> Judge<'q> {
         self.scope(from, to, scope).holds(rule)
     }
 
-    fn unless_waived(&self, name: &str, reason: String) -> Objection {
+    fn unless_waived(&self, name: &Arc<str>, reason: String) -> Objection {
         let subject = self.query.subject;
         match self.query.waivers.standing(name, Some(&subject.addr), &subject.environment) {
-            Standing::Waived(why) => Objection::Waived(format!("{reason}; waived: {why}")),
+            Standing::Waived(why) => {
+                Objection::Waived(Accepted { name: Arc::clone(name), reason: format!("{reason}; waived: {why}") })
+            }
             Standing::Expired(expiry) => Objection::Refused(format!("{reason}; {expiry}")),
             Standing::None => Objection::Refused(format!("{reason}; a waiver \"{name}\" lets it pass")),
         }
@@ -231,7 +264,7 @@ impl<'q> Judge<'q> {
 
 enum Objection {
     Refused(String),
-    Waived(String),
+    Waived(Accepted),
 }
 
 enum Refusal {

@@ -218,7 +218,7 @@ impl World {
         self.inventory.instances.insert(InstanceAddr::from_text(addr), seen);
     }
 
-    pub(super) fn input<'w>(&'w self, durations: &'w BTreeMap<String, std::time::Duration>) -> PlanInput<'w> {
+    pub(super) fn input<'w>(&'w self, durations: &'w BTreeMap<String, crate::plan::Spread>) -> PlanInput<'w> {
         PlanInput {
             estate: &self.estate,
             providers: &self.providers,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::acknowledgement::acknowledgements;
 use super::change::{Change, Decision};
 use super::input::PlanInput;
+use super::risk::risks;
 use super::waiver::{Standing, Waivers};
 use super::window::{Opening, opening};
 use crate::lock::Locked;
@@ -39,6 +40,10 @@ pub struct Gate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub opens: Option<Timestamp>,
+    /// Until when it is open, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub closes: Option<Timestamp>,
     /// The block of configuration that opens it, where there is one to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paste: Option<String>,
@@ -57,6 +62,10 @@ pub enum GateKind {
     Soak,
     /// The environment's window. Plans are made outside it, applied inside it.
     Window,
+    /// People must have agreed to the plan.
+    Approval,
+    /// A risk must be accepted.
+    Risk,
     /// Somebody must say that a note of the provider was read. No waiver opens it: it is itself a person's word.
     Acknowledgement,
 }
@@ -69,12 +78,14 @@ impl GateKind {
             Self::Promotion => "promotion",
             Self::Soak => "soak",
             Self::Window => "window",
+            Self::Approval => "approval",
+            Self::Risk => "risk",
             Self::Acknowledgement => "acknowledgement",
         }
     }
 }
 
-/// Every gate that stands before these changes, open or closed: by environment, the window first, then promotion and soak, then acknowledgements, each by instance.
+/// Every gate that stands before these changes, open or closed: by environment, the window first, then promotion and soak, risks, acknowledgements, each by instance.
 pub(crate) fn gates(input: &PlanInput<'_>, changes: &[Change]) -> Vec<Gate> {
     let waivers = Waivers::new(&input.estate.waivers, input.now);
     let mut by_environment: BTreeMap<&EnvironmentName, Vec<&Change>> = BTreeMap::new();
@@ -86,6 +97,7 @@ pub(crate) fn gates(input: &PlanInput<'_>, changes: &[Change]) -> Vec<Gate> {
         let Some(environment) = input.estate.environments.get(name) else { continue };
         gates.extend(window(environment, &changes, &waivers, input.now));
         gates.extend(promotions(input, environment, &changes, &waivers));
+        gates.extend(changes.iter().flat_map(|change| risks(input, environment, change, &waivers)));
         gates.extend(changes.iter().flat_map(|change| acknowledgements(input, change)));
     }
     gates
@@ -98,17 +110,19 @@ fn window(environment: &Environment, changes: &[&Change], waivers: &Waivers<'_>,
     if environment.windows.is_empty() || touching.is_empty() {
         return None;
     }
-    let (open, message, opens) = match opening(&environment.windows, now) {
-        Ok(Opening::Until(until)) => (true, format!("the window of {name} is open until {until}"), None),
-        Ok(Opening::From(Some(from))) => (false, format!("the window of {name} is closed and opens at {from}"), Some(from)),
-        Ok(Opening::From(None)) => {
-            (false, format!("the window of {name} is closed and never opens: correct its cron expression"), None)
+    let closed = |message: String, opens| Gate { opens, ..Gate::new(name, None, GateKind::Window, false, message) };
+    let gate = match opening(&environment.windows, now) {
+        Ok(Opening::Until(until)) => {
+            let message = format!("the window of {name} is open until {until}");
+            Gate { closes: Some(until), ..Gate::new(name, None, GateKind::Window, true, message) }
         }
-        Err(problems) => (false, format!("the window of {name} cannot be read: {}", problems.join("; ")), None),
+        Ok(Opening::From(Some(from))) => closed(format!("the window of {name} is closed and opens at {from}"), Some(from)),
+        Ok(Opening::From(None)) => {
+            closed(format!("the window of {name} is closed and never opens: correct its cron expression"), None)
+        }
+        Err(problems) => closed(format!("the window of {name} cannot be read: {}", problems.join("; ")), None),
     };
-    let gate =
-        Gate { environment: name.clone(), instance: None, kind: GateKind::Window, open, message, opens, paste: None, waived: None };
-    if open {
+    if gate.open {
         return Some(gate);
     }
     // Waived for the environment, or for each instance that is touched.
@@ -139,8 +153,7 @@ fn promotions(input: &PlanInput<'_>, environment: &Environment, changes: &[&Chan
         let arrival = found.entry((&change.provider, to)).or_insert_with(|| arrival(input, source, &change.provider, to));
         let mut add = |kind: GateKind, open: bool, message: String, opens: Option<Timestamp>| {
             let instance = Some(change.instance.clone());
-            let gate =
-                Gate { environment: environment.name.clone(), instance, kind, open, message, opens, paste: None, waived: None };
+            let gate = Gate { opens, ..Gate::new(&environment.name, instance, kind, open, message) };
             let asks = waivers.standing(kind.as_str(), Some(&change.instance), &environment.name);
             gates.push(if open { gate } else { gate.waived(asks) });
         };
@@ -155,7 +168,29 @@ fn promotions(input: &PlanInput<'_>, environment: &Environment, changes: &[&Chan
 }
 
 impl Gate {
-    fn waived(mut self, standing: Standing) -> Self {
+    /// A gate of which nothing more is known.
+    pub(super) fn new(
+        environment: &EnvironmentName,
+        instance: Option<InstanceAddr>,
+        kind: GateKind,
+        open: bool,
+        message: String,
+    ) -> Self {
+        Self {
+            environment: environment.clone(),
+            instance,
+            kind,
+            open,
+            message,
+            opens: None,
+            closes: None,
+            paste: None,
+            waived: None,
+        }
+    }
+
+    /// With what a waiver says to it.
+    pub(super) fn waived(mut self, standing: Standing) -> Self {
         match standing {
             Standing::Waived(reason) => {
                 self.open = true;

@@ -27,6 +27,8 @@ fn change(name: &str, decision: Decision, to: &str) -> Change {
         point_of_no_return: None,
         keep: Vec::new(),
         downtime: None,
+        downtime_spread: None,
+        risk: 0,
     };
     Change {
         instance: InstanceAddr::from_text(format!("p.{name}")),
@@ -41,6 +43,7 @@ fn change(name: &str, decision: Decision, to: &str) -> Change {
         settings: Vec::new(),
         recorded: Value::Null,
         settings_digest: Digest::of(b""),
+        accepted: Vec::new(),
         notes: Vec::new(),
         preflights: Vec::new(),
     }

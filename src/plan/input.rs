@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::approval::Approval;
 use super::purpose::Purpose;
+use super::spread::Spread;
 
 use crate::lock::Lock;
 use crate::model::estate::Estate;
@@ -27,8 +28,9 @@ pub struct PlanInput<'a> {
     pub inventory: &'a Inventory,
     /// What was applied, for every environment of the estate (a fresh [`Lock`] where nothing was).
     pub locks: &'a BTreeMap<EnvironmentName, Lock>,
-    /// How long steps took in earlier runs, by `provider/strategy/step`.
-    pub durations: &'a BTreeMap<String, Duration>,
+    /// How long steps took in earlier runs, by `provider/strategy/step`; of undos that went back over an applied hop by
+    /// `provider/strategy/undo:step`.
+    pub durations: &'a BTreeMap<String, Spread>,
     /// The time of planning.
     pub now: Timestamp,
     /// What the user asked for.
@@ -47,6 +49,10 @@ pub struct PlanOptions {
     /// What the plan is made for. Unless it is to bring instances to what is declared, `targets` are whole addresses, and nothing else
     /// is touched.
     pub purpose: Purpose,
+    /// Who plans or applies: an approval of theirs is not enough alone.
+    pub user: String,
+    /// Approvals that were given.
+    pub approvals: Vec<Approval>,
     /// The version of Windlass, written into the plan.
     pub tool_version: String,
 }

@@ -148,6 +148,7 @@ pub(super) fn instantiate(site: &Site<'_>, blueprint: &Blueprint<'_>, mut hop: H
                 closes: print.step.closes.clone(),
                 progress: print.step.progress.clone(),
                 estimate: print.estimate,
+                spread: print.spread,
             });
         }
         places.push(Places::Actions(made));
@@ -516,6 +517,7 @@ pub(super) fn landmark(
         closes: None,
         progress: None,
         estimate: None,
+        spread: None,
     }
 }
 

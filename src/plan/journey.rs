@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::lang::Env;
 use crate::lock::AppliedHop;
@@ -16,6 +17,7 @@ use super::blueprint::Blueprint;
 use super::catalogue::Catalogue;
 use super::change::{Hop, NoteText, PreflightOutcome, PreflightResult};
 use super::decide::Desk;
+use super::edge::{Accepted, Judge};
 use super::input::PlanInput;
 use super::instantiate::{HopDraft, Obstacle, Site, index, instantiate};
 use super::redact::redacted;
@@ -32,6 +34,8 @@ pub(super) struct Journey {
     pub(super) hops: Vec<HopDraft>,
     /// Why this way.
     pub(super) why: Vec<String>,
+    /// The waivers that it relies on.
+    pub(super) accepted: Vec<Arc<str>>,
     /// What a person should read.
     pub(super) notes: Vec<NoteText>,
     /// Checks that were made, none of which failed.
@@ -41,12 +45,23 @@ pub(super) struct Journey {
 impl Journey {
     /// Goes on with another.
     pub(super) fn extend(&mut self, further: Self) {
-        let Self { hops, why, notes, preflights } = further;
+        let Self { hops, why, accepted, notes, preflights } = further;
         let before = index(self.hops.len());
         self.preflights.extend(preflights.into_iter().map(|result| PreflightResult { hop: result.hop + before, ..result }));
         self.hops.extend(hops);
         self.why.extend(why);
+        self.accepted.extend(accepted);
         self.notes.extend(notes);
+    }
+
+    /// Takes note of what a waiver lets pass.
+    fn accept(&mut self, accepted: Vec<Accepted>) {
+        for Accepted { name, reason } in accepted {
+            self.why.push(reason);
+            if !self.accepted.contains(&name) {
+                self.accepted.push(name);
+            }
+        }
     }
 }
 
@@ -120,6 +135,21 @@ impl<'c, 'a> Traveller<'c, 'a> {
         from: Option<&Version>,
         to: Option<&Version>,
     ) -> Result<Journey, Vec<Obstacle>> {
+        // A strategy that the user insists on is one for going up.
+        self.travel_by(movement, from, to, self.strategy.filter(|_| movement == Movement::Upgrade))
+    }
+
+    /// Goes by those of the provider's routes that go by this strategy; by all where there is none.
+    ///
+    /// # Errors
+    /// No route, or a check that fails, or something that cannot be evaluated.
+    pub(super) fn travel_by(
+        &self,
+        movement: Movement,
+        from: Option<&Version>,
+        to: Option<&Version>,
+        strategy: Option<&StrategyName>,
+    ) -> Result<Journey, Vec<Obstacle>> {
         let Some(catalogue) = self.catalogue else { return Err(vec![Obstacle::new("its provider has no catalogue")]) };
         let query = RouteQuery {
             subject: &self.subject,
@@ -127,13 +157,13 @@ impl<'c, 'a> Traveller<'c, 'a> {
             movement,
             from,
             to,
-            strategy: self.strategy,
+            strategy,
             waivers: &self.desk.waivers,
             cache: &self.desk.routes,
         };
         let itinerary = search(&query).map_err(|reasons| reasons.into_iter().map(Obstacle::new).collect::<Vec<_>>())?;
         let mut journey = Journey { why: itinerary.why, ..Journey::default() };
-        journey.why.extend(itinerary.waived);
+        journey.accept(itinerary.waived);
         let mut obstacles = Vec::new();
         for (number, leg) in itinerary.legs.iter().enumerate() {
             match self.leg(catalogue, movement, index(number), leg, &mut journey) {
@@ -175,6 +205,8 @@ impl<'c, 'a> Traveller<'c, 'a> {
             point_of_no_return: None,
             keep: Vec::new(),
             downtime: leg.downtime,
+            downtime_spread: None,
+            risk: leg.risk,
         };
         let label = self.label(leg.to.as_ref().map(Version::text));
         let hosts = &self.desk.input.estate.hosts;
@@ -199,8 +231,24 @@ impl<'c, 'a> Traveller<'c, 'a> {
             }
             if let Some(catalogue) = self.catalogue {
                 let read = |text: &str| Version::parse(text, &self.subject.provider.scheme).ok();
-                let scope =
-                    self.subject.hop(catalogue, read(&applied.to).as_ref(), applied.from.as_deref().and_then(read).as_ref());
+                let (from, to) = (read(&applied.to), applied.from.as_deref().and_then(read));
+                let query = RouteQuery {
+                    subject: &self.subject,
+                    catalogue,
+                    movement: Movement::Downgrade,
+                    from: from.as_ref(),
+                    to: to.as_ref(),
+                    strategy: None,
+                    waivers: &self.desk.waivers,
+                    cache: &self.desk.routes,
+                };
+                // What the product cannot do, undoing cannot do either; setting its own settings back is no move.
+                if from != to {
+                    let (refused, accepted) = Judge::new(&query).blocks(from.as_ref(), to.as_ref());
+                    obstacles.extend(refused.into_iter().map(Obstacle::new));
+                    journey.accept(accepted);
+                }
+                let scope = self.subject.hop(catalogue, from.as_ref(), to.as_ref());
                 journey.preflights.extend(preflight::evaluate(&scope, Movement::Downgrade, index(number), &self.desk.waivers));
             }
         }

@@ -5,6 +5,7 @@
 
 mod acknowledgement;
 mod action;
+mod approval;
 mod assemble;
 mod blueprint;
 mod candidate;
@@ -31,18 +32,22 @@ mod redact;
 mod report;
 mod requirement;
 mod revert;
+mod risk;
 mod rollout;
 mod route;
+mod ruling;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod scope_tests;
 mod skew;
+mod spread;
 mod stop;
 mod waiver;
 mod window;
 
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
+pub use approval::{Approval, substance};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
 pub use checker::check;
 pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
@@ -51,6 +56,8 @@ pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
+pub use ruling::{Effect, Ruling, Waived};
+pub use spread::{DowntimeSpread, Spread};
 
 use std::collections::BTreeMap;
 
@@ -136,7 +143,7 @@ pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
     let (report, drafts) = report::told(candidates);
     let (changes, actions) = finish(input, drafts, order);
     // A backup must not wait for a window, and who restores is in need.
-    let gates = if declared { gate::gates(input, &changes) } else { Vec::new() };
+    let gates = if declared { all_gates(input, &changes, &actions) } else { Vec::new() };
     let report = report.waiting(&gates);
 
     let plan = Plan {
@@ -156,6 +163,18 @@ pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
     };
     debug_assert_eq!(check(&plan, &report, input), Vec::<String>::new());
     (plan, report)
+}
+
+/// Every gate before a plan that was made before, as they stand at the time of `input`.
+#[must_use]
+pub fn gates_of(input: &PlanInput<'_>, plan: &Plan) -> Vec<Gate> {
+    all_gates(input, &plan.changes, &plan.actions)
+}
+
+fn all_gates(input: &PlanInput<'_>, changes: &[Change], actions: &[Action]) -> Vec<Gate> {
+    let mut gates = gate::gates(input, changes);
+    gates.extend(approval::approvals(input, changes, actions));
+    gates
 }
 
 fn catalogues<'a>(input: &PlanInput<'a>) -> BTreeMap<ProviderName, Catalogue<'a>> {

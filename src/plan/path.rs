@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use petgraph::algo::dijkstra;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::edge::{Judge, Way};
+use super::edge::{Accepted, Judge, Way};
 use super::route::{Itinerary, Leg};
 use crate::model::version::Version;
 
@@ -126,7 +126,7 @@ impl<'q> Map<'q> {
     /// A path with its reasons: what it costs, what would be dearer, what does not go in fewer hops.
     pub(super) fn itinerary(&self, judge: &Judge<'q>, path: &[usize]) -> Itinerary {
         let mut why = Vec::new();
-        let mut waived: Vec<String> = Vec::new();
+        let mut waived: Vec<Accepted> = Vec::new();
         let cost = self.total(path);
         let last = self.nodes.len().saturating_sub(1);
         if path.len() > 2 {
@@ -144,7 +144,7 @@ impl<'q> Map<'q> {
         for (way, from, to) in self.along(path) {
             why.push(format!("{from} → {to} by route \"{}\", strategy \"{}\": {}", way.route.name, way.route.strategy, price(way)));
             why.extend(dearer(&judge.ways(Some(from), Some(to))));
-            waived.extend(way.waived.iter().filter(|reason| !waived.contains(reason)).cloned().collect::<Vec<_>>());
+            waived.extend(way.waived.iter().filter(|accepted| !waived.contains(accepted)).cloned().collect::<Vec<_>>());
         }
         let legs = self.along(path).map(|(way, from, to)| leg(way, Some(from), Some(to))).collect();
         Itinerary { legs, why, waived }

@@ -9,6 +9,7 @@ use crate::source::Span;
 use super::candidate::{Candidate, Course, Draft};
 use super::change::Decision;
 use super::gate::Gate;
+use super::ruling::Ruling;
 
 /// What the planner thought of everything. Goes with a [`Plan`](super::Plan); apply does not need it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,9 @@ use super::gate::Gate;
 pub struct Report {
     /// In address order.
     pub verdicts: Vec<Verdict>,
+    /// What the policies of the configuration object to, as they saw it when the plan was made; apply asks them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rulings: Vec<Ruling>,
 }
 
 /// What the planner thought of one instance.

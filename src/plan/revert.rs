@@ -130,7 +130,8 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
                 opens: opens.clone(),
                 closes: closes.clone(),
                 progress: None,
-                estimate: None,
+                estimate: print.undo_spread.map(|spread| spread.typical),
+                spread: print.undo_spread,
             });
         }
     }
@@ -152,6 +153,8 @@ pub(super) fn revert(site: &Site<'_>, blueprint: &Blueprint<'_>, applied: &Appli
         point_of_no_return: None,
         keep: Vec::new(),
         downtime: None,
+        downtime_spread: None,
+        risk: 0,
     };
     Ok(HopDraft { hop, actions })
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::{Catalogue, selectable};
-use super::edge::{Judge, looked_at};
+use super::edge::{Accepted, Judge, looked_at};
 use super::path::{Cost, Map, dearer, leg, listed, price};
 use super::scope::{Subject, Used};
 use super::waiver::{Standing, Waivers};
@@ -38,7 +38,7 @@ pub(crate) struct RouteQuery<'a> {
     pub(crate) from: Option<&'a Version>,
     /// The version wanted; `None`: nothing.
     pub(crate) to: Option<&'a Version>,
-    /// The strategy that the user insists on; counts for upgrades.
+    /// The strategy that every hop must go by.
     pub(crate) strategy: Option<&'a StrategyName>,
     /// Exceptions.
     pub(crate) waivers: &'a Waivers<'a>,
@@ -54,7 +54,7 @@ pub(crate) struct Itinerary {
     /// Why this way, and what was dearer or blocked; sentences.
     pub(crate) why: Vec<String>,
     /// Blocks and risks on it that a waiver lets pass.
-    pub(crate) waived: Vec<String>,
+    pub(crate) waived: Vec<Accepted>,
 }
 
 /// One hop of a way.

@@ -172,7 +172,7 @@ fn a_blocked_move_is_gone_round_or_waived_by_name() {
     let way = Ask { waivers: &waivers, ..Ask::new(&provider, Movement::Upgrade) }.way("1", "3").unwrap();
     assert_eq!(stops(&way), ["1", "3"]);
     assert_eq!(way.waived.len(), 1);
-    assert!(way.waived[0].ends_with("waived: kb7 is fine"), "{:?}", way.waived);
+    assert!(way.waived[0].reason.ends_with("waived: kb7 is fine"), "{:?}", way.waived);
 }
 
 #[test]

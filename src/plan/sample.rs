@@ -193,6 +193,8 @@ pub(super) fn environment(name: &str) -> Environment {
         name: name.into(),
         promote_from: None,
         soak: None,
+        approval: None,
+        max_risk: None,
         windows: Vec::new(),
         rollout: Rollout::default(),
         on_failure: OnFailure::Rollback,

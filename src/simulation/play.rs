@@ -15,8 +15,8 @@ use super::store::Shared;
 use super::world::{Truth, World};
 use crate::apply::event::Direction;
 use crate::apply::{
-    AbandonedAs, ActionState, Control, Finished, InstanceInput, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
-    rollback,
+    AbandonedAs, ActionState, Back, Control, Finished, InstanceInput, ResumeOptions, Rules, RunArgs, abandon, execute, inspect,
+    resume, rollback,
 };
 use crate::driver::Drivers;
 use crate::lang::Value;
@@ -220,7 +220,7 @@ impl<'a> Stage<'a> {
             match way {
                 Way::Apply(plan) => execute(plan, args).await,
                 Way::Resume(options) => resume(options, args).await,
-                Way::RollBack => rollback(args).await,
+                Way::RollBack => rollback(&Back::default(), args).await,
                 Way::Abandon => abandon("nothing else leads on", AbandonedAs::Failed, args).await,
             }
         };
@@ -445,6 +445,8 @@ impl<'a> Stage<'a> {
                 name: name.into(),
                 promote_from: None,
                 soak: None,
+                approval: None,
+                max_risk: None,
                 windows: Vec::new(),
                 rollout: Rollout::default(),
                 on_failure,

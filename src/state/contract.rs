@@ -212,6 +212,7 @@ async fn history_is_newest_first(store: &dyn Store) {
         brackets: Vec::new(),
         downtime_seconds: 0,
         durations: std::collections::BTreeMap::new(),
+        token: 3,
     };
     for id in ["20260101T000000Z-a", "20260103T000000Z-c", "20260102T000000Z-b"] {
         store.put_run(&record(id)).await.expect("written");
@@ -222,4 +223,9 @@ async fn history_is_newest_first(store: &dyn Store) {
     let runs = store.runs(2).await.expect("readable");
     assert_eq!(runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["20260103T000000Z-c", "20260102T000000Z-b"]);
     assert_eq!(runs[0].outcome, Outcome::Succeeded);
+    // A holder that was paused, and whose run another has gone on with, does not write over what that one wrote.
+    let paused = RunRecord { token: 2, outcome: Outcome::Held, ..ended.clone() };
+    assert!(matches!(store.put_run(&paused).await, Err(StateError::Fenced(_))), "an earlier holder wrote the history");
+    assert_eq!(store.runs(1).await.expect("readable")[0].outcome, Outcome::Succeeded);
+    store.put_run(&RunRecord { token: 4, ..ended }).await.expect("a later holder may");
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Replaces a file by `content`, so that a reader sees the old or the new whole, whatever happens. Keeps the old one's mode;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// As the file system says; the old file is then untouched.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(dir)?;
+    make_folder(dir)?;
     let mode = fs::metadata(path).map_or(mode, |metadata| metadata.permissions().mode() & 0o7777);
     let mut file = tempfile::Builder::new().prefix(".windlass-").tempfile_in(dir)?;
     file.write_all(content)?;
@@ -21,6 +21,14 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     File::open(dir)?.sync_all()
+}
+
+/// Makes a folder and those above it where they are missing, for their owner alone, whatever the umask is.
+///
+/// # Errors
+/// As the file system says.
+pub(crate) fn make_folder(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Reads a file; `None` where there is none.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -70,8 +71,8 @@ impl LocalStore {
     fn guard(&self, environment: &EnvironmentName) -> Result<File, StateError> {
         let path = self.state.join(format!("{environment}.guard"));
         let open = || -> io::Result<File> {
-            fs::create_dir_all(&self.state)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            durable::make_folder(&self.state)?;
+            let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
             file.lock()?;
             Ok(file)
         };
@@ -222,6 +223,11 @@ impl Store for LocalStore {
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
         let path = self.runs_dir().join(format!("{}.json", run.id));
+        let _guard = self.guard(&EnvironmentName::new("history"))?;
+        let there = durable::read(&path).map_err(|error| unreachable_at(&path, "read", &error))?;
+        if let Some(there) = there.and_then(|there| serde_json::from_slice::<RunRecord>(&there).ok()) {
+            run.replaces(&there)?;
+        }
         let text = serde_json::to_vec_pretty(run).unwrap_or_default();
         durable::replace(&path, &text, 0o644).map_err(|error| unreachable_at(&path, "written", &error))
     }

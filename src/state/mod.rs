@@ -114,10 +114,10 @@ pub trait Store: Send + Sync {
     /// Unreachable.
     async fn kept(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StateError>;
 
-    /// Adds or replaces a run's entry in the environment's history.
+    /// Adds or replaces a run's entry in the history.
     ///
     /// # Errors
-    /// Unreachable.
+    /// Unreachable; [`StateError::Fenced`] where a later holder of the run has written its entry since.
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError>;
 
     /// The history, newest first, at most `limit`.
@@ -224,8 +224,31 @@ pub struct RunRecord {
     pub brackets: Vec<BracketTime>,
     /// Seconds without service, in all.
     pub downtime_seconds: u64,
-    /// Measured seconds of each step, by `provider/strategy/step`.
+    /// Measured seconds of each step, by `provider/strategy/step`; of an undo that went back over an applied hop, by
+    /// `provider/strategy/undo:step`.
     pub durations: std::collections::BTreeMap<String, f64>,
+    /// The token of the lease that it was written under: an entry of a later holder is never replaced by one of an earlier.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub token: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl RunRecord {
+    /// Whether this entry may stand in the place of the one that is there.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`]: a later holder wrote that.
+    pub(crate) fn replaces(&self, there: &Self) -> Result<(), StateError> {
+        if self.token >= there.token {
+            return Ok(());
+        }
+        let environment = self.moves.first().or(there.moves.first()).map(|moved| moved.environment.clone());
+        Err(StateError::Fenced(environment.unwrap_or_else(|| EnvironmentName::new(""))))
+    }
 }
 
 /// A state that a run put an instance into, such as a maintenance mode.

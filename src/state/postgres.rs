@@ -239,9 +239,19 @@ impl Store for PostgresStore {
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
         let record = serde_json::to_string(run).map_err(|error| self.corrupt(&format!("run {}", run.id), &error))?;
-        let sql =
-            format!("INSERT INTO {}.run (id, record) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET record = $2", self.schema);
-        self.with("written", async |client| Ok(client.execute(&sql, &[&run.id.as_str(), &record]).await?)).await.map(drop)
+        // In one statement: an entry that a later holder wrote is not replaced.
+        let sql = format!(
+            "INSERT INTO {0}.run AS there (id, record) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET record = $2 \
+             WHERE COALESCE((there.record::json->>'token')::bigint, 0) <= $3",
+            self.schema
+        );
+        let given = (run.id.as_str(), signed(run.token));
+        let written = self.with("written", async |client| Ok(client.execute(&sql, &[&given.0, &record, &given.1]).await?)).await?;
+        if written == 0 {
+            let environment = run.moves.first().map(|moved| moved.environment.clone());
+            return Err(StateError::Fenced(environment.unwrap_or_else(|| EnvironmentName::new(""))));
+        }
+        Ok(())
     }
 
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::head::{Pointer, nonce};
-use self::objects::Objects;
+use self::objects::{Objects, Put};
 use super::{Holder, LEASE_TERM, Lease, RunFiles, RunRecord, StateError, Store, lockfile};
 use crate::lock::{Lock, encode};
 use crate::model::name::{Digest, EnvironmentName};
@@ -227,8 +227,18 @@ impl Store for S3Store {
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
+        let key = run_key(&format!("{}.json", run.id));
         let text = serde_json::to_vec_pretty(run).unwrap_or_default();
-        self.objects.put(&run_key(&format!("{}.json", run.id)), text).await
+        loop {
+            let there = self.objects.get(&key).await?;
+            if let Some(known) = there.as_ref().and_then(|there| serde_json::from_slice::<RunRecord>(&there.bytes).ok()) {
+                run.replaces(&known)?;
+            }
+            // Where another writes it in between, that one's entry is looked at.
+            if self.objects.put_if(&key, text.clone(), there.as_ref().map(|there| &there.version)).await? == Put::Done {
+                return Ok(());
+            }
+        }
     }
 
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {

@@ -7,11 +7,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::model::call::{Arg, Call};
-use crate::plan::{Action, ActionKind, ActionUndo, Change, Hop, Plan, PreflightOutcome, Report, VerdictKind};
+use crate::plan::{Action, ActionKind, ActionUndo, Change, Effect, Hop, Plan, PreflightOutcome, Report, VerdictKind};
 
+use super::estimate::{action_time, basis, hop_downtime, risk};
 use super::pieces::{Pieces, Weight};
 use super::plan_json::Previews;
 use super::plan_text::{total_downtime, value_text, verb, versions};
+use super::policy::about;
 use super::{count, duration};
 
 /// What a comment may be, and where the whole is.
@@ -32,6 +34,7 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     let mut pieces = Pieces::default();
     head(&mut pieces, plan, report);
     blocked(&mut pieces, report);
+    rulings(&mut pieces, report);
     gates(&mut pieces, plan);
     returns(&mut pieces, plan);
     checks(&mut pieces, plan);
@@ -54,7 +57,8 @@ fn closing(left_out: &BTreeMap<&'static str, usize>, link: Option<&str>) -> Stri
     format!("\n_Left out for length: {}; {place}._\n", parts.join(", "))
 }
 
-fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
+/// What is to be done, in numbers: `2 to install`, `1 blocked`; none where everything is as declared.
+pub(super) fn headline(plan: &Plan, report: &Report) -> Vec<String> {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for change in &plan.changes {
         *kinds.entry(verb(change.decision)).or_default() += 1;
@@ -64,6 +68,11 @@ fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
     if blocked > 0 {
         parts.push(format!("{blocked} blocked"));
     }
+    parts
+}
+
+fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
+    let parts = headline(plan, report);
     if parts.is_empty() {
         let checked = count(report.verdicts.len(), "instance");
         return pieces.push(
@@ -81,17 +90,21 @@ fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
         || "unknown".to_owned(),
         |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
     );
-    let _ = writeln!(text, "| actions | downtime | takes | points of no return | gates closed | waived |");
-    let _ = writeln!(text, "|---|---|---|---|---|---|");
+    let _ = writeln!(text, "| risk | downtime | takes | points of no return | gates closed | waived | actions |");
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|");
     let takes = match plan.duration() {
         Duration::ZERO => "not known yet".to_owned(),
         time => format!("about {}", duration(time)),
     };
-    let _ = writeln!(text, "| {steps} | {downtime} | {takes} | {returns} | {waiting} | {waived} |\n");
+    let _ = writeln!(text, "| {} | {downtime} | {takes} | {returns} | {waiting} | {waived} | {steps} |\n", risk(plan));
+    if let Some(basis) = Some(basis(plan)).filter(|basis| !basis.is_empty()) {
+        let _ = writeln!(text, "{basis}\n");
+    }
     pieces.push(Weight::Must, "headline", text);
 }
 
-fn is_stuck(kind: VerdictKind) -> bool {
+/// Whether nothing could be planned.
+pub(super) fn is_stuck(kind: VerdictKind) -> bool {
     matches!(kind, VerdictKind::Blocked | VerdictKind::Unobserved)
 }
 
@@ -102,6 +115,25 @@ fn blocked(pieces: &mut Pieces, report: &Report) {
             let _ = writeln!(text, "  - {}", escape(reason));
         }
         pieces.push(Weight::Must, "blocked instance", text);
+    }
+}
+
+fn rulings(pieces: &mut Pieces, report: &Report) {
+    for ruling in &report.rulings {
+        let word = match (ruling.effect, &ruling.waived) {
+            (_, Some(_)) => "**waived**",
+            (Effect::Deny, None) => "**denied**",
+            (Effect::Warn, None) => "**warning**",
+        };
+        let mut text = format!("- policy {} {word}: {}{}\n", code(&ruling.id), escape(&ruling.message), escape(&about(ruling)));
+        if let Some(waived) = &ruling.waived {
+            let owner = waived.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+            let until = waived.until.map(|until| format!(", until {until}")).unwrap_or_default();
+            let _ = writeln!(text, "  - {}", escape(&format!("{}{owner}{until}", waived.reason)));
+        } else if let Some(help) = &ruling.help {
+            let _ = writeln!(text, "  - {}", escape(help));
+        }
+        pieces.push(Weight::Must, "objection of a policy", text);
     }
 }
 
@@ -120,7 +152,7 @@ fn gates(pieces: &mut Pieces, plan: &Plan) {
 }
 
 /// The actions after which there is no way back but a restore.
-fn points(plan: &Plan) -> impl Iterator<Item = (&Change, &Action)> {
+pub(super) fn points(plan: &Plan) -> impl Iterator<Item = (&Change, &Action)> {
     plan.changes.iter().flat_map(move |change| {
         let point = |hop: &Hop| plan.actions.get(hop.point_of_no_return? as usize);
         change.hops.iter().filter_map(point).map(move |action| (change, action))
@@ -139,7 +171,8 @@ fn returns(pieces: &mut Pieces, plan: &Plan) {
     }
 }
 
-fn waived_checks(plan: &Plan) -> impl Iterator<Item = (&Change, &str, &str)> {
+/// Checks that do not hold and that a waiver lets pass: whose, their name, the reason.
+pub(super) fn waived_checks(plan: &Plan) -> impl Iterator<Item = (&Change, &str, &str)> {
     plan.changes.iter().flat_map(|change| {
         change.preflights.iter().filter_map(move |check| match &check.outcome {
             PreflightOutcome::Waived { reason } => Some((change, &*check.name, reason.as_str())),
@@ -184,10 +217,9 @@ fn changes(pieces: &mut Pieces, plan: &Plan) {
     for change in &plan.changes {
         let place =
             change.host.as_ref().map_or_else(|| change.environment.to_string(), |host| format!("{}, {host}", change.environment));
-        let by: Vec<String> = change.hops.iter().map(|hop| code(hop.strategy.as_str())).collect();
-        let downtime = change.hops.iter().map(|hop| hop.downtime).try_fold(Duration::ZERO, |sum, hop| Some(sum + hop?));
-        let downtime =
-            downtime.map_or_else(|| "unknown".to_owned(), |sum| if sum.is_zero() { "none".to_owned() } else { duration(sum) });
+        let by: Vec<String> = change.hops.iter().map(|hop| by(hop)).collect();
+        let downtime: Vec<String> = change.hops.iter().map(hop_downtime).collect();
+        let downtime = if downtime.iter().all(|downtime| downtime == "none") { "none".to_owned() } else { downtime.join("<br>") };
         let mut why: Vec<String> = change.why.iter().map(|reason| escape(reason)).collect();
         why.extend(change.settings.iter().map(|setting| {
             format!("{}: {} → {}", code(&setting.name), code(&value_text(&setting.before)), code(&value_text(&setting.after)))
@@ -203,6 +235,12 @@ fn changes(pieces: &mut Pieces, plan: &Plan) {
         );
         pieces.push(Weight::Change, "change", text);
     }
+}
+
+/// What a hop is done by, and at which risk.
+fn by(hop: &Hop) -> String {
+    let risk = if hop.risk == 0 { String::new() } else { format!(" (risk {})", hop.risk) };
+    format!("{}{risk}", code(hop.strategy.as_str()))
 }
 
 fn hop_steps(pieces: &mut Pieces, plan: &Plan, change: &Change, hop: &Hop, previews: &Previews) {
@@ -241,7 +279,7 @@ fn hop_steps(pieces: &mut Pieces, plan: &Plan, change: &Change, hop: &Hop, previ
             code(step),
             escape(&action.title),
             code(&call),
-            action.estimate.map(duration).unwrap_or_default(),
+            action_time(action),
         );
     }
     text.push_str("\n</details>\n");

@@ -12,9 +12,10 @@ use crate::plan::{
 };
 
 use super::diff::diff_text;
+use super::estimate::{action_time, hop_downtime};
 use super::plan_json::Previews;
 use super::provider::line;
-use super::{Palette, Table, duration};
+use super::{Palette, Table, duration, rulings_text};
 
 /// Steps are listed in full up to so many actions in a plan; beyond, each hop is one line.
 const FULL_UP_TO: usize = 400;
@@ -27,6 +28,7 @@ pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Pal
     for change in &plan.changes {
         change_text(&mut text, plan, change, previews, palette);
     }
+    text.push_str(&rulings_text(&report.rulings, palette));
     gates(&mut text, plan, palette);
     summary(&mut text, plan, report, palette);
     text
@@ -136,16 +138,15 @@ fn change_text(text: &mut String, plan: &Plan, change: &Change, previews: &Previ
 }
 
 fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews: &Previews, palette: Palette) {
-    let downtime = hop.downtime.map_or_else(
-        || "downtime unknown".to_owned(),
-        |downtime| {
-            if downtime.is_zero() { "no downtime".to_owned() } else { format!("downtime about {}", duration(downtime)) }
-        },
-    );
+    let downtime = match hop_downtime(hop) {
+        none if none == "none" => "no downtime".to_owned(),
+        some => format!("downtime {some}"),
+    };
+    let risk = if hop.risk == 0 { String::new() } else { format!(", risk {}", hop.risk) };
     let head =
         if change.hops.len() > 1 { format!("{} by ", versions(hop.from.as_ref(), hop.to.as_ref())) } else { "by ".to_owned() };
     let undoing = hop.reverts.as_ref().map(|run| format!(", undoing run {run}")).unwrap_or_default();
-    let _ = writeln!(text, "    {head}{} (route {}){undoing}, {downtime}", palette.strong(hop.strategy.as_str()), hop.route);
+    let _ = writeln!(text, "    {head}{} (route {}{risk}){undoing}, {downtime}", palette.strong(hop.strategy.as_str()), hop.route);
     if plan.actions.len() > FULL_UP_TO {
         return;
     }
@@ -164,7 +165,7 @@ fn hop_text(text: &mut String, plan: &Plan, change: &Change, hop: &Hop, previews
             if action.downtime { palette.warn("▼") } else { " ".to_owned() },
             name.to_string(),
             format!("{}{}", action.title, palette.faint(&manner(action))),
-            action.estimate.map(duration).unwrap_or_default(),
+            action_time(action),
             back,
         ]);
         for diff in previews.get(&action.id).into_iter().flatten() {
@@ -211,9 +212,11 @@ fn gates(text: &mut String, plan: &Plan, palette: Palette) {
             let _ = writeln!(text, "      {line}");
         }
     }
-    for gate in plan.gates.iter().filter(|gate| gate.open && gate.kind == GateKind::Acknowledgement) {
+    let shown = [GateKind::Acknowledgement, GateKind::Approval, GateKind::Window];
+    for gate in plan.gates.iter().filter(|gate| gate.open && gate.waived.is_none() && shown.contains(&gate.kind)) {
         let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "{} {whose}: {}", palette.good("✓"), gate.message);
+        let whose = if whose.is_empty() { whose } else { format!("{whose}: ") };
+        let _ = writeln!(text, "{} {whose}{}", palette.good("✓"), gate.message);
     }
     for gate in &plan.gates {
         if let Some(reason) = &gate.waived {

@@ -69,7 +69,8 @@ fn systemd_word(word: &str) -> String {
     }
 }
 
-fn shell_word(word: &str) -> String {
+/// A word as a shell reads it.
+pub(super) fn shell_word(word: &str) -> String {
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@".contains(c));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

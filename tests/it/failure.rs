@@ -247,7 +247,6 @@ fn a_manual_step_waits_until_it_is_confirmed() {
 fn killed_at_any_moment_a_run_is_finished_by_resume_and_nothing_runs_twice() {
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut moments = BTreeMap::new();
-    let mut held = 0;
     for round in 0..20 {
         let estate = Estate::job();
         let mut child = estate.spawn(&["apply", "--auto-approve"]);
@@ -268,19 +267,11 @@ fn killed_at_any_moment_a_run_is_finished_by_resume_and_nothing_runs_twice() {
         let before = estate.log().len();
         let is_begun = estate.good(&["history", "--format", "json"]).json()["runs"].as_array().is_some_and(|runs| !runs.is_empty());
         let is_done = is_begun && newest_run(&estate)["outcome"] == "succeeded";
-        let mut ran = match (is_begun, is_done) {
+        // Where it was killed between the journal and the command, the folder of the command proves that it was not begun.
+        let ran = match (is_begun, is_done) {
             (true, false) => estate.run(&["resume"]),
             _ => estate.apply(),
         };
-        // Killed between the journal and the command: whether it began, only a person can see, as here in the log.
-        if ran.code == Some(5) {
-            let action =
-                ["first", "slow", "fragile"].into_iter().find(|step| ran.err.contains(&format!("held    job.one@1.0.0:{step}:")));
-            let step = action.unwrap_or_else(|| panic!("round {round}: halted, and nothing is held:\n{}", ran.err));
-            let way = if estate.log().iter().any(|line| line == step) { "--skip" } else { "--retry" };
-            ran = estate.run(&["resume", way, &format!("job.one@1.0.0:{step}")]);
-            held += 1;
-        }
         assert_eq!(ran.code, Some(0), "round {round}, killed after {before} lines:\n{}\n{}", ran.out, ran.err);
         assert_eq!(
             estate.log(),
@@ -293,6 +284,5 @@ fn killed_at_any_moment_a_run_is_finished_by_resume_and_nothing_runs_twice() {
         estate.run(&["plan", "--detailed-exitcode"]).exit(0);
         *moments.entry((is_begun, is_done, before)).or_insert(0) += 1;
     }
-    assert!(held < 10, "in {held} of 20 rounds a person was needed");
     assert!(moments.len() > 2, "always killed at the same moment: {moments:?}");
 }

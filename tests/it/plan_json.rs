@@ -70,3 +70,52 @@ fn the_same_inputs_give_the_same_bytes() {
         assert_eq!(plan(), first);
     }
 }
+
+#[test]
+fn with_format_json_a_command_writes_json_and_nothing_else() {
+    let mut estate = Estate::sample();
+    let whole = |estate: &Estate, code: i32, args: &[&str]| {
+        let ran = estate.run(args).exit(code);
+        let read = serde_json::from_str::<serde_json::Value>(&ran.out);
+        assert!(read.is_ok(), "{args:?} wrote something else:\n{}", ran.out);
+    };
+    let lines = |estate: &Estate, args: &[&str]| {
+        let ran = estate.run(args).exit(0);
+        let kinds: Vec<String> = (ran.out.lines())
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{args:?}: {error}: {line}")))
+            .map(|event| event["event"].as_str().expect("a kind").to_owned())
+            .collect();
+        assert_eq!(kinds.first().map(String::as_str), Some("run_began"), "{args:?}");
+        assert_eq!(kinds.last().map(String::as_str), Some("run_ended"), "{args:?}");
+        ran
+    };
+    whole(&estate, 0, &["plan", "--format", "json"]);
+    // The plan is told to whoever looks on.
+    let ran = lines(&estate, &["apply", "--auto-approve", "--format", "json"]);
+    assert!(ran.err.contains("sample.one"), "{}", ran.err);
+    estate.set("version", "2.0.0");
+    lines(&estate, &["apply", "--auto-approve", "--format", "json"]);
+    lines(&estate, &["rollback", "--auto-approve", "--format", "json"]);
+    estate.good(&["plan", "--out", "saved.plan"]);
+    for args in [
+        &["show", "saved.plan", "--format", "json"][..],
+        &["show", "sample.one", "--format", "json"],
+        &["state", "show", "sample.one", "--format", "json"],
+        &["status", "--format", "json"],
+        &["drift", "--format", "json"],
+        &["history", "--format", "json"],
+        &["validate", "--format", "json"],
+        &["output", "--format", "json"],
+        &["backup", "list", "--format", "json"],
+        &["provider", "show", "sample", "--format", "json"],
+        &["provider", "drivers", "--format", "json"],
+    ] {
+        whole(&estate, 0, args);
+    }
+    // Nothing to do is no event; a refusal is talk.
+    estate.set("version", "1.0.0");
+    assert_eq!(estate.run(&["apply", "--auto-approve", "--format", "json"]).exit(0).out, "");
+    estate.write("more.hcl", "rubbish = {");
+    whole(&estate, 1, &["validate", "--format", "json"]);
+    assert_eq!(estate.run(&["plan", "--format", "json"]).exit(1).out, "");
+}

@@ -41,7 +41,7 @@ strategy "go" {
   }
   step "swap" {
     exec {
-      shell     = "echo swap >> log; if [ -e outage ]; then mv serving away; sleep 0.3; mv away serving; fi"
+      shell     = "echo swap >> log; if [ -e outage ]; then sh outage; fi"
       directory = self.dir
     }
     undo {
@@ -78,6 +78,21 @@ strategy "go" {
 }
 "#;
 
+/// An outage that lasts until the probe has seen it, and a while after it until the probe has seen its end: however busy the machine is.
+const OUTAGE: &str = r#"seen() {
+  tries=0
+  until grep -q "\"failing_since\":$1" .windlass/runs/*/actions/*/probe.json; do
+    tries=$((tries + 1))
+    [ $tries -lt 3000 ] || exit 1
+    sleep 0.02
+  done
+}
+mv serving away
+seen '"'
+mv away serving
+seen null
+"#;
+
 fn shop() -> Estate {
     let mut estate = Estate::empty();
     estate.write("providers/shop/provider.hcl", PROVIDER);
@@ -107,7 +122,7 @@ fn a_service_that_never_fails_passes_its_probe() {
 #[test]
 fn an_outage_in_the_middle_rolls_the_hop_back() {
     let estate = shop();
-    estate.write("outage", "");
+    estate.write("outage", OUTAGE);
     estate.apply().exit(4).says(&[
         "a look failed: `pass` does not hold: result.exists",
         "well again after",

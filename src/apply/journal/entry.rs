@@ -1,5 +1,6 @@
 //! One line of a journal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::event::{Direction, Ending};
 use crate::driver::FailureKind;
 use crate::lang::Value;
-use crate::model::name::{ActionId, Digest, EnvironmentName, RunId};
+use crate::model::name::{ActionId, Digest, EnvironmentName, InstanceAddr, RunId};
 use crate::state::Outcome;
 
 /// Something that a resumption must know.
@@ -103,6 +104,9 @@ pub enum Entry {
         environment: EnvironmentName,
         /// The action whose failure is the cause; `None`: a person asked.
         because: Option<ActionId>,
+        /// The version at which an instance stays, where a person asked to go back no further. Since format 3.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        stays: BTreeMap<InstanceAddr, Arc<str>>,
     },
     /// A person's word on an action.
     Decided {

@@ -12,9 +12,10 @@ mod writer;
 pub use entry::{Entry, Word};
 pub use reader::{Contents, JournalError, Torn, read};
 pub(super) use reader::{last_sequence, raw};
-pub(super) use segment::sync_folder;
 pub use segment::{Medium, Segment};
+pub(super) use segment::{make_folder, sync_folder};
 pub use writer::{Durable, Writer};
 
-/// The version of the journal's format; a newer one is refused. 2: items of fanned-out actions.
-pub const FORMAT: u32 = 2;
+/// The version of the journal's format; a newer one is refused. 2: items of fanned-out actions. 3: going back no
+/// further than to a version.
+pub const FORMAT: u32 = 3;

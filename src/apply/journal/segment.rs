@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// First preallocation; each further one doubles, up to [`LARGEST`].
@@ -65,10 +65,10 @@ impl Segment {
     /// What the system says.
     pub fn create(folder: &Path) -> io::Result<Self> {
         let made = !folder.exists();
-        std::fs::create_dir_all(folder)?;
+        make_folder(folder)?;
         let number = list(folder)?.last().map_or(1, |(number, _)| number + 1);
         let path = folder.join(format!("{number:06}.log"));
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         crash_point!("journal.created");
         sync_folder(folder)?;
         if let (true, Some(parent)) = (made, folder.parent()) {
@@ -131,6 +131,11 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     }
     segments.sort();
     Ok(segments)
+}
+
+/// Makes a folder and those above it, for their owner alone, whatever the umask is.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Makes a folder's entries durable.

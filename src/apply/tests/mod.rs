@@ -1,5 +1,6 @@
 //! Runs hand-made plans against a small world: real journal files, a paused clock, a store in memory, one scripted driver.
 
+mod back;
 mod bracket;
 mod cost;
 mod failure;

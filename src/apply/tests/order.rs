@@ -91,6 +91,37 @@ async fn a_senseless_call_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_failed_before_it_did_anything_in_every_try_is_not_undone() {
+    use super::world::Act::{Fails, Refuses};
+    let failed = || Fails(crate::driver::FailureKind::Failed);
+    for (acts, undone) in [(vec![Refuses, Refuses], false), (vec![failed(), Refuses], true), (vec![Refuses, failed()], true)] {
+        let stage = Stage::new();
+        stage.script("db.go", acts);
+        let mut go = step("go");
+        go.attempts = 2;
+        let plan = Making::default().instance("db", "test", None, &[], &[step("zero"), go]).plan();
+        let finished = stage.apply(&plan).await;
+        stage.check(&finished);
+        assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+        assert_eq!(stage.calls().contains(&"undo db.go".to_owned()), undone, "{:?}", stage.calls());
+        assert!(stage.effects().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_past_the_point_of_no_return_that_was_never_begun_is_not_past_it() {
+    let stage = Stage::new();
+    stage.script("db.migrate", [super::world::Act::Refuses]);
+    let mut migrate = step("migrate");
+    migrate.undo = super::world::U::Never;
+    let plan = Making::default().instance("db", "test", None, &[], &[step("stop"), migrate]).plan();
+    let finished = stage.apply(&plan).await;
+    stage.check(&finished);
+    assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+    assert!(stage.effects().is_empty(), "{:?}", stage.effects());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_the_provider_tolerates_is_a_success() {
     use crate::apply::event::Ending;
     let stage = Stage::new();

@@ -10,7 +10,9 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use crate::apply::event::{Direction, Ending, EventKind};
-use crate::apply::{Clock, Control, Finished, Hosts, InstanceInput, ResumeOptions, Rules, RunArgs, execute, resume, rollback};
+use crate::apply::{
+    Back, Clock, Control, Finished, Hosts, InstanceInput, ResumeOptions, Rules, RunArgs, execute, resume, rollback,
+};
 use crate::driver::host::{Host, Local};
 use crate::driver::{Context, Driver, Drivers, Failure, FailureKind};
 use crate::lang::{Expr, Object, Value};
@@ -32,6 +34,8 @@ pub(super) enum Act {
     /// Works, and takes so long.
     Takes(Duration),
     Fails(FailureKind),
+    /// Fails before it does anything, and knows so.
+    Refuses,
     /// The effect happens, and then it fails.
     FailsAfter(FailureKind),
     Panics,
@@ -68,6 +72,10 @@ impl Driver for Fake {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let text = |name: &str| args.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         if let Some(name) = text("check") {
@@ -98,6 +106,7 @@ impl Driver for Fake {
             Act::Fails(kind) | Act::FailsAfter(kind) => {
                 Err(Failure::new(kind, format!("{name} failed")).detail(Value::object([("exit_code", 7u64.into())])))
             }
+            Act::Refuses => Err(Failure::new(FailureKind::Failed, format!("{name} was not begun")).untouched()),
             Act::Panics => {
                 self.0.lock().unwrap().running -= 1;
                 panic!("{name} panics")
@@ -405,6 +414,7 @@ impl Making {
                 closes: None,
                 progress: None,
                 estimate: None,
+                spread: None,
             });
             indices.push(index);
         }
@@ -433,6 +443,7 @@ impl Making {
             closes: None,
             progress: None,
             estimate: None,
+            spread: None,
         });
         indices.push(record);
         self.records.push(record);
@@ -460,10 +471,13 @@ impl Making {
                 point_of_no_return,
                 keep: Vec::new(),
                 downtime: None,
+                downtime_spread: None,
+                risk: 0,
             }],
             settings: Vec::new(),
             recorded: Value::object([("home", "/opt".into())]),
             settings_digest: Digest::of(b"settings"),
+            accepted: Vec::new(),
             notes: Vec::new(),
             preflights: Vec::new(),
         });
@@ -578,7 +592,7 @@ impl Stage {
     }
 
     pub(super) async fn roll_back(&self, plan: &Plan) -> Result<Finished, Diagnostics> {
-        rollback(self.args(plan)).await
+        rollback(&Back::default(), self.args(plan)).await
     }
 
     pub(super) fn calls(&self) -> Vec<String> {

@@ -1,40 +1,46 @@
 //! `windlass apply`: does what a plan says, and records it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::apply::{self, Control};
-use crate::cli::args::{ApplyArgs, RunArgs};
+use crate::cli::args::{ApplyArgs, RunArgs, RunFormat};
 use crate::cli::command::plan::is_blocked;
 use crate::cli::command::run::is_unfinished;
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
+use crate::cli::permission::{Asking, waiting};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
 use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
 use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
+use crate::cli::terminal::Terminal;
 use crate::lang::Value;
 use crate::model::name::EnvironmentName;
 use crate::plan::{Plan, Report};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome};
-use crate::view::plan_text;
+use crate::view::{Previews, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let terminal = session.place.terminal;
     let patience = patience(&args.run)?;
-    let (plan, saved) = match &args.plan {
+    let wait = waiting(args.wait.as_deref())?;
+    let path = args.plan.as_ref().map(|path| session.place.root.join(path));
+    let (plan, report, saved) = match &path {
         Some(path) => {
-            let file = PlanFile::load(&session.place.root.join(path))?;
+            let file = PlanFile::load(path)?;
             check_saved(&file.plan, session).await?;
-            (file.plan, true)
+            (file.plan, file.report, true)
         }
         None => {
-            let planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
-            show(session, &planned.plan, &planned.report).await;
+            let mut planned = session.plan(&args.scope, How { refresh: true, upgrade: args.upgrade }).await?;
+            planned.report.rulings = session.rulings(&planned.plan, &planned.report, "apply", session.place.now).await?;
+            show(session, &planned.plan, &planned.report, args.run.format).await;
             if is_blocked(&planned.report) {
                 return Err(Diagnostic::error("plan is blocked")
                     .fault(Fault::Refused)
@@ -42,7 +48,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
                     .help("see to the reasons above, or apply a part with `--target`")
                     .into());
             }
-            (planned.plan, false)
+            (planned.plan, planned.report, false)
         }
     };
     if plan.changes.is_empty() {
@@ -51,15 +57,20 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         }
         return Ok(Exit::Done);
     }
-    check_gates(&plan)?;
+    let asking = Asking { file: path.as_deref(), wait };
+    if session.permit(&plan, &report, asking).await? {
+        // Much may have happened while it waited.
+        check_saved(&plan, session).await?;
+    }
     check_unfinished(&plan, session, false).await?;
     if !saved && !args.run.auto_approve {
         approve(session)?;
     }
+    session.pin()?;
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
-    let exit = match check_unfinished(&plan, session, true).await {
+    let exit = match still_allowed(&plan, &report, path.as_deref(), session).await {
         Ok(()) => execute(session, plan, &run, &hold, &environments, &args.run).await,
         Err(problems) => Err(problems),
     };
@@ -67,10 +78,23 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     exit
 }
 
-async fn show(session: &Session, plan: &Plan, report: &Report) {
-    let terminal = session.place.terminal;
+/// What may have changed while somebody was asked and the state was waited for: a window closes, another run was begun.
+async fn still_allowed(plan: &Plan, report: &Report, file: Option<&Path>, session: &mut Session) -> Result<(), Diagnostics> {
+    check_unfinished(plan, session, true).await?;
+    session.permit(plan, report, Asking { file, wait: None }).await.map(|_| ())
+}
+
+async fn show(session: &Session, plan: &Plan, report: &Report, format: RunFormat) {
     let previews = previews(session, plan).await;
-    terminal.data(&plan_text(plan, report, &previews, terminal.out));
+    show_plan(&session.place.terminal, (plan, report, &previews), format);
+}
+
+/// Shows the plan of a run that follows: where its events are data, the plan is talk.
+pub(in crate::cli) fn show_plan(terminal: &Terminal, (plan, report, previews): (&Plan, &Report, &Previews), format: RunFormat) {
+    match format {
+        RunFormat::Human => terminal.data(&plan_text(plan, report, previews, terminal.out)),
+        RunFormat::Json => terminal.say(plan_text(plan, report, previews, terminal.err).trim_end()),
+    }
 }
 
 /// Carries a plan out, with its environments held.
@@ -102,25 +126,6 @@ fn adopt_fresh_lineages(plan: &Plan, locks: &mut BTreeMap<EnvironmentName, crate
             lock.lineage = base.lineage.clone();
         }
     }
-}
-
-/// A closed gate refuses the whole plan.
-fn check_gates(plan: &Plan) -> Result<(), Diagnostics> {
-    let closed = plan.gates.iter().filter(|gate| !gate.open);
-    let problems: Diagnostics = closed
-        .map(|gate| {
-            let whose = gate.instance.as_ref().map(|instance| format!(" for {instance}")).unwrap_or_default();
-            let opens = gate.opens.map(|opens| format!("; it opens at {opens}")).unwrap_or_default();
-            Diagnostic::error("gate is closed")
-                .fault(Fault::Refused)
-                .detail(format!("{}{whose}: {}{opens}", gate.environment, gate.message))
-                .help(match &gate.paste {
-                    Some(paste) => format!("read it and see to what it asks for; then write into the configuration:\n{paste}"),
-                    None => format!("wait for it, or declare a waiver \"{}\" with a reason and an end", gate.kind.as_str()),
-                })
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// A run that is held or was killed must be ended first: planning over it would take its half-done work for somebody's own.

@@ -6,8 +6,10 @@ use crate::cli::args::InitArgs;
 use crate::cli::backend;
 use crate::cli::command::migrate::migrate;
 use crate::cli::exit::Exit;
+use crate::cli::pins::Pins;
 use crate::cli::problem::{file_problem, state_problem};
 use crate::cli::session::Place;
+use crate::config::Loaded;
 use crate::model::estate::Estate;
 use crate::source::{Diagnostic, Diagnostics};
 use crate::state::durable;
@@ -27,6 +29,7 @@ pub(in crate::cli) async fn run(args: &InitArgs, place: &mut Place) -> Result<Ex
     for provider in loaded.providers.values() {
         terminal.say(&format!("provider {} {} ({})", provider.name, provider.version, provider.digest.short()));
     }
+    pin(&loaded, place)?;
     if args.backend {
         keep_state(args, &loaded.estate, place).await?;
     }
@@ -36,6 +39,19 @@ pub(in crate::cli) async fn run(args: &InitArgs, place: &mut Place) -> Result<Ex
         count(loaded.estate.environments.len(), "environment")
     ));
     Ok(Exit::Done)
+}
+
+/// Writes down which content of sources from outside is used; what changed since the last time is shown.
+fn pin(loaded: &Loaded, place: &Place) -> Result<(), Diagnostics> {
+    let (known, now) = (Pins::read(&place.root)?, Pins::of(loaded));
+    for text in known.changes(&now, &place.hidden) {
+        place.terminal.data(&text);
+    }
+    if !known.is_as(&now) {
+        now.write(&place.root, &place.hidden)?;
+        place.terminal.say(&format!("{} says which content was accepted: commit it.", Pins::FILE));
+    }
+    Ok(())
 }
 
 /// Sees that state can be kept where the configuration says, and brings it there where that is asked for.

@@ -7,19 +7,21 @@ use crate::cli::planning::{How, Planned};
 use crate::cli::preview::previews;
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
-use crate::plan::{Plan, Report, VerdictKind};
+use crate::plan::{Plan, Report, Ruling, VerdictKind};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::view::{Page, Previews, plan_markdown, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let how = How { refresh: args.refresh, upgrade: args.upgrade };
-    let Planned { plan, report, .. } = session.plan(&args.scope, how).await?;
+    let Planned { plan, mut report, .. } = session.plan(&args.scope, how).await?;
+    report.rulings = session.rulings(&plan, &report, "plan", session.place.now).await?;
     let terminal = session.place.terminal;
     // Who does not want the machines looked at gets no differences either.
     let previews = if args.refresh { previews(session, &plan).await } else { Previews::new() };
     terminal.data(&plan_as(args.format, &args.page, (&plan, &report, &previews), terminal)?);
     let blocked = is_blocked(&report);
+    let denied = report.rulings.iter().any(Ruling::denies);
     let changes = !plan.changes.is_empty();
     if let Some(path) = &args.out {
         if blocked {
@@ -35,7 +37,7 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
         // The program ends here, and the system takes the memory back faster than it could be given.
         std::mem::forget((plan, report));
     }
-    Ok(match (blocked, changes && args.detailed_exitcode) {
+    Ok(match (blocked || denied, changes && args.detailed_exitcode) {
         (true, _) => Exit::Refused,
         (false, true) => Exit::Changes,
         (false, false) => Exit::Done,

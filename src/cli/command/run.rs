@@ -1,10 +1,11 @@
 //! `windlass resume`, `rollback`, `stop`, `abandon`, `confirm`: what a person says about a run.
 #![expect(clippy::disallowed_methods, reason = "a door to the folders of runs")]
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::apply::{self, ActionState, Control, ResumeOptions, RunArgs as Given};
+use crate::apply::{self, ActionState, Back, Control, Landing, ResumeOptions, RunArgs as Given};
 use crate::cli::args::{AbandonArgs, AbandonAs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, RunFormat, ScopeArgs, StopArgs};
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, who};
@@ -12,7 +13,7 @@ use crate::cli::problem::{file_problem, state_problem};
 use crate::cli::running::{STOP_FILE, environments_of, finished, listen_to_signals, patience, run_dir};
 use crate::cli::session::Session;
 use crate::driver::Confirmation;
-use crate::model::name::{ActionId, InstanceAddr, RunId};
+use crate::model::name::{ActionId, EnvironmentName, InstanceAddr, RunId};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 use crate::state::local::host_name;
@@ -29,13 +30,15 @@ pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> 
 /// Runs `rollback`.
 pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let record = find(session, args.run_id.as_deref(), "rollback", |record| record.outcome != Outcome::RolledBack).await?;
-    check_whole(&record, &args.environments)?;
-    check_newest(&record, session).await?;
+    check_newest(&record, &args.environments, session).await?;
     let terminal = session.place.terminal;
-    terminal.say(&format!("Rolling back run {} ({}), which moved:", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
-    for step in &record.moves {
+    let dir = bring(session, &record.id).await?;
+    let back = Back { environments: args.environments.iter().map(EnvironmentName::new).collect(), to: wishes(&record, &args.to)? };
+    let way = apply::foresee_back(&dir, &back)?;
+    terminal.say(&format!("Rolling back run {} ({}):", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
+    for Landing { instance, environment, now, then } in &way.landings {
         let name = |version: &Option<std::sync::Arc<str>>| version.as_deref().unwrap_or("nothing").to_owned();
-        terminal.say(&format!("  {} ({}): {} → {}", step.instance, step.environment, name(&step.to), name(&step.from)));
+        terminal.say(&format!("  {instance} ({environment}): {} → {}", name(now), name(then)));
     }
     if !args.run.auto_approve
         && terminal.confirm("Undo it? Data that was written since may be lost where an undo restores a backup.") != Some(true)
@@ -46,18 +49,19 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
             .help("answer `yes`, or give `--auto-approve`")
             .into());
     }
-    let exit = go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(given).await).await?;
+    let exit = go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(&back, given).await).await?;
     // What was asked for was done.
     Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
 }
 
 /// What a later run has moved stands on what this one did: to undo this one under it would leave neither's state.
-async fn check_newest(record: &RunRecord, session: &Session) -> Result<(), Diagnostics> {
+async fn check_newest(record: &RunRecord, environments: &[String], session: &Session) -> Result<(), Diagnostics> {
+    let is_meant = |moved: &Move| environments.is_empty() || environments.iter().any(|name| name == moved.environment.as_str());
     let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
     let later = runs.iter().filter(|run| run.id.as_str() > record.id.as_str());
     let mut later = later.flat_map(|run| run.moves.iter().map(move |step| (run, step)));
-    let over = later
-        .find(|(_, step)| step.outcome != Outcome::RolledBack && record.moves.iter().any(|moved| moved.instance == step.instance));
+    let ours = |step: &Move| record.moves.iter().any(|moved| moved.instance == step.instance && is_meant(moved));
+    let over = later.find(|(_, step)| step.outcome != Outcome::RolledBack && ours(step));
     let Some((run, step)) = over else { return Ok(()) };
     Err(Diagnostic::error("run is not the newest")
         .fault(Fault::Refused)
@@ -66,18 +70,26 @@ async fn check_newest(record: &RunRecord, session: &Session) -> Result<(), Diagn
         .into())
 }
 
-/// A run is undone as a whole: what would stay must be named, not left out by a filter that says nothing.
-fn check_whole(record: &RunRecord, environments: &[String]) -> Result<(), Diagnostic> {
-    let left = |step: &&Move| !environments.is_empty() && !environments.iter().any(|name| name == step.environment.as_str());
-    match record.moves.iter().find(left) {
-        None => Ok(()),
-        Some(other) => Err(Diagnostic::error("run is in other environments too")
-            .fault(Fault::Refused)
-            .detail(format!("run {} moved {} in `{}`, which --env does not name", record.id, other.instance, other.environment))
-            .help(
-                "a run is rolled back as a whole: name all its environments; to go back in one, lower the version there and apply",
-            )),
+/// What `--to` says: `ADDRESS=VERSION`, or a version alone where the run has moved one instance.
+fn wishes(record: &RunRecord, texts: &[String]) -> Result<BTreeMap<InstanceAddr, std::sync::Arc<str>>, Diagnostics> {
+    let mut wishes = BTreeMap::new();
+    let mut problems = Diagnostics::new();
+    for text in texts {
+        let (instance, version) = match (text.split_once('='), &*record.moves) {
+            (Some((instance, version)), _) => (InstanceAddr::from_text(instance.trim()), version.trim()),
+            (None, [moved]) => (moved.instance.clone(), text.trim()),
+            (None, moved) => {
+                let detail = format!("run {} moved {} instances, and `--to {text}` does not say which", record.id, moved.len());
+                let help = "write `--to ADDRESS=VERSION`, once for each instance that stays in between";
+                problems.push(Diagnostic::error("instance is not named").detail(detail).help(help));
+                continue;
+            }
+        };
+        if wishes.insert(instance.clone(), version.into()).is_some_and(|other: std::sync::Arc<str>| &*other != version) {
+            problems.push(Diagnostic::error("contradiction").detail(format!("`{instance}` is to stay at two versions")));
+        }
     }
+    problems.unless_errors(wishes).map(|(wishes, _)| wishes)
 }
 
 /// Runs `abandon`.
@@ -266,14 +278,7 @@ async fn go_on(
     flags: &RunArgs,
     work: impl AsyncFnOnce(&Plan, Given) -> Result<apply::Finished, Diagnostics>,
 ) -> Result<Exit, Diagnostics> {
-    let dir = run_dir(session, run);
-    apply::fetch(&dir, run, &*session.store).await?;
-    if !exists(&dir) {
-        return Err(Diagnostic::error("run is not here")
-            .detail(format!("the folder of run {run} is not on this machine"))
-            .help("go on where it was begun, or copy `.windlass/runs` from there")
-            .into());
-    }
+    let dir = bring(session, run).await?;
     // A wish to stop was for the process that is gone.
     let _ = fs::remove_file(dir.join(STOP_FILE));
     let (plan, _) = apply::inspect(&dir)?;
@@ -300,6 +305,15 @@ async fn go_on(
     result.map(|end| finished(session, &end))
 }
 
-fn exists(path: &Path) -> bool {
-    path.is_dir()
+/// The folder of a run, brought here where the store has it and this machine has not.
+async fn bring(session: &Session, run: &RunId) -> Result<PathBuf, Diagnostics> {
+    let dir = run_dir(session, run);
+    apply::fetch(&dir, run, &*session.store).await?;
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    Err(Diagnostic::error("run is not here")
+        .detail(format!("the folder of run {run} is not on this machine"))
+        .help("go on where it was begun, or copy `.windlass/runs` from there")
+        .into())
 }

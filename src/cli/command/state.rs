@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::state_prune;
 use crate::cli::args::{Command, ScopeArgs, StateCommand, TextOrJson, UnlockArgs, VariableArgs};
 use crate::cli::backend;
 use crate::cli::exit::Exit;
@@ -51,6 +52,7 @@ pub(in crate::cli) async fn run(command: &StateCommand, session: &mut Session) -
             terminal.say(&format!("{addr} is not recorded any more; what is deployed was not touched."));
             Ok(Exit::Done)
         }
+        StateCommand::Prune { older_than, dry_run } => state_prune::run(older_than, *dry_run, session).await,
         StateCommand::Import { address, .. } => import(session, address).await,
     }
 }

@@ -35,19 +35,24 @@ pub(in crate::config) struct Finder<'a> {
     pub(in crate::config) embedded: &'a BTreeMap<ProviderName, ProviderFiles>,
 }
 
+/// A provider's files, and where they are.
+struct Found {
+    files: ProviderFiles,
+    /// What their folder is called.
+    label: String,
+    /// Whether it changes apart from the configuration and the program.
+    is_outside: bool,
+}
+
 impl Finder<'_> {
-    /// The files of a provider, and what their folder is called. `None`: there is none, and that is told.
-    fn find(
-        &self,
-        name: &ProviderName,
-        used: Option<Span>,
-        opener: &mut Sources,
-        problems: &mut Diagnostics,
-    ) -> Option<(ProviderFiles, String)> {
+    /// The files of a provider. `None`: there is none, and that is told.
+    fn find(&self, name: &ProviderName, used: Option<Span>, opener: &mut Sources, problems: &mut Diagnostics) -> Option<Found> {
         if let Some((source, span)) = self.declared.get(name).and_then(|declared| declared.source.as_ref()) {
             let found = opener
                 .open(source, self.root, format!("provider.{name}"))
-                .and_then(|folder| folder.unrecorded().content().map(|files| (files, folder.display_self())));
+                .and_then(|folder| folder.unrecorded().content().map(|files| (files, folder.display_self())))
+                // A relative folder is part of the same checkout, and reviewed with it.
+                .map(|(files, label)| Found { files, label, is_outside: !source.starts_with('.') });
             return problems.take(found.map_err(|reason| {
                 Diagnostic::error("provider not found")
                     .detail(format!("the source `{source}` of provider `{name}` {reason}"))
@@ -62,17 +67,18 @@ impl Finder<'_> {
             label: folder.join(name.as_str()).display().to_string(),
             record: Record::default(),
         });
-        for folder in std::iter::once(beside).chain(user) {
+        for (folder, is_outside) in std::iter::once((beside, false)).chain(user.map(|folder| (folder, true))) {
             if !folder.is_there() {
                 continue;
             }
             let label = folder.display_self();
-            return problems.take(folder.content().map(|files| (files, label.clone())).map_err(|reason| {
+            let found = folder.content().map(|files| Found { files, label: label.clone(), is_outside });
+            return problems.take(found.map_err(|reason| {
                 Diagnostic::error("provider cannot be read").detail(format!("the folder `{label}` of provider `{name}` {reason}"))
             }));
         }
         if let Some(files) = self.embedded.get(name) {
-            return Some((files.clone(), format!("<embedded>/{name}")));
+            return Some(Found { files: files.clone(), label: format!("<embedded>/{name}"), is_outside: false });
         }
         problems.push(self.missing(name, used));
         None
@@ -114,7 +120,10 @@ pub(in crate::config) fn load_all(
     let mut parsed: Vec<Parsed> = Vec::new();
     let mut schemes: BTreeMap<ProviderName, VersionScheme> = BTreeMap::new();
     for (name, used) in wanted {
-        let Some((files, label)) = finder.find(name, *used, opener, problems) else { continue };
+        let Some(Found { files, label, is_outside }) = finder.find(name, *used, opener, problems) else { continue };
+        if is_outside {
+            opener.outside.insert(name.clone(), label.clone());
+        }
         if let Some((digest, span)) = finder.declared.get(name).and_then(|declared| declared.digest.as_ref()) {
             check_digest(name, &super::files_digest(&files), digest, *span, problems);
         }

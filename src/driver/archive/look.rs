@@ -9,9 +9,10 @@ use globset::GlobSet;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
+use super::far::Reach;
 use super::members::{MemberKind, Members};
 use super::tree::{refused, unreadable};
-use super::{here, result, walk};
+use super::{result, walk};
 use crate::driver::http::whole;
 use crate::driver::transfer::{Watch, hex, work};
 use crate::driver::{Args, Context, Failure, FailureKind};
@@ -59,9 +60,10 @@ fn plain(name: &str) -> String {
     name.trim_start_matches("./").trim_matches('/').to_owned()
 }
 
-fn members(args: &Args<'_>, archive: PathBuf) -> Result<Members, Failure> {
+fn members(args: &Args<'_>, archive: PathBuf, ctx: &Context) -> Result<Members, Failure> {
     Ok(Members {
         archive,
+        reach: Reach::of(ctx),
         strip: usize::try_from(args.count("strip_components")?.unwrap_or(0)).unwrap_or(usize::MAX),
         max_entries: args.count("max_entries")?.unwrap_or(1_000_000),
         max_ratio: args.count("max_ratio")?.unwrap_or(250),
@@ -82,9 +84,8 @@ fn absent(args: &Args<'_>, archive: &Members, what: &str) -> Result<(), Failure>
 }
 
 pub(super) async fn list(args: &Args<'_>, path: PathBuf, ctx: &Context) -> Result<Value, Failure> {
-    here(args, "list", ctx)?;
     let wanted = Wanted::of(args)?;
-    let archive = members(args, path.clone())?;
+    let archive = members(args, path.clone(), ctx)?;
     let (found, bytes) = work(ctx, move |watch| {
         let (mut found, mut bytes) = (Vec::new(), 0_u64);
         archive.each(watch, &mut |member, _, _| {
@@ -111,7 +112,7 @@ pub(super) async fn list(args: &Args<'_>, path: PathBuf, ctx: &Context) -> Resul
     })
     .await?;
     if found.is_empty() {
-        absent(args, &members(args, path.clone())?, "no such member")?;
+        absent(args, &members(args, path.clone(), ctx)?, "no such member")?;
     }
     Ok(result([
         ("path", Value::string(path.to_string_lossy())),
@@ -157,13 +158,12 @@ impl Hashes {
 }
 
 pub(super) async fn digest(args: &Args<'_>, path: PathBuf, ctx: &Context) -> Result<Value, Failure> {
-    here(args, "digest", ctx)?;
     let wanted = Wanted::of(args)?;
     let is_one = matches!(wanted, Wanted::One(_));
-    let archive = members(args, path.clone())?;
+    let archive = members(args, path.clone(), ctx)?;
     let files = work(ctx, move |watch| digests(&archive, &wanted, watch)).await?;
     if files.is_empty() {
-        absent(args, &members(args, path.clone())?, "no file that is asked for")?;
+        absent(args, &members(args, path.clone(), ctx)?, "no file that is asked for")?;
     }
     let bytes = files.values().map(|file| file.bytes).fold(0, u64::saturating_add);
     let all = match files.values().next() {
@@ -262,17 +262,16 @@ fn hashed(
 }
 
 pub(super) async fn read(args: &Args<'_>, path: PathBuf, ctx: &Context) -> Result<Value, Failure> {
-    here(args, "read", ctx)?;
     let name = plain(&args.needed_text("member")?);
     let limit = args.bytes("limit")?.unwrap_or(LIMIT);
     if limit > MOST {
         return Err(args.invalid("`limit` is more than 64 MiB"));
     }
-    let archive = members(args, path.clone())?;
+    let archive = members(args, path.clone(), ctx)?;
     let wanted = name.clone();
     let content = work(ctx, move |watch| content(&archive, &wanted, limit, watch)).await?;
     if content.is_none() {
-        absent(args, &members(args, path.clone())?, &format!("no member `{name}`"))?;
+        absent(args, &members(args, path.clone(), ctx)?, &format!("no member `{name}`"))?;
     }
     let truncated = content.as_ref().is_some_and(|(_, size)| *size > limit);
     let size = content.as_ref().map(|(_, size)| *size);

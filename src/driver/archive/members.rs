@@ -1,24 +1,26 @@
 //! Goes through the members of an archive, one after the other, without unpacking anything.
 //!
-//! Takes an archive of this machine, gives each member's name and content to whoever visits. Names that lead out of the archive and
+//! Takes an archive of this machine or of another, gives each member's name and content to whoever visits. Names that lead out of the archive and
 //! absurd sizes are refused, as they are when it is unpacked.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::far::{Bytes, Reach};
 use super::format::{Format, decompressed};
 use super::tree::{clean, refused, too_dense, unreadable};
-use super::unpack::{Bounded, RATIO_FROM, ends_whole, open, unknown_format};
+use super::unpack::{Bounded, RATIO_FROM, ends_whole, unknown_format};
 use crate::driver::Failure;
 use crate::driver::transfer::Watch;
 
 /// An archive and how it is gone through.
 pub(super) struct Members {
     pub(super) archive: PathBuf,
+    /// How it is opened.
+    pub(super) reach: Reach,
     /// Folders at the beginning of each name that are left out.
     pub(super) strip: usize,
     pub(super) max_entries: u64,
@@ -66,7 +68,7 @@ pub(super) type Visit<'a> = dyn FnMut(&Member, &mut dyn Read, &mut Watch) -> Res
 impl Members {
     /// Visits the members in the archive's order, until the visitor has seen enough.
     pub(super) fn each(&self, watch: &mut Watch, visit: &mut Visit<'_>) -> Result<(), Failure> {
-        let (mut file, size) = open(&self.archive)?;
+        let (mut file, size) = self.reach.open(&self.archive)?;
         let failed = |error: io::Error| unreadable(&self.archive, &error);
         let mut head = Vec::new();
         file.by_ref().take(512).read_to_end(&mut head).map_err(failed)?;
@@ -123,7 +125,7 @@ impl Members {
         ends_whole(&self.archive, archive.into_inner(), zeros.get())
     }
 
-    fn each_zipped(&self, file: File, limit: u64, watch: &mut Watch, visit: &mut Visit<'_>) -> Result<(), Failure> {
+    fn each_zipped(&self, file: Box<dyn Bytes>, limit: u64, watch: &mut Watch, visit: &mut Visit<'_>) -> Result<(), Failure> {
         let failed = |error: zip::result::ZipError| refused(format!("`{}` cannot be read: {error}", self.archive.display()));
         let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(failed)?;
         let (mut count, mut total) = (0, 0_u64);

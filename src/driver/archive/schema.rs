@@ -4,7 +4,7 @@ use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
 
 pub(super) const SCHEMA: DriverSchema = DriverSchema {
     name: "archive",
-    summary: "Checks an archive's digest, looks into it, unpacks it, or packs a folder. Checking works on every host, the rest on the machine that Windlass runs on. A fact can only check and look.",
+    summary: "Checks an archive's digest, looks into it, unpacks it, or packs a folder. On a host over SSH it is unpacked and packed by the tools that are there (GNU tar, gzip, zstd, unzip), and looked into from here. A fact can only check and look.",
     args: &[
         ArgSchema {
             name: "action",

@@ -249,12 +249,19 @@ impl Tree {
         Ok(())
     }
 
+    fn link(&self, path: &Path) -> Option<&Path> {
+        match self.made.get(path) {
+            Some(Made::Link(target)) => Some(target),
+            _ => None,
+        }
+    }
+
     /// Checks every link, sets the directories' attributes and makes all durable.
     pub(in crate::driver) fn finish(self) -> Result<Written, Failure> {
         if !self.limits.trusted {
             for (path, made) in &self.made {
                 if let Made::Link(target) = made
-                    && !self.stays_inside(path)
+                    && !stays_inside(path, |path| self.link(path))
                 {
                     let message = format!("the link `{}` leads out of the archive, to `{}`", path.display(), target.display());
                     return Err(refused(message));
@@ -278,37 +285,37 @@ impl Tree {
         rustix::fs::syncfs(&root).map_err(|error| io_failure("make durable", &self.root, &error.into()))?;
         Ok(Written { entries: self.entries, bytes: self.bytes })
     }
+}
 
-    /// Follows a link as the system would. One that leads to nothing inside is harmless.
-    fn stays_inside(&self, link: &Path) -> bool {
-        let mut at = PathBuf::new();
-        let mut rest: Vec<OsString> = reversed(link);
-        let mut followed = 0;
-        while let Some(part) = rest.pop() {
-            match Path::new(&part).components().next() {
-                None | Some(Component::CurDir) => {}
-                Some(Component::ParentDir) => {
-                    if !at.pop() {
-                        return false;
-                    }
+/// Follows a link as the system would, where `target` tells what other links lead to. One that leads to nothing inside is harmless.
+pub(in crate::driver) fn stays_inside<'a>(link: &Path, target: impl Fn(&Path) -> Option<&'a Path>) -> bool {
+    let mut at = PathBuf::new();
+    let mut rest: Vec<OsString> = reversed(link);
+    let mut followed = 0;
+    while let Some(part) = rest.pop() {
+        match Path::new(&part).components().next() {
+            None | Some(Component::CurDir) => {}
+            Some(Component::ParentDir) => {
+                if !at.pop() {
+                    return false;
                 }
-                Some(Component::Normal(name)) => {
-                    at.push(name);
-                    if let Some(Made::Link(target)) = self.made.get(&at) {
-                        followed += 1;
-                        if followed > 40 {
-                            // A circle: the system refuses it too.
-                            return true;
-                        }
-                        at.pop();
-                        rest.extend(reversed(target));
-                    }
-                }
-                Some(Component::RootDir | Component::Prefix(_)) => return false,
             }
+            Some(Component::Normal(name)) => {
+                at.push(name);
+                if let Some(target) = target(&at) {
+                    followed += 1;
+                    if followed > 40 {
+                        // A circle: the system refuses it too.
+                        return true;
+                    }
+                    at.pop();
+                    rest.extend(reversed(target));
+                }
+            }
+            Some(Component::RootDir | Component::Prefix(_)) => return false,
         }
-        true
     }
+    true
 }
 
 fn reversed(path: &Path) -> Vec<OsString> {

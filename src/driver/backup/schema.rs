@@ -4,7 +4,7 @@ use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
 
 pub(super) const SCHEMA: DriverSchema = DriverSchema {
     name: "backup",
-    summary: "Backs a folder or some files up into a repository, reads backups back, restores and prunes them; on the machine that Windlass runs on. Files are copied as they lie: stop what writes them first. Permissions, owners (as root), times, links and holes are kept; extended attributes and ACLs are not.",
+    summary: "Backs a folder or some files up into a repository, reads backups back, restores and prunes them, on the instance's host: over SSH by the tools that are there (GNU tar, zstd), with `method = \"tar\"` only. Files are copied as they lie: stop what writes them first. Permissions, owners (as root), times, links and holes are kept; extended attributes and ACLs are not.",
     args: &[
         ArgSchema {
             name: "action",

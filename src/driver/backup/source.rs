@@ -92,9 +92,13 @@ fn with_sidecars(root: &Path, files: Vec<PathBuf>) -> Vec<PathBuf> {
     all
 }
 
-/// Whether a backup is one of this path.
-pub(super) fn is_of(path: &Path, entry: &Entry) -> bool {
-    let real = fs::canonicalize(path).unwrap_or_else(|_| path.components().collect());
+/// A path of this machine without links, as far as it is there.
+pub(super) fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.components().collect())
+}
+
+/// Whether a backup is one of this path, which has no link in it.
+pub(super) fn is_of(real: &Path, entry: &Entry) -> bool {
     real == Path::new(&entry.path) || entry.files.iter().flatten().any(|file| real == Path::new(&entry.path).join(file))
 }
 

@@ -25,7 +25,7 @@ use crate::driver::{Failure, FailureKind};
 
 pub(super) const DATA: &str = "data.tar.zst";
 pub(super) const MANIFEST: &str = "manifest.jsonl";
-const ENTRY: &str = "entry.json";
+pub(super) const ENTRY: &str = "entry.json";
 const LOCK: &str = "lock";
 
 /// A repository in a folder.

@@ -120,11 +120,9 @@ async fn set_aside(ctx: &Context, path: &str, aside: &str) -> Result<(), Failure
     ctx.host.rename(Path::new(path), Path::new(aside)).await
 }
 
-/// Where what was saved lies now: as it was said, or, where another machine said it, below this machine's own folder of runs.
+/// Where what was saved lies now: below the folder of runs that this call belongs to, wherever that was moved or copied to, or
+/// brought to from another machine; else as it was said.
 fn found(saved: PathBuf, ctx: &Context) -> PathBuf {
-    if saved.exists() {
-        return saved;
-    }
     let runs =
         |path: &Path| path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "runs")).map(Path::to_owned);
     let moved = || {

@@ -138,7 +138,7 @@ pub(crate) fn start_failure(program: &str, kind: std::io::ErrorKind, text: &str)
         }
         _ => (text.to_owned(), "see what the system said"),
     };
-    Failure::new(FailureKind::Failed, format!("cannot start `{program}`: {reason}")).help(help)
+    Failure::new(FailureKind::Failed, format!("cannot start `{program}`: {reason}")).help(help).untouched()
 }
 
 /// Ends a child and its whole process group: SIGTERM, then after the grace SIGKILL for whoever is left.

@@ -51,15 +51,13 @@ pub(crate) fn environment(command: &Command) -> Vec<(OsString, OsString)> {
 /// A missing working directory would be reported as a missing program.
 async fn check_dir(host: &Local, command: &Command) -> Result<(), Failure> {
     let Some(dir) = &command.dir else { return Ok(()) };
+    let wrong = |why: &str| {
+        Failure::new(FailureKind::Failed, format!("cannot start `{}` in `{dir}`: {why}", command.program())).untouched()
+    };
     match host.stat(Path::new(dir), true).await? {
         Some(stat) if stat.kind == super::Kind::Directory => Ok(()),
-        Some(_) => Err(Failure::new(
-            FailureKind::Failed,
-            format!("cannot start `{}` in `{dir}`: it is not a directory", command.program()),
-        )),
-        None => {
-            Err(Failure::new(FailureKind::Failed, format!("cannot start `{}` in `{dir}`: it does not exist", command.program())))
-        }
+        Some(_) => Err(wrong("it is not a directory")),
+        None => Err(wrong("it does not exist")),
     }
 }
 
@@ -107,6 +105,10 @@ impl Host for Local {
 
     async fn recover(&self, dir: &Path) -> Result<Recovered, Failure> {
         supervised::recover(dir).await
+    }
+
+    async fn forbid(&self, dir: &Path) -> Result<bool, Failure> {
+        supervised::forbid(dir).await
     }
 
     async fn stat(&self, path: &Path, follow: bool) -> Result<Option<Stat>, Failure> {

@@ -82,7 +82,12 @@ async fn dispatch(client: &Client, request: &Request, headers: HeaderMap, ctx: &
     if let Some(body) = &request.body {
         sending = sending.body(body.clone());
     }
-    sending.send().await.map_err(|error| failure(&error, request, ctx))
+    sending.send().await.map_err(|error| {
+        let failure = failure(&error, request, ctx);
+        // Where the first server that is asked accepts no connection, nobody has read the request. One that redirects has.
+        let is_first = error.url() == Some(&request.url);
+        if error.is_connect() && is_first { failure.untouched() } else { failure }
+    })
 }
 
 /// Reads the answer's body: JSON up to 16 MiB, the rest up to 1 MiB.

@@ -129,6 +129,7 @@ async fn a_wrong_status_is_a_failure_without_secrets() {
 async fn where_nothing_listens_is_unreachable() {
     let error = http(json!({"url": "http://127.0.0.1:1/"})).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Unreachable);
+    assert!(error.untouched, "nobody has read the request");
     assert!(error.message.contains("refused") && error.help.is_some(), "{error}");
     let error = http(json!({"url": "http://no-such-host.invalid/"})).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Unreachable, "{error}");
@@ -196,6 +197,34 @@ async fn redirects_are_followed_on_the_same_server_only() {
     let circle = Server::start(|_, _| reply("302 Found", "Location: /again\r\n", "")).await;
     let error = http(json!({"url": circle.url})).await.unwrap_err();
     assert!(error.message.contains("redirected more than 10 times"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_lies_about_where_to_go_is_given_no_credentials() {
+    let thief = Server::start(|_, _| reply("200 OK", "", "stolen")).await;
+    let place = thief.url.trim_start_matches("http://").to_owned();
+    let lies = [
+        format!("http://{place}/"),
+        format!("//{place}/"),
+        format!("http://bearer:token@{place}/"),
+        format!("http://127.0.0.1@{place}/"),
+        format!("https://{place}/"),
+        format!("http://localhost:{}/", place.rsplit(':').next().unwrap_or_default()),
+    ];
+    for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
+        for lie in &lies {
+            let location = format!("Location: {lie}\r\n");
+            let leads = Server::start(move |_, _| reply(status, &location, "")).await;
+            for method in ["GET", "POST"] {
+                let given = json!({
+                    "url": leads.url, "method": method, "bearer": "t0ken-of-the-test", "headers": {"Cookie": "session=t0ken-of-the-test"},
+                });
+                let error = http(given).await.unwrap_err();
+                assert!(!error.message.contains("t0ken"), "{error}");
+            }
+        }
+    }
+    assert_eq!(thief.count(), 0, "{:?}", thief.requests.lock().unwrap());
 }
 
 #[tokio::test]

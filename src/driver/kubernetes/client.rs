@@ -118,8 +118,13 @@ impl<'a> Client<'a> {
         let Failure { message, detail, .. } = exec::failed(command, output, self.ctx);
         let verb = words.first().map_or("", String::as_str);
         let message = message.replacen(&format!("`{}`", command.program()), &format!("`kubectl {verb}`"), 1);
-        let failure =
-            Failure { kind: if unreachable { FailureKind::Unreachable } else { FailureKind::Failed }, message, detail, help: None };
+        let failure = Failure {
+            kind: if unreachable { FailureKind::Unreachable } else { FailureKind::Failed },
+            message,
+            detail,
+            help: None,
+            untouched: false,
+        };
         if lower.contains("x509") || lower.contains("certificate") {
             failure.help("give the kubeconfig the authority that signed the cluster's certificate (`certificate-authority`)")
         } else if lower.contains("forbidden") {

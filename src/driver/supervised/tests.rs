@@ -54,6 +54,50 @@ async fn the_outcome_is_that_of_the_command() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_forbidden_is_never_begun_and_one_that_was_begun_cannot_be_forbidden() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = applying(&dir.path().join("fresh"));
+    let folder = ctx.dir.clone().unwrap();
+    assert!(local().forbid(&folder).await.unwrap(), "nothing was begun");
+    assert!(local().forbid(&folder).await.unwrap(), "it stays so");
+    // A process that was paused before it could begin it wakes up.
+    let touched = dir.path().join("touched");
+    let error = ctx.run(&sh(&format!("touch {}", touched.display()))).await.unwrap_err();
+    assert!(error.message.contains("could not be begun"), "{error}");
+    assert!(!touched.exists());
+
+    let ctx = applying(&dir.path().join("ended"));
+    ctx.run(&sh("true")).await.unwrap();
+    assert!(!local().forbid(&ctx.dir.clone().unwrap()).await.unwrap(), "it has ended");
+
+    let ctx = applying(&dir.path().join("running"));
+    let folder = ctx.dir.clone().unwrap();
+    let flag = dir.path().join("flag");
+    let script = format!("echo begun > {0}; while [ -e {0} ]; do sleep 0.02; done", flag.display());
+    let running = tokio::spawn(async move { ctx.run(&sh(&script)).await });
+    appears(&flag).await;
+    assert!(!local().forbid(&folder).await.unwrap(), "it runs");
+    std::fs::remove_file(&flag).unwrap();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_could_not_be_started_has_touched_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut elsewhere = sh("true");
+    elsewhere.dir = Some("/no/such/folder".to_owned());
+    let failing = [(Command::new(["/no/such/program"]), true), (elsewhere, true)];
+    for (number, (command, untouched)) in failing.into_iter().enumerate() {
+        for ctx in [applying(&dir.path().join(number.to_string())), crate::driver::testing::observing()] {
+            let error = ctx.run(&command).await.unwrap_err();
+            assert_eq!(error.untouched, untouched, "{error}");
+        }
+    }
+    let slow = Command { timeout: Some(Duration::from_millis(50)), ..sh("sleep 60") };
+    assert!(!applying(&dir.path().join("slow")).run(&slow).await.unwrap_err().untouched);
+}
+
+#[tokio::test]
 async fn a_command_that_ended_is_not_begun_again() {
     let dir = tempfile::tempdir().unwrap();
     let ctx = applying(&dir.path().join("run"));

@@ -1,5 +1,6 @@
 //! Rows P01 to P09: Pachyderm on a simulated cluster, upgraded in place and by migration.
 
+mod conformance;
 pub(super) mod laboratory;
 
 use laboratory::Laboratory;

@@ -129,8 +129,7 @@ fn x05_progress_logs_and_downtime_are_told_and_kept() {
     lab.switch("pace", "0.2");
     lab.to("1.9.7");
     let ran = lab.estate.good(&["apply", "--auto-approve", "--format", "json"]);
-    let events: Vec<Value> =
-        ran.out.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let events: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
     let of = |kind: &str, action: &str| {
         let wanted = |event: &&Value| {
             event["event"] == kind && (action.is_empty() || event["action"] == format!("pachyderm.main@1.9.7:{action}"))

@@ -2,7 +2,7 @@
 
 use super::account;
 use crate::cli::args::{BackupRestoreArgs, ScopeArgs};
-use crate::cli::command::apply::{approve, check_unfinished, execute};
+use crate::cli::command::apply::{approve, check_unfinished, execute, show_plan};
 use crate::cli::command::plan::is_blocked;
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
@@ -14,7 +14,7 @@ use crate::model::backup::MANAGED;
 use crate::model::name::{HostName, InstanceAddr};
 use crate::plan::{Purpose, Restored};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
-use crate::view::{Kept, Previews, Whereabouts, plan_text};
+use crate::view::{Kept, Previews, Whereabouts};
 
 /// Runs the command.
 pub(super) async fn run(args: &BackupRestoreArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -33,8 +33,7 @@ pub(super) async fn run(args: &BackupRestoreArgs, session: &mut Session) -> Resu
     let restored = Restored { backups: picked, to: args.to.clone(), host, elsewhere };
     let scope = ScopeArgs { environments: Vec::new(), targets: vec![addr.to_string()] };
     let planned = session.plan_for(Purpose::Restore(Box::new(restored)), &scope, How { refresh: true, upgrade: false }).await?;
-    let terminal = session.place.terminal;
-    terminal.data(&plan_text(&planned.plan, &planned.report, &Previews::default(), terminal.out));
+    show_plan(&session.place.terminal, (&planned.plan, &planned.report, &Previews::default()), args.run.format);
     if is_blocked(&planned.report) || planned.plan.changes.is_empty() {
         return Err(Diagnostic::error("restore is blocked")
             .fault(Fault::Refused)

@@ -36,7 +36,7 @@ impl Postgres {
         let dir = tempfile::Builder::new().prefix("wbackup").tempdir_in("/tmp").expect("a folder");
         // Its processes are another user's where this is root.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = crate::ports::one();
         let server = Self { dir, bin, port };
         std::fs::write(server.path("password"), PASSWORD).expect("a file");
         let (data, password) = (server.path("data"), server.path("password"));

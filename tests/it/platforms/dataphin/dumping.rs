@@ -19,7 +19,7 @@ impl Postgres {
         let bin = programs();
         let dir = tempfile::Builder::new().prefix("wdp").tempdir_in("/tmp").expect("a folder");
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode can be set");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = crate::ports::one();
         let server = Self { bin, dir, port };
         std::fs::write(server.path("password"), "meta-s3cret").expect("a file");
         let (data, password) = (server.path("data"), server.path("password"));

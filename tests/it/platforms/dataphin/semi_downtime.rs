@@ -34,6 +34,26 @@ fn a06_maintenance_mode_is_entered_and_left_with_its_times_and_the_switches_come
 }
 
 #[test]
+fn x05_the_history_has_the_times_of_entering_and_leaving_maintenance_mode() {
+    let mut dataphin = Dataphin::of("V5.2.0");
+    dataphin.offers("V5.3.0");
+    dataphin.apply("V5.3.0").exit(0).says(&["opened dataphin.main: maintenance mode", "closed dataphin.main: maintenance mode"]);
+    let history = dataphin.estate.good(&["history", "--format", "json"]).json();
+    let run = &history["runs"][0];
+    let bracket = &run["brackets"][0];
+    assert_eq!((&bracket["instance"], &bracket["name"]), (&json!("dataphin.main"), &json!("maintenance mode")));
+    let time = |value: &serde_json::Value| {
+        value.as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok()).unwrap_or_else(|| panic!("no time: {run}"))
+    };
+    let (opened, closed) = (time(&bracket["opened"]), time(&bracket["closed"]));
+    assert!(time(&run["began"]) <= opened && opened < closed && closed <= time(&run["ended"]), "{run}");
+    // They are those that the Manager shows.
+    let times = dataphin.upgrade()["times"].clone();
+    assert!(times["entered_maintenance"].is_string() && times["exited_maintenance"].is_string(), "{times}");
+    dataphin.estate.good(&["history"]).says(&["maintenance mode"]);
+}
+
+#[test]
 fn a07_the_history_shows_every_upgrade_and_a_saved_configuration_is_continued() {
     let mut dataphin = Dataphin::of("V5.2.0");
     dataphin.offers("V5.2.0.1");

@@ -33,7 +33,7 @@ impl Cluster {
         must(Command::new("chmod").arg("-R").arg("a+rX").arg(&programs));
         let dir = tempfile::Builder::new().prefix("wgovern").tempdir_in("/tmp").expect("a folder");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("its mode");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+        let port = crate::ports::one();
         let cluster = Self { dir, bin, port };
         std::fs::write(cluster.dir.path().join("pw"), PASSWORD).expect("a file");
         let (data, password) = (cluster.dir.path().join("data"), cluster.dir.path().join("pw"));
@@ -129,7 +129,8 @@ fn declared(cluster: &Cluster) -> String {
 fn b08_a_govern_nodes_data_directory_and_database_are_backed_up_and_restored_as_one_set() {
     let Some(cluster) = Cluster::start() else { return };
     let node = governing(&cluster);
-    assert!(node.ask("/artifacts").contains("Churn model"));
+    let items = node.ask("/artifacts");
+    assert!(items.contains("Churn model"), "{items}");
     node.declare_backed_up(NEW, &declared(&cluster), "");
     node.apply().exit(0).says(&["done dss.node@13.4.1:dump_database", "done dss.node@13.4.1:back_up_database"]);
     assert_eq!(node.serves().as_deref(), Some(NEW));
@@ -142,7 +143,8 @@ fn b08_a_govern_nodes_data_directory_and_database_are_backed_up_and_restored_as_
         "12640",
         "the database is not the matching one"
     );
-    assert!(node.ask("/artifacts").contains("Churn model") && !node.ask("/artifacts").contains("Made after"));
+    let items = node.ask("/artifacts");
+    assert!(items.contains("Churn model") && !items.contains("Made after"), "{items}");
     assert!(!node.estate.lockfile().contains(PASSWORD));
 }
 
@@ -155,7 +157,8 @@ fn b08_a_failure_after_the_database_was_migrated_brings_both_back() {
     node.impatient();
     node.apply().exit(4).says(&["rolled back"]);
     assert_eq!(node.serves().as_deref(), Some(OLD));
-    assert!(node.ask("/artifacts").contains("Churn model"));
+    let items = node.ask("/artifacts");
+    assert!(items.contains("Churn model"), "{items}");
 }
 
 #[test]

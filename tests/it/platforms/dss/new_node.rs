@@ -1,6 +1,6 @@
 //! Nodes that are not there yet: installed new, cloned, or filled with exported projects; then moved to other ports, and removed.
 
-use super::node::{KEY, NEW, Node, OLD};
+use super::node::{KEY, NEW, Node, OLD, read_for};
 
 /// A block for a clone, some way behind the old node's own.
 fn range(node: &Node) -> (u16, u16) {
@@ -167,7 +167,7 @@ fn x01_a_new_node_is_installed_reconfigured_and_removed_without_losing_data() {
     node.estate.run(&["plan", "--detailed-exitcode"]).exit(0).says(&["No changes."]);
 
     let at = main.find("instance \"dss\"").expect("the block");
-    node.estate.write("main.hcl", &main[..at]);
+    node.estate.write("main.hcl", main[..at].replace(&read_for(OLD), ""));
     node.apply().exit(0).says(&["dss.node remove"]);
     assert_eq!(Node::serves_at(moved), None);
     assert!(!node.data("data").exists());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +14,10 @@ pub(super) const KEY: &str = "key-of-the-tests-0123456789";
 pub(super) const OLD: &str = "12.6.4";
 /// The version that they are moved to.
 pub(super) const NEW: &str = "13.4.1";
+
+/// How many ports are a test's own from its node's base port on: ten for each node, as DSS asks, for the node, its clones and where
+/// it is moved to.
+pub(super) const PORTS: u16 = 80;
 
 /// The folder of the simulator.
 pub(super) fn simulator() -> PathBuf {
@@ -44,16 +48,9 @@ pub(super) fn must(command: &mut Command) -> String {
     text
 }
 
-/// The first of ten ports in a row that nobody listens on. Where to begin depends on the process, as tests run beside each other.
-pub(super) fn free_block() -> u16 {
-    let mut first = 20_000 + u16::try_from(std::process::id() % 3_900).expect("it fits") * 10;
-    for _ in 0..200 {
-        if (first..first + 10).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return first;
-        }
-        first = if first > 58_000 { 20_000 } else { first + 10 };
-    }
-    panic!("there are no ten free ports in a row");
+/// That the release notes up to a version were read.
+pub(super) fn read_for(version: &str) -> String {
+    format!("acknowledgement \"dss.release_notes\" {{\n  version = \"{version}\"\n  by = \"tester\"\n  reason = \"read\"\n}}\n")
 }
 
 /// Data directories whose processes end with the value.
@@ -90,7 +87,7 @@ impl Node {
             let version = name.trim_start_matches("dataiku-dss-").trim_end_matches(".tar.gz");
             let _ = writeln!(digests, "release \"dss\" \"{version}\" {{\n  sha256 = \"{digest}\"\n}}");
         }
-        Self { estate, port: free_block(), digests }
+        Self { estate, port: crate::ports::row(PORTS), digests }
     }
 
     /// A node of the old version that runs, with projects in it.
@@ -126,9 +123,21 @@ impl Node {
         self.estate.read(&format!("opt/data/{path}"))
     }
 
-    /// Starts the node of a data directory.
+    /// Starts the node of a data directory, and waits until it answers: `dss start` only waits a while for that, as the product does.
     pub(super) fn start(&self, name: &str) {
         must(as_service(self.data(name).join("bin/dss")).arg("start"));
+        let ini = self.estate.read(&format!("opt/{name}/install.ini"));
+        let port = ini.lines().find_map(|line| line.strip_prefix("port = ")).and_then(|port| port.trim().parse().ok());
+        let port = port.expect("install.ini names the base port");
+        let mut last = String::new();
+        for _ in 0..3000 {
+            last = Self::ask_at(port, "/instance-info");
+            if last.starts_with("HTTP/1.1 200 ") {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("the node does not answer: {last}\n{}", self.estate.read(&format!("opt/{name}/run/backend.log")));
     }
 
     /// Stops it.
@@ -166,8 +175,9 @@ impl Node {
         estate.write(
             "main.hcl",
             format!(
-                "environment \"test\" {{}}\n{digests}\ninstance \"dss\" \"node\" {{\n  environment = environment.test\n  version = \"{version}\"\n  \
-                 data_dir = \"{root}/opt/data\"\n  kits_dir = \"{root}/kits\"\n  port = {port}\n  api_key = \"{KEY}\"\n  start_timeout = \"60s\"\n  {run_as}\n{lines}\n}}\n{more}\n"
+                "environment \"test\" {{}}\n{digests}\n{}instance \"dss\" \"node\" {{\n  environment = environment.test\n  version = \"{version}\"\n  \
+                 data_dir = \"{root}/opt/data\"\n  kits_dir = \"{root}/kits\"\n  port = {port}\n  api_key = \"{KEY}\"\n  start_timeout = \"60s\"\n  {run_as}\n{lines}\n}}\n{more}\n",
+                read_for(version)
             ),
         );
     }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::node::{KEY, NEW, Node, OLD, must, simulator};
+use super::node::{KEY, NEW, Node, OLD, must, read_for, simulator};
 
 #[test]
 fn d01_observes_version_state_node_type_install_id_port_and_integrations() {
@@ -52,6 +52,14 @@ fn d02_attention_points_between_both_versions_stand_in_the_plan() {
         "From DSS 13 on Java 8 is not supported any more",
         "rolling back restores the backup under the old software",
     ]);
+    // Nothing is touched before somebody says that they were read.
+    let main = node.estate.read("main.hcl").replace(&read_for(NEW), "");
+    node.estate.write("main.hcl", main);
+    node.apply()
+        .exit(3)
+        .says(&["note dss.release_notes must be acknowledged for 13.4.1", "acknowledgement \"dss.release_notes\""])
+        .lacks("begin dss.node");
+    assert_eq!(node.serves().as_deref(), Some(OLD));
 }
 
 #[test]

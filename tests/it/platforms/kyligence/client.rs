@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{World, free_ports};
+use super::world::World;
 
 #[test]
 fn the_vendors_client_kylinpy_talks_to_the_simulator() {
@@ -25,7 +25,7 @@ fn the_vendors_client_kylinpy_talks_to_the_simulator() {
         );
     };
     run("v2", world.ports[0]);
-    let port = free_ports(1)[0];
+    let port = crate::ports::one();
     world.simulator(&["create", &world.path("w/four"), "4.5.1", &format!("a={port}")]);
     world.node("four/a", "start");
     crate::estate::await_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());

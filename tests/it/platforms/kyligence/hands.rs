@@ -61,7 +61,15 @@ fn k07_coming_from_2_x_the_default_source_of_mixed_projects_is_declared_once_and
     world.declare("  without_script = \"by_hand\"\n  default_source = { learn_kylin = \"rdbms\" }\n");
     world.estate.run(&["plan"]).exit(1).says(&["each must be hive or kafka; RDBMS cannot be chosen"]);
     world.declare("  without_script = \"by_hand\"\n  default_source = { learn_kylin = \"kafka\" }\n");
-    world.estate.good(&["plan"]).says(&["Default data sources are set and CANNOT be changed later: learn_kylin: kafka."]);
+    // What cannot be changed later is not set before somebody says that it was understood.
+    world.estate.apply().exit(3).says(&[
+        "Default data sources are set and CANNOT be changed later: learn_kylin: kafka.",
+        "note kyligence.default_source must be acknowledged for 3.4.5",
+    ]);
+    world.append(
+        "acknowledgement \"kyligence.default_source\" {\n  version = \"3.4.5\"\n  by = \"tester\"\n  reason = \"it is kafka\"\n}\n",
+    );
+    world.estate.good(&["plan"]).says(&["CANNOT be changed later", "acknowledged by tester: it is kafka"]);
     world.estate.apply().exit(5);
     world.simulator(&["by-hand", &world.path("w/a/kyligence"), &world.path("w/a/kyligence.new-3.4.5")]);
     world.estate.good(&["confirm", "kyligence.ke@3.4.5:replace"]);

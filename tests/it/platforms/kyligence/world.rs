@@ -24,7 +24,7 @@ impl World {
 
     /// Started nodes of that version, adopted, with more settings.
     pub(super) fn with_nodes(version: &str, others: &[&str], nodes: &[&str], settings: &str) -> Self {
-        let ports = free_ports(nodes.len());
+        let ports = crate::ports::some(u16::try_from(nodes.len()).expect("a few nodes"));
         let mut world = Self { estate: Estate::empty(), ports, releases: String::new() };
         let named: Vec<String> = nodes.iter().zip(&world.ports).map(|(name, port)| format!("{name}={port}")).collect();
         let mut create = vec!["create".to_owned(), world.path("w"), version.to_owned()];
@@ -206,10 +206,4 @@ fn said(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr));
     text
-}
-
-/// Ports that nobody listens on now.
-pub(super) fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::estate::{Estate, Ran, await_until};
+use crate::ports;
 
 /// The example's configuration: every setting that a test wants to differ is a variable.
 const MAIN: &str = r#"variable "home" {
@@ -91,7 +92,8 @@ impl Laboratory {
             .collect();
         estate.write("main.hcl", format!("{MAIN}{releases}"));
         estate.set("home", &home);
-        estate.set("ports", &format!("{:?}", free_ports()));
+        estate.set("ports", &format!("{:?}", ports::some(2)));
+        estate.write("lab/switches/node_port", ports::one().to_string());
         let lab = Self { estate };
         lab.switch("pace", "0.02");
         lab
@@ -216,7 +218,7 @@ impl Laboratory {
     /// The cluster's HTTP interface, for the real `kubectl`, as long as this runs.
     pub(in crate::platforms) fn api(&self) -> std::process::Child {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/platforms/pachyderm/simulate");
-        let [port, _] = free_ports();
+        let port = ports::one();
         let child =
             Command::new("python3").arg("-B").arg(program).arg("api").arg(self.estate.path("lab")).arg(port.to_string()).spawn();
         await_until("the cluster listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -264,10 +266,4 @@ fn simulate(args: &[&str]) -> String {
     let output = Command::new("python3").arg("-B").arg(program).args(args).output().expect("Python is there");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Two ports that nobody listens on now.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }

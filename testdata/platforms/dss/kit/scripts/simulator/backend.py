@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socketserver
 import sys
 import time
 import traceback
@@ -76,6 +77,8 @@ def main():
     time.sleep(float(home.switch("slow_start") or 0))
     Handler.instance = Instance(home)
     ThreadingHTTPServer.daemon_threads = True
+    # The library's own looks the address's name up, which takes seconds where no name server answers.
+    ThreadingHTTPServer.server_bind = socketserver.TCPServer.server_bind
     ThreadingHTTPServer.request_queue_size = 128
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     open(home.file("run", "backend.ready"), "w").close()
