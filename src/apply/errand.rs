@@ -135,8 +135,8 @@ impl<'a> Errand<'a> {
     async fn tries(&self, mut number: u32) -> Told {
         let Surroundings { control, clock, .. } = &*self.job.around;
         let Work { call, retry, timeout, .. } = self.work;
-        // What an earlier process had begun may have left something.
-        let mut untouched = number == 0 || self.mode == Mode::Fresh;
+        // What had begun before may have left something.
+        let mut untouched = number == 0 && self.mode == Mode::Fresh;
         for attempt in 1u32.. {
             if control.is_terminating() {
                 return Told::Withdrawn;
@@ -208,7 +208,9 @@ impl<'a> Errand<'a> {
                 }
             }
         }
+        // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
         if let Mode::Recover { again, .. } = self.mode
+            && (again || number <= 1)
             && self.is_not_begun(call, number).await
         {
             return match (again, &self.item) {

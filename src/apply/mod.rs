@@ -58,5 +58,6 @@ pub use run::{
     AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, Unwell, abandon, execute, inspect,
     resume, rollback,
 };
+pub(crate) use secret::redacted;
 pub use shared::fetch;
 pub use voice::Listener;

@@ -6,12 +6,16 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
 mod policy;
+mod review;
+mod drift;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
+pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -67,6 +71,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Shows what apply would do, and why
     Plan(PlanArgs),
+    /// Posts a plan, or a text, as the one comment on a pull request
+    Comment(CommentArgs),
     /// Does what a plan says, and records it
     Apply(ApplyArgs),
     /// Says that a saved plan may be applied
@@ -181,7 +187,7 @@ pub struct FmtArgs {
 pub struct ValidateArgs {
     /// How to print what was found
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -205,10 +211,12 @@ pub enum PlanFormat {
     Json,
     /// Markdown for a comment on a pull request, never longer than `--limit`.
     Markdown,
+    /// One page for a browser, with the graph, the timeline and every command; it loads nothing.
+    Html,
 }
 
 /// How long a comment may be, and where the whole plan is.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PageArgs {
     /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
     #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
@@ -235,7 +243,7 @@ fn page_limit(text: &str) -> Result<usize, String> {
 }
 
 /// `windlass plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PlanArgs {
     /// Which part of the estate.
     #[command(flatten)]
@@ -252,6 +260,12 @@ pub struct PlanArgs {
     /// Moves versions given as a constraint to the newest release, instead of what the lockfile pins
     #[arg(long)]
     pub upgrade: bool,
+    /// Shows only what the configuration alters since it parted from this branch, tag or commit, and how much was pending before
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// Compares with an approved plan; exit code 3 where something is added to it
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Exit code 2 where there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -303,6 +317,9 @@ pub struct ApplyArgs {
     /// Moves versions given as a constraint to the newest release
     #[arg(long)]
     pub upgrade: bool,
+    /// What was approved, and what becomes of the lockfile.
+    #[command(flatten)]
+    pub review: review::ReviewArgs,
     /// Waits for closed gates that open by themselves, so long at most: `2h`; without a duration, as long as it takes
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub wait: Option<String>,
@@ -389,23 +406,6 @@ pub struct ConfirmArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass drift`.
-#[derive(Debug, Args)]
-pub struct DriftArgs {
-    /// Which part of the estate.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// Exit code 2 where there is drift
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// How to print what was found
-    #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
 }
 
 /// `windlass show`.

@@ -77,6 +77,7 @@ async fn dispatch(command: Command, mut place: Place) -> Result<Exit, Failed> {
         Command::History(args) => command::history::run(args, &mut place).await,
         Command::Show(args) => command::show::run(args, &mut place).await,
         Command::Provider(args) => command::provider::run(args, &mut place),
+        Command::Comment(args) => command::comment::run(args, &mut place).await,
         Command::Policy(args) if !matches!(args, PolicyCommand::Eval(_)) => command::policy::run(args, &mut place),
         _ => return with_session(&command, place).await,
     };
@@ -93,7 +94,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Resume(args) => &args.variables,
         Command::Rollback(args) => &args.variables,
         Command::Confirm(args) => &args.variables,
-        Command::Drift(args) => &args.variables,
+        Command::Drift(args) => args.variables(),
         Command::Status(args) => &args.variables,
         Command::Graph(args) => &args.variables,
         Command::Policy(PolicyCommand::Eval(args)) => &args.variables,

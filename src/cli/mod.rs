@@ -1,12 +1,16 @@
 //! The program: reads the command line, lets the stages work, prints through the views.
 
+mod approval;
 mod approvals;
 pub mod args;
 mod backend;
+mod base;
 mod brackets;
 mod command;
+mod drifting;
 mod exit;
 mod hold;
+mod ledger;
 mod machines;
 mod main;
 mod permission;

@@ -38,6 +38,11 @@ impl PlanFile {
         Ok(Self { windlass_plan: FORMAT, seal, plan, report })
     }
 
+    /// The plan's digest: what an approval names.
+    pub(super) fn digest(&self) -> &Digest {
+        &self.seal
+    }
+
     /// Writes it so that it is there whole or not at all.
     ///
     /// # Errors

@@ -49,6 +49,17 @@ impl Session {
 
     /// Looks, and plans.
     pub(super) async fn plan_for(&mut self, purpose: Purpose, scope: &ScopeArgs, how: How) -> Result<Planned, Diagnostics> {
+        self.plan_seen(purpose, scope, how, Inventory::default()).await
+    }
+
+    /// Looks at what was not seen yet, and plans.
+    pub(super) async fn plan_seen(
+        &mut self,
+        purpose: Purpose,
+        scope: &ScopeArgs,
+        how: How,
+        seen: Inventory,
+    ) -> Result<Planned, Diagnostics> {
         let environments = self.environments(scope)?;
         self.check_targets(scope)?;
         // Gates ask what other environments have; only the ones asked for are looked at.
@@ -56,11 +67,11 @@ impl Session {
         let locks = self.locks(&all).await?;
         self.add_recorded_providers(&locks)?;
         let inventory = if environments.len() == all.len() {
-            self.inventory(&locks, how.refresh).await
+            self.inventory_beside(&locks, how.refresh, seen).await
         } else {
             let mut asked = locks.clone();
             asked.retain(|environment, _| environments.contains(environment));
-            self.inventory(&asked, how.refresh).await
+            self.inventory_beside(&asked, how.refresh, seen).await
         };
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
         let applied_providers = self.applied_providers(&locks, None).await?;
@@ -73,6 +84,7 @@ impl Session {
             purpose,
             user: user(),
             approvals: Vec::new(),
+            bring_back: self.bring_back.clone(),
         };
         let input = PlanInput {
             estate: &self.estate,
@@ -108,6 +120,21 @@ impl Session {
 
     /// The facts of every instance that is declared or recorded in these environments.
     pub(super) async fn inventory(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool) -> Inventory {
+        self.inventory_beside(locks, refresh, Inventory::default()).await
+    }
+
+    /// The same, with what was seen before instead of another look.
+    async fn inventory_beside(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool, mut seen: Inventory) -> Inventory {
+        self.inventory_of(locks, refresh, &|_| true).await
+    }
+
+    /// The facts of those instances of them that are asked for.
+    pub(super) async fn inventory_of(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
         let declared: Vec<&Instance> =
             self.estate.instances.values().filter(|instance| locks.contains_key(&instance.environment)).collect();
         let recorded = locks.iter().flat_map(|(environment, lock)| {
@@ -126,8 +153,10 @@ impl Session {
                 (Known::Locked(addr, environment, locked), &locked.provider, locked.host.as_ref())
             }),
         );
-        for (known, provider, host) in known {
-            let Some(provider) = self.providers.get(provider) else { continue };
+        for (known, provider, host) in known.filter(|(known, ..)| asked(known.addr())) {
+            let Some(provider) = self.providers.get(provider).filter(|_| !seen.instances.contains_key(known.addr())) else {
+                continue;
+            };
             match self.machines.host(host) {
                 Ok(machine) => {
                     let host = host.and_then(|name| self.estate.hosts.get(name));
@@ -143,6 +172,7 @@ impl Session {
         let clock = || Timestamp::now();
         let mut inventory = observe(&targets, &self.place.drivers, &*self.machines, LOOKS, &clock).await;
         inventory.instances.append(&mut unreachable.instances);
+        inventory.instances.append(&mut seen.instances);
         inventory
     }
 

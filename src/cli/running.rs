@@ -28,6 +28,7 @@ use crate::model::provider::Provider;
 use crate::observe::{Known, Target, asking_only, observe};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::state::Holder;
 use crate::view::{Lines, Progress};
 
 /// The folder of a run.
@@ -220,7 +221,7 @@ pub(super) const STOP_FILE: &str = "stop";
 const STOP_LOOK: Duration = Duration::from_millis(300);
 
 /// Ctrl-C or SIGTERM once, or `windlass stop`: finish what runs, and stop. A second signal: terminate.
-pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
+fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
         // Listened to from the beginning: a second signal that follows hard upon the first is not missed.
@@ -248,6 +249,50 @@ pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task:
             control.stop();
         }
     })
+}
+
+/// How often a run looks in a shared store for a wish to stop.
+const STORE_LOOK: Duration = Duration::from_secs(2);
+
+/// What another machine keeps in a shared store to stop this holder. A holder is never the same twice, so no wish outlives it.
+pub(super) fn stop_wish(holder: &Holder) -> Digest {
+    Digest::of(format!("windlass stop {}", holder.id).as_bytes())
+}
+
+/// `windlass stop` on another machine, where the store is reached by others: finish what runs, and stop.
+fn listen_to_store(control: &Control, session: &Session, hold: &Hold) -> Option<tokio::task::JoinHandle<()>> {
+    session.store.run_files()?;
+    let wishes: Vec<Digest> = hold.leases.values().map(|lease| stop_wish(&lease.holder)).collect();
+    let (control, store) = (control.clone(), Arc::clone(&session.store));
+    Some(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(STORE_LOOK).await;
+            for wish in &wishes {
+                // A store that is away is the lease's business.
+                if let Ok(Some(_)) = store.kept(wish).await {
+                    control.stop();
+                    return;
+                }
+            }
+        }
+    }))
+}
+
+/// Whoever may stop a run: signals, and `windlass stop` from here or from another machine.
+pub(super) struct Ears(Vec<tokio::task::JoinHandle<()>>);
+
+impl Ears {
+    /// Listens until it is dropped.
+    pub(super) fn open(control: &Control, run: &RunId, session: &Session, hold: &Hold) -> Self {
+        let here = listen_to_signals(control, run_dir(session, run));
+        Self(std::iter::once(here).chain(listen_to_store(control, session, hold)).collect())
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
 }
 
 /// Says what a person must know, gives the exit code.

@@ -19,7 +19,7 @@ use crate::driver::{self, Drivers};
 use crate::lock::Lock;
 use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
-use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName};
 use crate::model::provider::Provider;
 use crate::plan::{Plan, Spread};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
@@ -67,6 +67,29 @@ impl Place {
         })
     }
 
+    /// The configuration's folder in the git repository that it is in, with a `/` at its end; empty where it is its root, or in none.
+    pub(super) fn prefix(&self) -> String {
+        let prefix = || {
+            let repository = git2::Repository::discover(&self.root).ok()?;
+            let workdir = repository.workdir()?.canonicalize().ok()?;
+            Some(format!("{}/", self.root.canonicalize().ok()?.strip_prefix(workdir).ok()?.to_str()?))
+        };
+        prefix().filter(|prefix| prefix != "/").unwrap_or_default()
+    }
+
+    /// The same place at another time, with nothing loaded.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            terminal: self.terminal,
+            root: self.root.clone(),
+            hidden: self.hidden.clone(),
+            sources: SourceMap::new(),
+            drivers: self.drivers.clone(),
+            now: Timestamp::now(),
+            verbose: self.verbose,
+        }
+    }
+
     /// The drivers' tables, for checking providers.
     pub(super) fn schemas(&self) -> Vec<DriverSchema> {
         self.drivers.schemas().copied().collect()
@@ -103,6 +126,22 @@ impl Place {
             Pins::read(&self.root)?.check(&Pins::of(&loaded), &self.hidden)?;
         }
         Ok(loaded)
+    }
+
+    /// Loads the configuration as it was at another commit. The inner problems are those of that configuration.
+    pub(super) fn load_past(
+        &mut self,
+        variables: &VariableArgs,
+        past: &config::Past,
+    ) -> Result<Result<config::Loaded, Diagnostics>, Diagnostics> {
+        let vars = assignments(variables)?;
+        let commit = past.commit.clone();
+        let root = self.root.clone();
+        // Opened again on the stack that reads it: what git hands out stays on its thread.
+        Ok(self.with_options(vars, false, move |_, options, sources| {
+            let past = config::Past::find(&root, &commit)?;
+            config::load_past(&past, options, sources)
+        }))
     }
 
     /// Loads providers by name or folder, apart from the configuration.
@@ -158,7 +197,7 @@ impl Place {
         let machines = Machines::new(&loaded.estate.hosts, &self.root);
         let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins, bring_back: BTreeMap::new() })
     }
 }
 
@@ -176,6 +215,8 @@ pub(super) struct Session {
     pub(super) machines: Arc<Machines>,
     /// The content of sources from outside.
     pub(super) pins: Pins,
+    /// Drifted facts of configuration that plans are to bring back.
+    pub(super) bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
 }
 
 impl Session {

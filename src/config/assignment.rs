@@ -11,7 +11,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::fields::{Constants, Evaluate as _, suggestion};
-use super::files::{Folder, read_named};
+use super::files::{Folder, Tree, read_named};
 use super::variable::Variable;
 use super::{LoadOptions, VarSource};
 use crate::lang::{Env, Expr, Type, Value, parse_body, parse_expr};
@@ -76,7 +76,12 @@ pub(super) fn assign(
                 None => all.undeclared(name, None, true),
             },
             VarSource::File(path) => {
-                if let Some(text) = all.problems.take(read_named(&options.cwd, path)) {
+                let earlier = match &folder.tree {
+                    Tree::Git(_) => path.to_str().and_then(|name| folder.text(name).ok()),
+                    Tree::Disk { .. } => None,
+                };
+                let text = earlier.map_or_else(|| read_named(&options.cwd, path), Ok);
+                if let Some(text) = all.problems.take(text) {
                     all.file(&path.display().to_string(), text);
                 }
             }

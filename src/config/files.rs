@@ -93,15 +93,24 @@ impl Folder {
     /// A folder given relative to this one.
     pub(super) fn join(&self, relative: &str) -> Self {
         let path = normalize(&self.path.join(relative));
+        let in_place = || normalize(&Path::new(&self.label).join(relative)).display().to_string();
         let label = if Path::new(relative).is_absolute() {
             relative.to_owned()
         } else {
             match &self.tree {
-                Tree::Git(commit) => format!("{}//{}", commit.label, path.display()),
-                Tree::Disk { .. } => normalize(&Path::new(&self.label).join(relative)).display().to_string(),
+                Tree::Git(commit) if commit.workdir.is_none() => format!("{}//{}", commit.label, path.display()),
+                Tree::Git(_) | Tree::Disk { .. } => in_place(),
             }
         };
-        Self { tree: self.tree.clone(), path, label, record: self.record.clone() }
+        let tree = match &self.tree {
+            // Of what is not in the repository there is no earlier state.
+            Tree::Git(commit) if path.is_absolute() || path.starts_with("..") => match &commit.workdir {
+                Some(workdir) => Tree::Disk { base: Rc::from(workdir.as_path()) },
+                None => self.tree.clone(),
+            },
+            _ => self.tree.clone(),
+        };
+        Self { tree, path, label, record: self.record.clone() }
     }
 
     /// Tells two folders apart: equal for the same folder however it was written.

@@ -73,6 +73,9 @@ pub(super) struct Commit {
     pub(super) id: String,
     /// `git::URL` for people, without credentials.
     pub(super) label: String,
+    /// The files that it stands for, where it is an earlier state of the configuration itself: what is in it is called as if it were
+    /// there.
+    pub(super) workdir: Option<PathBuf>,
 }
 
 /// Opens the commit that a source names. `base` is where relative repository paths start, `cache` the module cache.
@@ -114,7 +117,7 @@ fn resolve(repository: git2::Repository, rev: &str, label: String) -> Result<Com
             .map_err(|error| format!("has no revision `{rev}`: {}", error.message()))?;
         (commit.id().to_string(), commit.tree_id())
     };
-    Ok(Commit { repository, tree, id, label })
+    Ok(Commit { repository, tree, id, label, workdir: None })
 }
 
 /// Fetches one commit, without history, into a bare repository.
@@ -146,7 +149,8 @@ fn fetch(url: &str, rev: &str, folder: &Path) -> Result<(), String> {
 }
 
 /// Takes `user:password@` out of URLs in a text.
-fn without_credentials(text: &str) -> String {
+#[must_use]
+pub fn without_credentials(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -162,6 +166,13 @@ fn without_credentials(text: &str) -> String {
 }
 
 impl Commit {
+    /// An earlier state of the files in `workdir`.
+    pub(super) fn in_place(repository: git2::Repository, commit: git2::Oid, workdir: PathBuf) -> Result<Self, String> {
+        let tree = repository.find_commit(commit).map(|commit| commit.tree_id());
+        let tree = tree.map_err(|error| format!("commit {commit} cannot be read: {}", error.message()))?;
+        Ok(Self { repository, tree, id: commit.to_string(), label: String::new(), workdir: Some(workdir) })
+    }
+
     fn entry(&self, path: &Path) -> Result<git2::Object<'_>, String> {
         let path = normalize(path);
         if path.is_absolute() || path.starts_with("..") {

@@ -9,6 +9,7 @@ mod assignment;
 mod declare;
 mod dependency;
 mod digest;
+mod drift;
 mod environment;
 mod evaluate;
 mod fields;
@@ -17,6 +18,7 @@ mod git;
 mod host;
 mod instance;
 mod module;
+mod past;
 mod provider;
 mod reference;
 mod release;
@@ -37,7 +39,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use git::without_credentials;
 pub use module::Pin;
+pub use past::Past;
 pub use provider::{ProviderFiles, embedded, lint, provider_from_files};
 
 use crate::lang::Env;
@@ -109,12 +113,27 @@ pub struct Loaded {
 /// # Errors
 /// Every problem found, in files, modules, providers and expressions.
 pub fn load(root: &Path, options: &LoadOptions<'_>, sources: &mut SourceMap) -> Result<Loaded, Diagnostics> {
-    let mut problems = Diagnostics::new();
     let record = Record::default();
-    let root = root_folder(root, &options.cwd, &record);
+    let cache = options.cwd.join(files::normalize(root)).join(".windlass").join("modules");
+    load_folder(root_folder(root, &options.cwd, &record), cache, options, sources)
+}
+
+/// Loads the configuration of the working directory as it was at another commit. Values of variables come from where they come from
+/// now, but for files of values that git has.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_past(past: &Past, options: &LoadOptions<'_>, sources: &mut SourceMap) -> Result<Loaded, Diagnostics> {
+    let cache = options.cwd.join(".windlass").join("modules");
+    load_folder(past.folder(&Record::default()), cache, options, sources)
+}
+
+fn load_folder(root: Folder, cache: PathBuf, options: &LoadOptions<'_>, sources: &mut SourceMap) -> Result<Loaded, Diagnostics> {
+    let mut problems = Diagnostics::new();
+    let record = root.record.clone();
     let mut opener = Sources {
         cwd: options.cwd.clone(),
-        cache: options.cwd.join(&root.path).join(".windlass").join("modules"),
+        cache,
         refresh: options.refresh_modules,
         record: record.clone(),
         commits: HashMap::new(),

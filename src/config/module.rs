@@ -100,7 +100,7 @@ impl Sources {
         let parsed = GitSource::parse(rest)?;
         let base = match &here.tree {
             Tree::Disk { base } => base.join(&here.path),
-            Tree::Git(_) => self.cwd.clone(),
+            Tree::Git(commit) => commit.workdir.as_ref().map_or_else(|| self.cwd.clone(), |workdir| workdir.join(&here.path)),
         };
         let key = format!("{}\n{}\n{:?}", base.display(), parsed.url, parsed.rev);
         let commit = match self.commits.get(&key) {

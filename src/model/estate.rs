@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::drift::DriftRules;
 use super::name::{Digest, EnvironmentName, HostName, InstanceAddr, ProviderName, StrategyName};
 use super::release::Release;
 use crate::lang::{Object, Value};
@@ -31,6 +32,8 @@ pub struct Estate {
     pub acknowledgements: Vec<Acknowledgement>,
     /// The policies that its plans are asked about.
     pub policy: PolicyRules,
+    /// What drift means here.
+    pub drift: DriftRules,
     /// `output` blocks of the root module.
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Digest over every file read, module revisions, and variable values that are not sensitive.

@@ -75,6 +75,24 @@ pub enum Decision {
     Restore,
 }
 
+impl Decision {
+    /// The verb that it is called by, as in "1 to upgrade".
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+            Self::Rollback => "roll back",
+            Self::Reconfigure => "reconfigure",
+            Self::Adopt => "adopt",
+            Self::Remove => "remove",
+            Self::Forget => "forget",
+            Self::Backup => "back up",
+            Self::Restore => "restore",
+        }
+    }
+}
+
 /// One stretch of a route.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {

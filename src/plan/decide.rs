@@ -207,6 +207,11 @@ impl<'a> Case<'_, 'a> {
             why.push(format!("{now} stays and {} changed", names.join(", ")));
             return self.travel(Decision::Reconfigure, Movement::Reconfigure, Some(now), Some(now), why, settings);
         }
+        if let Some(facts) = self.desk.input.options.bring_back.get(self.candidate.addr).filter(|facts| !facts.is_empty()) {
+            let names: Vec<&str> = facts.iter().map(|fact| &**fact).collect();
+            why.push(format!("{now} stays, and what is not as it was recorded is brought back: {}", names.join(", ")));
+            return self.travel(Decision::Reconfigure, Movement::Reconfigure, Some(now), Some(now), why, settings);
+        }
         if same_text(&locked.version, now, &self.provider.scheme) && locked.settings_digest == declared.settings_digest {
             why.insert(0, format!("{now} is there, as declared"));
             return Course::Nothing(why);

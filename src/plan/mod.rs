@@ -12,7 +12,9 @@ mod candidate;
 mod catalogue;
 mod change;
 mod checker;
+mod compare;
 mod decide;
+mod delta;
 mod digest;
 mod drift;
 mod edge;
@@ -25,6 +27,7 @@ mod instantiate;
 mod journey;
 mod note;
 mod order;
+mod part;
 mod path;
 mod preflight;
 mod purpose;
@@ -46,11 +49,14 @@ mod stop;
 mod waiver;
 mod window;
 
+pub use crate::model::drift::DriftClass;
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use approval::{Approval, substance};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
 pub use checker::check;
-pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
+pub use compare::{Addition, additions};
+pub use delta::{Alteration, Altered, Delta, Pending, Revision};
+pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Sight, compare, judge};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
@@ -231,3 +237,5 @@ fn finish(
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod way_down_tests;

@@ -7,6 +7,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use super::compared::Compared;
 use crate::model::driver::Diff;
 use crate::model::name::ActionId;
 use crate::plan::{Plan, Report};
@@ -26,6 +27,9 @@ struct Document<'a> {
     /// saved plan has none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     previews: &'a Previews,
+    /// What the plan was compared with, where it was (`--base`, `--against`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<&'a Compared>,
 }
 
 /// The JSON document, on one line.
@@ -33,7 +37,21 @@ struct Document<'a> {
 /// # Errors
 /// A value that JSON cannot hold; none that a plan can have is known.
 pub fn plan_json(plan: &Plan, report: &Report, previews: &Previews) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Document { plan, report, previews }).map(|text| text + "\n")
+    plan_json_beside(plan, report, previews, &Compared::default())
+}
+
+/// The same, with what the plan was compared with.
+///
+/// # Errors
+/// As [`plan_json`].
+pub fn plan_json_beside(
+    plan: &Plan,
+    report: &Report,
+    previews: &Previews,
+    compared: &Compared,
+) -> Result<String, serde_json::Error> {
+    let compared = Some(compared).filter(|compared| !compared.is_empty());
+    serde_json::to_string(&Document { plan, report, previews, compared }).map(|text| text + "\n")
 }
 
 /// The JSON Schema (2020-12) of what [`plan_json`] writes, for `docs/reference/plan.schema.json`.

@@ -34,6 +34,7 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     let mut pieces = Pieces::default();
     head(&mut pieces, plan, report);
     blocked(&mut pieces, report);
+    warnings(&mut pieces, report);
     rulings(&mut pieces, report);
     gates(&mut pieces, plan);
     returns(&mut pieces, plan);
@@ -115,6 +116,15 @@ fn blocked(pieces: &mut Pieces, report: &Report) {
             let _ = writeln!(text, "  - {}", escape(reason));
         }
         pieces.push(Weight::Must, "blocked instance", text);
+    }
+}
+
+fn warnings(pieces: &mut Pieces, report: &Report) {
+    for verdict in &report.verdicts {
+        for warning in &verdict.warnings {
+            let text = format!("- **does not fit** {}: {}\n", code(verdict.instance.as_str()), escape(warning));
+            pieces.push(Weight::Must, "warning", text);
+        }
     }
 }
 
@@ -313,7 +323,7 @@ fn call_text(call: &Call) -> String {
 }
 
 /// Text that means nothing to Markdown, on one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for sign in text.chars() {
         match sign {
@@ -333,12 +343,12 @@ fn escape(text: &str) -> String {
     out
 }
 
-fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\r'], " ").replace('@', "@\u{200b}")
 }
 
 /// Code on one line, whatever is in it; also in a cell of a table.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
@@ -356,7 +366,7 @@ fn code(text: &str) -> String {
 }
 
 /// A block of code behind a fence that is not in it.
-fn fenced(language: &str, text: &str) -> String {
+pub(super) fn fenced(language: &str, text: &str) -> String {
     let longest = text.split(|sign| sign != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end())

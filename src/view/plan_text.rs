@@ -25,6 +25,7 @@ const FULL_UP_TO: usize = 400;
 pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Palette) -> String {
     let mut text = String::new();
     blocked(&mut text, report, palette);
+    warnings(&mut text, report, palette);
     for change in &plan.changes {
         change_text(&mut text, plan, change, previews, palette);
     }
@@ -51,6 +52,18 @@ fn blocked(text: &mut String, report: &Report, palette: Palette) {
     }
 }
 
+/// What does not fit together although nothing changes there.
+fn warnings(text: &mut String, report: &Report, palette: Palette) {
+    for verdict in report.verdicts.iter().filter(|verdict| !verdict.warnings.is_empty()) {
+        let name = palette.strong(verdict.instance.as_str());
+        let _ = writeln!(text, "{} {name} stays as it is, and something does not fit:", palette.warn("!"));
+        for warning in &verdict.warnings {
+            let _ = writeln!(text, "    {warning}");
+        }
+        text.push('\n');
+    }
+}
+
 fn sign(decision: Decision, palette: Palette) -> String {
     match decision {
         Decision::Install => palette.good("+"),
@@ -67,17 +80,7 @@ fn sign(decision: Decision, palette: Palette) -> String {
 
 /// The verb that a decision is called by, as in "1 to upgrade".
 pub(super) fn verb(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Install => "install",
-        Decision::Upgrade => "upgrade",
-        Decision::Rollback => "roll back",
-        Decision::Reconfigure => "reconfigure",
-        Decision::Adopt => "adopt",
-        Decision::Remove => "remove",
-        Decision::Forget => "forget",
-        Decision::Backup => "back up",
-        Decision::Restore => "restore",
-    }
+    decision.verb()
 }
 
 pub(super) fn versions(from: Option<&Arc<str>>, to: Option<&Arc<str>>) -> String {

@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod comment;
 mod console;
 mod crash;
 mod disk;
@@ -14,15 +15,20 @@ mod estate;
 mod examples;
 mod failure;
 mod fleet;
+mod forge;
 mod generated;
 mod matrix;
+mod page;
+mod pipeline;
 mod places;
 mod plan_json;
 mod platforms;
+mod policy;
 mod ports;
 mod preview;
 mod probe;
 mod provider_text;
+mod prune;
 mod review;
 mod rollback;
 mod rollout;
@@ -30,6 +36,7 @@ mod schema;
 mod secrets;
 mod security;
 mod servers;
+mod sources;
 mod sshd;
 mod status;
 mod steps;

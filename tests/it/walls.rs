@@ -17,6 +17,7 @@ const MAY: &[(&str, &[&str])] = &[
     // Drivers and state stores are clients of servers alike.
     ("tls", &[]),
     ("driver", &["lang", "model", "tls"]),
+    ("forge", &["tls"]),
     ("observe", &["lang", "model", "driver", "lock"]),
     ("plan", &["source", "lang", "model", "lock"]),
     ("policy", &["source", "lang", "model", "lock", "plan"]),
@@ -42,7 +43,14 @@ const MAY: &[(&str, &[&str])] = &[
             "state::Move",
         ],
     ),
-    ("cli", &["source", "lang", "model", "config", "lock", "driver", "observe", "plan", "policy", "state", "tls", "apply", "view"]),
+    ("watch", &["lang", "model", "plan", "tls"]),
+    (
+        "cli",
+        &[
+            "source", "lang", "model", "config", "lock", "driver", "forge", "observe", "plan", "policy", "state", "tls", "apply",
+            "view", "watch",
+        ],
+    ),
 ];
 
 /// What only doors to the outside may use, by module that must not be one.

@@ -5,21 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::apply::{self, Control};
+use crate::cli::approval::Approval;
 use crate::cli::args::{ApplyArgs, RunArgs, RunFormat};
 use crate::cli::command::plan::is_blocked;
 use crate::cli::command::run::is_unfinished;
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, new_run};
+use crate::cli::ledger::{Committed, Ledger};
 use crate::cli::permission::{Asking, waiting};
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
 use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
-use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::running::{Ears, environments_of, finished, patience};
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::lang::Value;
-use crate::model::name::EnvironmentName;
+use crate::model::name::{EnvironmentName, RunId};
 use crate::plan::{Plan, Report};
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::{Move, Outcome};
@@ -30,10 +32,12 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     let terminal = session.place.terminal;
     let patience = patience(&args.run)?;
     let wait = waiting(args.wait.as_deref())?;
+    let approval = Approval::read(&args.review, args.plan.is_some(), session)?;
     let path = args.plan.as_ref().map(|path| session.place.root.join(path));
     let (plan, report, saved) = match &path {
         Some(path) => {
             let file = PlanFile::load(path)?;
+            approval.covers(&file.plan, Some(file.digest()))?;
             check_saved(&file.plan, session).await?;
             (file.plan, file.report, true)
         }
@@ -48,15 +52,23 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
                     .help("see to the reasons above, or apply a part with `--target`")
                     .into());
             }
-            (planned.plan, planned.report, false)
+            approval.covers(&planned.plan, None)?;
+            (planned.plan, planned.report, approval.is_given())
         }
     };
     if plan.changes.is_empty() {
-        if saved {
+        if saved && args.plan.is_some() {
             terminal.say("The plan has no changes.");
+        }
+        // What earlier runs have recorded, and could not be committed then.
+        let environments = session.environments(&args.scope)?;
+        if let Some(ledger) = Ledger::open(&args.review.commit, session, &environments)? {
+            say_committed(session, &ledger.commit(None)?);
         }
         return Ok(Exit::Done);
     }
+    // People's word stands beside the plan that they have read.
+    let path = path.or_else(|| args.review.against.as_ref().map(|path| session.place.root.join(path)));
     let asking = Asking { file: path.as_deref(), wait };
     if session.permit(&plan, &report, asking).await? {
         // Much may have happened while it waited.
@@ -69,13 +81,43 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     session.pin()?;
     let run = new_run(session.place.now);
     let environments = environments_of(&plan);
+    let ledger = Ledger::open(&args.review.commit, session, &environments)?;
     let hold = Hold::take(session, &environments, "apply", Some(&run), patience).await?;
     let exit = match still_allowed(&plan, &report, path.as_deref(), session).await {
         Ok(()) => execute(session, plan, &run, &hold, &environments, &args.run).await,
         Err(problems) => Err(problems),
     };
+    // While nobody else can write the lockfile.
+    let committed = match &ledger {
+        Some(ledger) => commit(ledger, session, &run).await,
+        None => Ok(()),
+    };
     hold.give_back(session).await;
-    exit
+    match (exit, committed) {
+        (Ok(Exit::Done), Err(problem)) => Err(problem),
+        (exit, Err(problem)) => {
+            terminal.problems(&problem, &session.place.sources);
+            exit
+        }
+        (exit, Ok(())) => exit,
+    }
+}
+
+/// Brings the lockfiles into git, also where the run failed: what it has recorded did happen.
+async fn commit(ledger: &Ledger, session: &Session, run: &RunId) -> Result<(), Diagnostics> {
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    let record = runs.iter().find(|record| record.id == *run);
+    say_committed(session, &ledger.commit(record)?);
+    Ok(())
+}
+
+fn say_committed(session: &Session, committed: &Committed) {
+    if let Some(commit) = &committed.commit {
+        session.place.terminal.say(&format!("Committed the lockfiles as {}.", &commit.to_string()[..12]));
+    }
+    for remark in &committed.remarks {
+        session.place.terminal.say(remark);
+    }
 }
 
 /// What may have changed while somebody was asked and the state was waited for: a window closes, another run was begun.
@@ -109,10 +151,10 @@ pub(in crate::cli) async fn execute(
     let mut locks = session.locks(environments).await?;
     adopt_fresh_lineages(&plan, &mut locks);
     let control = Control::new();
-    let signals = listen_to_signals(&control, run_dir(session, run));
+    let ears = Ears::open(&control, run, session, hold);
     let args = session.run_args(run, &plan, hold, locks, flags, &control).await?;
     let result = apply::execute(Arc::new(plan), args).await;
-    signals.abort();
+    drop(ears);
     result.map(|end| finished(session, &end))
 }
 

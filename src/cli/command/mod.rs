@@ -3,6 +3,7 @@
 pub(super) mod apply;
 pub(super) mod approve;
 pub(super) mod backup;
+pub(super) mod comment;
 pub(super) mod console;
 pub(super) mod drift;
 pub(super) mod fmt;

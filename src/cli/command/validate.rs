@@ -1,22 +1,33 @@
 //! `windlass validate`: checks the configuration without looking at anything deployed.
 
-use crate::cli::args::{TextOrJson, ValidateArgs};
+use crate::cli::args::{FindingsFormat, ValidateArgs};
 use crate::cli::exit::Exit;
-use crate::cli::session::Place;
+use crate::cli::session::{Place, VERSION};
 use crate::source::{Diagnostics, Severity, SourceMap};
-use crate::view::count;
+use crate::view::findings::findings;
+use crate::view::{count, findings_junit, findings_sarif};
 
 /// Runs the command.
 pub(in crate::cli) fn run(args: &ValidateArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
     let loaded = place.load(&args.variables, false);
-    if args.format == TextOrJson::Json {
-        let none = Diagnostics::new();
-        let (problems, exit) = match &loaded {
-            Ok(loaded) => (&loaded.warnings, Exit::Done),
-            Err(problems) => (problems, Exit::of_problems(problems)),
-        };
-        let problems = if problems.is_empty() { &none } else { problems };
-        place.terminal.data(&format!("{:#}\n", json(problems, &place.sources)));
+    let none = Diagnostics::new();
+    let (problems, exit) = match &loaded {
+        Ok(loaded) => (&loaded.warnings, Exit::Done),
+        Err(problems) => (problems, Exit::of_problems(problems)),
+    };
+    let problems = if problems.is_empty() { &none } else { problems };
+    let found = || findings(problems, &place.sources, &place.prefix());
+    let text = match args.format {
+        FindingsFormat::Human => None,
+        FindingsFormat::Json => Some(format!("{:#}\n", json(problems, &place.sources))),
+        FindingsFormat::Sarif => Some(findings_sarif(&found(), VERSION)),
+        FindingsFormat::Junit => {
+            let checked = if exit == Exit::Done { vec!["the configuration is valid".to_owned()] } else { Vec::new() };
+            Some(findings_junit("validate", &found(), &checked))
+        }
+    };
+    if let Some(text) = text {
+        place.terminal.data(&text);
         return Ok(exit);
     }
     let loaded = loaded?;

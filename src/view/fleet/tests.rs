@@ -12,11 +12,13 @@ fn state(addr: &str, environment: &str, recorded: &str, declared: &str) -> Insta
         instance: InstanceAddr::from_text(addr),
         provider: addr.split('.').next().unwrap().into(),
         environment: environment.into(),
+        host: None,
         declared: Some(declared.into()),
         recorded: Some(recorded.into()),
         observed: Sight::Version(recorded.into()),
         pending: recorded != declared,
         drift: Vec::new(),
+        ignored: Vec::new(),
         follow_ups: Vec::new(),
     }
 }
@@ -53,7 +55,7 @@ fn text(fleet: &Fleet<'_>) -> String {
 #[test]
 fn the_matrix_has_products_by_environments_in_the_order_of_promotion() {
     let mut sick = state("web.c", "production", "1.0", "2.0");
-    sick.drift.push(Drift { class: DriftClass::Unhealthy, message: "it is not healthy".to_owned() });
+    sick.drift.push(Drift::new(DriftClass::Unhealthy, "it is not healthy"));
     let states =
         [state("db.a", "test", "16", "16"), state("web.a", "test", "2.0", "2.0"), state("web.b", "production", "2.0", "2.0"), sick];
     let environments = environments();
@@ -153,7 +155,7 @@ fn nothing_at_all_is_said_too() {
 fn an_unseen_instance_is_wrong_and_says_why() {
     let mut away = state("web.a", "test", "2.0", "2.0");
     away.observed = Sight::Unseen("no route".to_owned());
-    away.drift.push(Drift { class: DriftClass::Unreachable, message: "its version could not be seen: no route".to_owned() });
+    away.drift.push(Drift::new(DriftClass::Unreachable, "its version could not be seen: no route"));
     let states = [away];
     let environments = environments();
     let fleet = fleet(&environments, &states);
