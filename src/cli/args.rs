@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod drift;
+mod pages;
 mod policy;
 mod review;
-mod drift;
 
 pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
+pub use pages::{CompletionsArgs, ManArgs};
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
-pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
 
 /// Moves platform software from version to version, safely.
 ///
@@ -596,19 +598,4 @@ pub struct ConsoleArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// For which shell
-    pub shell: clap_complete::Shell,
-}
-
-/// `windlass man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// Writes every page into this folder; prints the main page where not given
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
 }

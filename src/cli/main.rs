@@ -107,6 +107,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         return command::graph::saved(path, args, &place).map_err(|problems| (Some(Box::new(place)), problems));
     }
     let mut session: Session = place.open(variables).map_err(|failed| (Some(Box::new(failed.0)), failed.1))?;
+    session.seal().await;
     let result = match command {
         Command::Plan(args) => command::plan::run(args, &mut session).await,
         Command::Apply(args) => command::apply::run(args, &mut session).await,

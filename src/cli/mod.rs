@@ -21,6 +21,7 @@ mod policies;
 mod preview;
 mod problem;
 mod running;
+mod seal;
 mod session;
 mod terminal;
 

@@ -30,10 +30,10 @@ pub struct Estate {
     pub waivers: Vec<Waiver>,
     /// Notes that somebody has read.
     pub acknowledgements: Vec<Acknowledgement>,
-    /// The policies that its plans are asked about.
-    pub policy: PolicyRules,
     /// What drift means here.
     pub drift: DriftRules,
+    /// The policies that its plans are asked about.
+    pub policy: PolicyRules,
     /// `output` blocks of the root module.
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Digest over every file read, module revisions, and variable values that are not sensitive.
@@ -233,6 +233,8 @@ pub struct Instance {
     pub settings: Arc<Object>,
     /// Digest over the settings that are not sensitive, host included.
     pub settings_digest: Digest,
+    /// Keyed digests of the settings that are sensitive, by name: they tell that one has changed, and nothing else. None without a key.
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
     /// How it is backed up, for `self.backup` of the provider's steps: a plain object (`method`, `exclude`, `retention`, …).
     pub backup: Value,
     /// What must be done before on the way up, and after on the way down.

@@ -26,8 +26,8 @@ use crate::model::name::{EnvironmentName, HostName, InstanceAddr};
 use crate::model::provider::{CallTemplate, Fact, Provider};
 use crate::model::scope::{HopScope, Subject};
 
-pub use order::asking_only;
 use gate::{Gate, Gates, PATIENCE, PER_HOST};
+pub use order::asking_only;
 use order::waves;
 
 /// Items of one fact that are asked at once.

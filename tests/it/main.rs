@@ -11,6 +11,7 @@ mod console;
 mod crash;
 mod disk;
 mod docs;
+mod drift;
 mod estate;
 mod examples;
 mod failure;

@@ -42,6 +42,7 @@ fn locked() -> Lock {
         host: None,
         settings: Value::object([("home", "/opt".into())]),
         settings_digest: Digest::of(b"old settings"),
+        seals: std::collections::BTreeMap::new(),
         observed: Default::default(),
         depends_on: Vec::new(),
         hops: vec![hop],

@@ -30,8 +30,9 @@ impl Sshd {
         }
         world.estate.write("ssh/.keep", "");
         for key in ["host", "user"] {
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &world.path(&format!("ssh/{key}"))]);
-            assert!({ made }.status().expect("ssh-keygen is there").success());
+            let path = world.path(&format!("ssh/{key}"));
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &path]).status();
+            assert!(made.expect("ssh-keygen is there").success());
         }
         let known = format!("[127.0.0.1]:{port} {}", world.estate.read("ssh/host.pub"));
         world.estate.write("ssh/known", known);
