@@ -244,6 +244,18 @@ impl<'a> Errand<'a> {
         Recovery::Known(held(kind, why))
     }
 
+    /// Whether it may be begun where its outcome is to be found out.
+    fn may_begin_again(&self) -> bool {
+        matches!(self.mode, Mode::Recover { again: true, .. })
+    }
+
+    /// Whether the machine itself is away, and not something that was asked for on it.
+    async fn is_host_away(&self) -> bool {
+        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
+        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
+        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
+    }
+
     /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
     /// folder that it has not.
     async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
@@ -256,18 +268,6 @@ impl<'a> Errand<'a> {
         }
         let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
         host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
-    }
-
-    /// Whether it may be begun where its outcome is to be found out.
-    fn may_begin_again(&self) -> bool {
-        matches!(self.mode, Mode::Recover { again: true, .. })
-    }
-
-    /// Whether the machine itself is away, and not something that was asked for on it.
-    async fn is_host_away(&self) -> bool {
-        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
-        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
-        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
     }
 
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.

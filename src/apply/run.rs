@@ -99,8 +99,17 @@ pub trait Observer: Send + Sync {
     /// Whether the instance is healthy, as far as its provider says. One of which it says nothing passes.
     ///
     /// # Errors
-    /// Why it is not, or why that could not be seen, as the end of a sentence that begins with its name.
-    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), String>;
+    /// Why it is not, or why that could not be seen.
+    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), Unwell>;
+}
+
+/// Why an instance does not count as healthy, as the end of a sentence that begins with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unwell {
+    /// It is not healthy, or does not say.
+    Sick(String),
+    /// Its machine cannot be reached: nobody knows.
+    Away(String),
 }
 
 /// What a person says when a run is resumed.

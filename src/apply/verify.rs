@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 
 use super::clock::between;
 use super::event::Ending;
-use super::invoke::{Job, Told, succeeded};
+use super::invoke::{Job, Told, held, succeeded};
+use super::run::Unwell;
 use crate::driver::FailureKind;
 use crate::lang::Value;
 use crate::model::name::InstanceAddr;
@@ -37,7 +38,7 @@ impl Job {
             }
             let left = within.saturating_sub(between(began, clock.now()));
             if left.is_zero() {
-                return self.is_unhealthy(&sick, instances.len());
+                return is_unhealthy(&sick, instances.len());
             }
             tokio::select! {
                 () = clock.sleep(pause.min(left)) => {}
@@ -48,26 +49,37 @@ impl Job {
     }
 
     /// What is wrong, a sentence for each that is not healthy.
-    async fn unhealthy(&self, instances: &[InstanceAddr]) -> Vec<String> {
+    async fn unhealthy(&self, instances: &[InstanceAddr]) -> Vec<Unwell> {
         let Some(observer) = &self.around.observer else { return Vec::new() };
-        let mut asking: Vec<BoxFuture<'_, Option<String>>> = Vec::with_capacity(instances.len());
+        let mut asking: Vec<BoxFuture<'_, Option<Unwell>>> = Vec::with_capacity(instances.len());
         for instance in instances {
             asking.push(Box::pin(async move {
-                let why = observer.healthy(instance).await.err()?;
-                Some(format!("{instance} {}", self.redact.apply(&why)))
+                let sentence = |why: &str| format!("{instance} {}", self.redact.apply(why));
+                Some(match observer.healthy(instance).await.err()? {
+                    Unwell::Sick(why) => Unwell::Sick(sentence(&why)),
+                    Unwell::Away(why) => Unwell::Away(sentence(&why)),
+                })
             }));
         }
         let answers: Vec<_> = futures_util::stream::iter(asking).buffered(AT_ONCE).collect().await;
         answers.into_iter().flatten().collect()
     }
+}
 
-    fn is_unhealthy(&self, sick: &[String], asked: usize) -> Told {
-        let mut message = sick.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-        if sick.len() > NAMED {
-            message = format!("{} of {asked} are not healthy: {message}; …", sick.len());
-        }
-        let help = Some("nothing after it is begun; `windlass drift` shows what their provider sees".to_owned());
-        let ending = Ending::Failed { kind: FailureKind::Failed, message, output: Vec::new(), help };
-        Told::Ended { ending, kind: Some(FailureKind::Failed), result: Value::Null }
+/// What becomes of it. Where a machine is away nobody can tell, and nothing could be taken back there: that is held.
+fn is_unhealthy(sick: &[Unwell], asked: usize) -> Told {
+    let is_away = |unwell: &Unwell| matches!(unwell, Unwell::Away(_));
+    let why = |unwell: &Unwell| match unwell {
+        Unwell::Sick(why) | Unwell::Away(why) => why.clone(),
+    };
+    let mut message = sick.iter().take(NAMED).map(why).collect::<Vec<_>>().join("; ");
+    if sick.len() > NAMED {
+        message = format!("{} of {asked} are not healthy: {message}; …", sick.len());
     }
+    if sick.iter().any(is_away) {
+        return held(FailureKind::Unreachable, message);
+    }
+    let help = Some("nothing after it is begun; `windlass drift` shows what their provider sees".to_owned());
+    let ending = Ending::Failed { kind: FailureKind::Failed, message, output: Vec::new(), help };
+    Told::Ended { ending, kind: Some(FailureKind::Failed), result: Value::Null }
 }

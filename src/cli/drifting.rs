@@ -24,13 +24,23 @@ impl Session {
             true => self.seen_of(&locks, &asked).await,
             false => Inventory::default(),
         };
+        Ok(self.judged(&locks, &inventory, &asked))
+    }
+
+    /// Compares what was seen, without any secret, with what is recorded and declared.
+    pub(super) fn judged(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        inventory: &Inventory,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> DriftReport {
         let (estate, providers, now) = (&self.estate, &self.providers, self.place.now);
-        Ok(on_a_deep_stack(|| {
-            let mut instances = compare(estate, &locks, &inventory, providers);
+        on_a_deep_stack(|| {
+            let mut instances = compare(estate, locks, inventory, providers);
             instances.retain(|state| asked(&state.instance));
-            let expired = judge(&mut instances, estate, &locks, now);
+            let expired = judge(&mut instances, estate, locks, now);
             DriftReport { at: now, instances, expired }
-        }))
+        })
     }
 
     /// What is seen of instances, as the lockfile would have it: without any secret.
@@ -39,7 +49,11 @@ impl Session {
         locks: &BTreeMap<EnvironmentName, Lock>,
         asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
     ) -> Inventory {
-        let mut inventory = self.inventory_of(locks, true, asked).await;
+        self.without_secrets(self.inventory_of(locks, true, asked).await)
+    }
+
+    /// What was seen, as the lockfile would have it.
+    pub(super) fn without_secrets(&self, mut inventory: Inventory) -> Inventory {
         let secrets = self.estate.instances.values().flat_map(|instance| {
             let settings = instance.settings.values().chain([&instance.backup]);
             settings.flat_map(crate::lang::Value::secrets)

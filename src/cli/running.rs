@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a door to the clock")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use super::hold::{Hold, who};
 use super::machines::Machines;
 use super::problem::state_problem;
 use super::session::{Session, encode_provider};
-use crate::apply::{self, Control, Finished, Hosts as _, InstanceInput, Listener, Observer, Rules, SystemClock};
-use crate::driver::Drivers;
+use crate::apply::{self, Control, Finished, Hosts as _, InstanceInput, Listener, Observer, Rules, SystemClock, Unwell};
+use crate::driver::{Drivers, Failure, FailureKind};
 use crate::lang::Value;
 use crate::lock::Lock;
 use crate::model::duration::parse_duration;
@@ -172,15 +172,19 @@ impl Observer for Looker {
         drift_facts(provider, self.look(addr, provider).await.ok().as_ref())
     }
 
-    async fn healthy(&self, addr: &InstanceAddr) -> Result<(), String> {
+    async fn healthy(&self, addr: &InstanceAddr) -> Result<(), Unwell> {
         const FACT: &str = "healthy";
         let Some(provider) = self.provider(addr).filter(|provider| provider.facts.contains_key(FACT)) else { return Ok(()) };
-        let seen = self.look(addr, &asking_only(provider, FACT)).await.map_err(|why| format!("cannot be asked: {why}"))?;
+        let unasked = |why: String| Unwell::Sick(format!("cannot be asked: {why}"));
+        let seen = self.look(addr, &asking_only(provider, FACT)).await.map_err(unasked)?;
         match (seen.value(FACT), seen.unseen(FACT)) {
             (Some(Value::Bool(true) | Value::Null), _) => Ok(()),
-            (Some(Value::Bool(false)), _) => Err("is not healthy".to_owned()),
-            (Some(other), _) => Err(format!("cannot be asked: its fact `healthy` is a {} and no bool", other.kind())),
-            (None, why) => Err(format!("cannot be asked whether it is healthy: {}", why.unwrap_or("nothing was seen"))),
+            (Some(Value::Bool(false)), _) => Err(Unwell::Sick("is not healthy".to_owned())),
+            (Some(other), _) => Err(unasked(format!("its fact `healthy` is a {} and no bool", other.kind()))),
+            (None, why) => {
+                let why = format!("cannot be asked whether it is healthy: {}", why.unwrap_or("nothing was seen"));
+                Err(if self.is_away(addr).await { Unwell::Away(why) } else { Unwell::Sick(why) })
+            }
         }
     }
 }
@@ -188,6 +192,14 @@ impl Observer for Looker {
 impl Looker {
     fn provider(&self, addr: &InstanceAddr) -> Option<&Provider> {
         Some(self.providers.get(&self.estate.instances.get(addr)?.provider)?)
+    }
+
+    /// Whether the machine of an instance cannot be reached at all.
+    async fn is_away(&self, addr: &InstanceAddr) -> bool {
+        let host = self.estate.instances.get(addr).and_then(|instance| instance.host.as_ref());
+        let Ok(machine) = self.machines.host(host) else { return false };
+        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
+        !machine.is_local() && machine.stat(Path::new("/"), false).await.err().is_some_and(away)
     }
 
     /// Looks with this provider's facts.

@@ -204,7 +204,7 @@ async fn facts_observed_after_the_hop_are_recorded() {
             [("seen".into(), format!("{instance} at {}", version.unwrap_or("nothing")).into())].into()
         }
 
-        async fn healthy(&self, _: &crate::model::name::InstanceAddr) -> Result<(), String> {
+        async fn healthy(&self, _: &crate::model::name::InstanceAddr) -> Result<(), crate::apply::Unwell> {
             Ok(())
         }
     }

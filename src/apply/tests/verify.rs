@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::world::{Making, Stage, step};
 use crate::apply::event::{Direction, Ending};
-use crate::apply::{Observer, ResumeOptions, RunArgs, execute, resume};
+use crate::apply::{Observer, ResumeOptions, RunArgs, Unwell, execute, resume};
 use crate::lang::Value;
 use crate::model::estate::OnFailure;
 use crate::model::name::InstanceAddr;
@@ -15,7 +15,7 @@ use crate::state::Outcome;
 
 const ASKS: &str = "fake.b@2:ask";
 
-/// Says of each instance so often that it is not healthy.
+/// Says of each instance so often that it is not healthy; of one that ends in `!`, that its machine is away.
 #[derive(Default)]
 struct Health(Mutex<HashMap<String, u32>>);
 
@@ -25,11 +25,14 @@ impl Observer for Health {
         BTreeMap::new()
     }
 
-    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), String> {
+    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), Unwell> {
+        if self.0.lock().unwrap().contains_key(&format!("{instance}!")) {
+            return Err(Unwell::Away("cannot be asked".to_owned()));
+        }
         match self.0.lock().unwrap().get_mut(instance.as_str()) {
             Some(times) if *times > 0 => {
                 *times -= 1;
-                Err("is not healthy".to_owned())
+                Err(Unwell::Sick("is not healthy".to_owned()))
             }
             _ => Ok(()),
         }
@@ -97,6 +100,21 @@ async fn a_halted_rollout_asks_again_when_it_is_resumed() {
     stage.check(&done);
     assert_eq!(done.record.outcome, Outcome::Succeeded, "{:?}", done.problems);
     assert_eq!(stage.calls().iter().filter(|call| call.ends_with(".move")).count(), 3, "nothing is done twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_portion_whose_machine_is_away_is_held_and_not_taken_back() {
+    let stage = Stage::new();
+    let plan = portions();
+    let health = sick("fake.a1!", 1);
+    let finished = execute(Arc::new(plan.clone()), args(&stage, &plan, &health)).await.unwrap();
+    stage.check(&finished);
+    assert_eq!(finished.record.outcome, Outcome::Held);
+    assert!(finished.problems.iter().any(|problem| problem.summary == "a host cannot be reached"), "{:?}", finished.problems);
+    assert_eq!(stage.recorded("test"), ["fake.a1", "fake.a2"]);
+    health.0.lock().unwrap().clear();
+    let done = resume(ResumeOptions::default(), args(&stage, &plan, &health)).await.unwrap();
+    assert_eq!(done.record.outcome, Outcome::Succeeded, "{:?}", done.problems);
 }
 
 #[tokio::test(start_paused = true)]

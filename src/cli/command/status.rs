@@ -11,7 +11,7 @@ use crate::cli::session::Session;
 use crate::model::estate::Environment;
 use crate::model::inventory::Inventory;
 use crate::model::name::{EnvironmentName, InstanceAddr};
-use crate::plan::{VerdictKind, compare};
+use crate::plan::VerdictKind;
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::view::{Blocked, Fleet, fleet_html, fleet_json, fleet_text};
 
@@ -23,11 +23,10 @@ pub(in crate::cli) async fn run(args: &StatusArgs, session: &mut Session) -> Res
     let environments = in_order(session.environments(&args.scope)?, &session.estate.environments);
     let planned = session.plan(&args.scope, How { refresh: args.refresh, upgrade: false }).await?;
     let locks = session.locks(&environments).await?;
-    let inventory = if args.refresh { planned.inventory } else { Inventory::default() };
+    let inventory = if args.refresh { session.without_secrets(planned.inventory) } else { Inventory::default() };
     let targets = &args.scope.targets;
     let asked = |addr: &InstanceAddr| targets.is_empty() || targets.iter().any(|target| addr.is_within(target));
-    let mut states = compare(&session.estate, &locks, &inventory, &session.providers);
-    states.retain(|state| asked(&state.instance));
+    let states = session.judged(&locks, &inventory, &asked).instances;
     let mut gates = planned.plan.gates;
     gates.retain(|gate| !gate.open && gate.instance.as_ref().is_none_or(asked));
     let verdicts = planned.report.verdicts.into_iter();

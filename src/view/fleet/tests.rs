@@ -24,17 +24,10 @@ fn state(addr: &str, environment: &str, recorded: &str, declared: &str) -> Insta
 }
 
 fn gate(instance: &str, message: &str) -> Gate {
-    Gate {
-        environment: "production".into(),
-        instance: Some(InstanceAddr::from_text(instance)),
-        kind: GateKind::Promotion,
-        open: false,
-        message: message.to_owned(),
-        opens: None,
-        closes: None,
-        paste: None,
-        waived: None,
-    }
+    let gate = serde_json::json!({
+        "environment": "production", "instance": instance, "kind": "promotion", "open": false, "message": message,
+    });
+    serde_json::from_value(gate).unwrap()
 }
 
 fn environments() -> [EnvironmentName; 2] {
@@ -92,27 +85,12 @@ fn open_brackets_runs_and_what_people_owe_are_named() {
     let mut owes = state("web.a", "test", "2.0", "2.0");
     owes.follow_ups.push("retrain".into());
     let states = [owes];
-    let run = RunRecord {
-        id: "r7".into(),
-        token: 1,
-        operation: "apply".to_owned(),
-        who: "me@here".to_owned(),
-        began: "2026-11-20T09:00:00Z".parse().unwrap(),
-        ended: None,
-        outcome: Outcome::Held,
-        message: Some("it <failed>".to_owned()),
-        moves: vec![crate::state::Move {
-            instance: InstanceAddr::from_text("web.a"),
-            environment: "test".into(),
-            from: None,
-            to: Some("2.0".into()),
-            outcome: Outcome::Held,
-        }],
-        plan: crate::model::name::Digest::of(b"p"),
-        brackets: Vec::new(),
-        downtime_seconds: 0,
-        durations: std::collections::BTreeMap::new(),
-    };
+    let run: RunRecord = serde_json::from_value(serde_json::json!({
+        "id": "r7", "operation": "apply", "who": "me@here", "began": "2026-11-20T09:00:00Z", "ended": null, "outcome": "held",
+        "message": "it <failed>", "plan": crate::model::name::Digest::of(b"p"), "downtime_seconds": 0, "durations": {},
+        "moves": [{ "instance": "web.a", "environment": "test", "from": null, "to": "2.0", "outcome": "held" }],
+    }))
+    .unwrap();
     let left = OpenBracket {
         run: "r7".into(),
         outcome: Outcome::Held,

@@ -146,7 +146,8 @@ pub(super) fn tail(name: &str) -> String {
 #[expect(clippy::cast_precision_loss, reason = "texts of less than a hundred signs")]
 fn width(action: &Action, words: &Words) -> f64 {
     let signs = words.title.chars().count().max(words.below.chars().count()) as f64;
-    let least = if matches!(action.kind, ActionKind::Record | ActionKind::Pause(_)) { 60.0 } else { 110.0 };
+    let least =
+        if matches!(action.kind, ActionKind::Record | ActionKind::Pause(_) | ActionKind::Verify { .. }) { 60.0 } else { 110.0 };
     (signs * SIGN + 24.0).max(least)
 }
 

@@ -102,7 +102,7 @@ fn step(number: u32, action: &Action, hop: &Hop, previews: &Previews) -> Step {
 
 fn way_back(action: &Action, point: bool) -> (String, Option<CallView>) {
     match (&action.kind, &action.undo) {
-        (ActionKind::Record | ActionKind::Pause(_), _) => (String::new(), None),
+        (ActionKind::Record | ActionKind::Pause(_) | ActionKind::Verify { .. }, _) => (String::new(), None),
         (ActionKind::Revert { restores_data: true, .. }, _) => ("Puts data back: what was written since is lost.".to_owned(), None),
         (ActionKind::Revert { .. }, _) => ("Is itself the way back.".to_owned(), None),
         (_, ActionUndo::Call { call: undo, restores_data, downtime, .. }) => {
