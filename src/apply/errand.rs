@@ -189,7 +189,9 @@ impl<'a> Errand<'a> {
         if let Mode::Recover { .. } = self.mode
             && number > 0
             && let Ok(host) = self.machine(call, Purpose::Try(number))
-            && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
+            && let Ok(found) = host.recover(&self.folder(number)).await
+            && (matches!(found, Recovered::Finished(_) | Recovered::Running)
+                || found == Recovered::Withheld && self.may_begin_again())
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
             match self.attempt(call, timeout, Purpose::Try(number)).await {
@@ -254,6 +256,18 @@ impl<'a> Errand<'a> {
         }
         let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
         host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
+    }
+
+    /// Whether it may be begun where its outcome is to be found out.
+    fn may_begin_again(&self) -> bool {
+        matches!(self.mode, Mode::Recover { again: true, .. })
+    }
+
+    /// Whether the machine itself is away, and not something that was asked for on it.
+    async fn is_host_away(&self) -> bool {
+        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
+        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
+        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
     }
 
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
@@ -400,6 +414,8 @@ impl<'a> Errand<'a> {
         let message = self.job.redact.apply(&failure.message).into_owned();
         match failure.kind {
             FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
+            // Nothing can be done or undone there until it is back.
+            FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message),
             FailureKind::Invalid
             | FailureKind::Failed
             | FailureKind::TimedOut

@@ -43,6 +43,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod verify;
 mod voice;
 
 pub use attempt::last_folder;

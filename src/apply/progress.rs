@@ -346,6 +346,12 @@ impl Progress {
         self.states[action as usize] = ActionState::Undone;
     }
 
+    /// Whether a person has said at which version a change's instance stays.
+    pub(super) fn has_wish(&self, plan: &Plan, change: u32) -> bool {
+        let change = &plan.changes[change as usize];
+        self.stays.get(&change.environment).is_some_and(|stays| stays.contains_key(&change.instance))
+    }
+
     /// Whether a hop stays because a person asked to go back no further.
     pub(super) fn is_to_stay(&self, plan: &Plan, graph: &Graph, hop: usize) -> bool {
         let HopInfo { change, index, .. } = graph.hops[hop];

@@ -191,6 +191,7 @@ impl Books {
             host: change.host.clone(),
             settings: redacted(&change.recorded, sources.redact),
             settings_digest: change.settings_digest.clone(),
+            seals: change.seals.clone(),
             observed: facts.map_or(observed, |facts| {
                 facts.iter().map(|(name, value)| (Arc::clone(name), redacted(value, sources.redact))).collect()
             }),

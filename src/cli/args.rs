@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
 mod drift;
+mod pages;
 mod policy;
 mod review;
 
@@ -14,6 +15,7 @@ pub use backup::{
     BackupWhich, ScheduleFormat,
 };
 pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
+pub use pages::{CompletionsArgs, ManArgs};
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
 
@@ -91,7 +93,7 @@ pub enum Command {
     Drift(DriftArgs),
     /// Shows a saved plan, or what is recorded of an instance
     Show(ShowArgs),
-    /// Shows every instance: declared, recorded and deployed versions
+    /// Shows the fleet: products by environments, what is declared, recorded and deployed, and what waits
     Status(StatusArgs),
     /// Shows the runs that were
     History(HistoryArgs),
@@ -435,7 +437,18 @@ pub struct StatusArgs {
     pub refresh: bool,
     /// How to print it
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: StatusFormat,
+}
+
+/// How the fleet is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Text.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One HTML page that needs no network.
+    Html,
 }
 
 /// `windlass history`.
@@ -585,19 +598,4 @@ pub struct ConsoleArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// For which shell
-    pub shell: clap_complete::Shell,
-}
-
-/// `windlass man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// Writes every page into this folder; prints the main page where not given
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
 }

@@ -21,8 +21,10 @@ mod policies;
 mod preview;
 mod problem;
 mod running;
+mod seal;
 mod session;
 mod terminal;
 
 pub use exit::Exit;
 pub use main::main;
+pub use planfile::open_plan;

@@ -67,11 +67,11 @@ impl Session {
         let locks = self.locks(&all).await?;
         self.add_recorded_providers(&locks)?;
         let inventory = if environments.len() == all.len() {
-            self.inventory_beside(&locks, how.refresh, seen).await
+            self.inventory_beside(&locks, how.refresh, seen, &|_| true).await
         } else {
             let mut asked = locks.clone();
             asked.retain(|environment, _| environments.contains(environment));
-            self.inventory_beside(&asked, how.refresh, seen).await
+            self.inventory_beside(&asked, how.refresh, seen, &|_| true).await
         };
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
         let applied_providers = self.applied_providers(&locks, None).await?;
@@ -82,9 +82,9 @@ impl Session {
             tool_version: VERSION.to_owned(),
             upgrade: how.upgrade,
             purpose,
+            bring_back: self.bring_back.clone(),
             user: user(),
             approvals: Vec::new(),
-            bring_back: self.bring_back.clone(),
         };
         let input = PlanInput {
             estate: &self.estate,
@@ -120,11 +120,6 @@ impl Session {
 
     /// The facts of every instance that is declared or recorded in these environments.
     pub(super) async fn inventory(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool) -> Inventory {
-        self.inventory_beside(locks, refresh, Inventory::default()).await
-    }
-
-    /// The same, with what was seen before instead of another look.
-    async fn inventory_beside(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool, mut seen: Inventory) -> Inventory {
         self.inventory_of(locks, refresh, &|_| true).await
     }
 
@@ -133,6 +128,17 @@ impl Session {
         &self,
         locks: &BTreeMap<EnvironmentName, Lock>,
         refresh: bool,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
+        self.inventory_beside(locks, refresh, Inventory::default(), asked).await
+    }
+
+    /// The same, with what was seen before instead of another look.
+    async fn inventory_beside(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        mut seen: Inventory,
         asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
     ) -> Inventory {
         let declared: Vec<&Instance> =

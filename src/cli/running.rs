@@ -25,7 +25,7 @@ use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::Observation;
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName, RunId};
 use crate::model::provider::Provider;
-use crate::observe::{Known, Target, observe};
+use crate::observe::{Known, Target, asking_only, observe};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault};
 use crate::state::Holder;
@@ -165,16 +165,40 @@ struct Looker {
 #[async_trait]
 impl Observer for Looker {
     async fn observe(&self, addr: &InstanceAddr, _version: Option<&str>) -> BTreeMap<Arc<str>, Value> {
-        let Some(instance) = self.estate.instances.get(addr) else { return BTreeMap::new() };
-        let Some(provider) = self.providers.get(&instance.provider) else { return BTreeMap::new() };
+        let Some(provider) = self.provider(addr) else { return BTreeMap::new() };
         if !provider.facts.values().any(|fact| fact.drift) {
             return BTreeMap::new();
         }
-        let Ok(machine) = self.machines.host(instance.host.as_ref()) else { return BTreeMap::new() };
+        drift_facts(provider, self.look(addr, provider).await.ok().as_ref())
+    }
+
+    async fn healthy(&self, addr: &InstanceAddr) -> Result<(), String> {
+        const FACT: &str = "healthy";
+        let Some(provider) = self.provider(addr).filter(|provider| provider.facts.contains_key(FACT)) else { return Ok(()) };
+        let seen = self.look(addr, &asking_only(provider, FACT)).await.map_err(|why| format!("cannot be asked: {why}"))?;
+        match (seen.value(FACT), seen.unseen(FACT)) {
+            (Some(Value::Bool(true) | Value::Null), _) => Ok(()),
+            (Some(Value::Bool(false)), _) => Err("is not healthy".to_owned()),
+            (Some(other), _) => Err(format!("cannot be asked: its fact `healthy` is a {} and no bool", other.kind())),
+            (None, why) => Err(format!("cannot be asked whether it is healthy: {}", why.unwrap_or("nothing was seen"))),
+        }
+    }
+}
+
+impl Looker {
+    fn provider(&self, addr: &InstanceAddr) -> Option<&Provider> {
+        Some(self.providers.get(&self.estate.instances.get(addr)?.provider)?)
+    }
+
+    /// Looks with this provider's facts.
+    async fn look(&self, addr: &InstanceAddr, provider: &Provider) -> Result<Observation, String> {
+        let unknown = || "it is not declared any more".to_owned();
+        let instance = self.estate.instances.get(addr).ok_or_else(unknown)?;
+        let machine = self.machines.host(instance.host.as_ref()).map_err(|failure| failure.message)?;
         let host = instance.host.as_ref().and_then(|name| self.estate.hosts.get(name));
         let target = Target { provider, known: Known::Declared(instance), host, machine };
-        let inventory = observe(&[target], &self.drivers, &*self.machines, 1, &|| Timestamp::now()).await;
-        drift_facts(provider, inventory.instances.get(addr))
+        let mut inventory = observe(&[target], &self.drivers, &*self.machines, 1, &|| Timestamp::now()).await;
+        inventory.instances.remove(addr).ok_or_else(unknown)
     }
 }
 

@@ -67,16 +67,6 @@ impl Place {
         })
     }
 
-    /// The configuration's folder in the git repository that it is in, with a `/` at its end; empty where it is its root, or in none.
-    pub(super) fn prefix(&self) -> String {
-        let prefix = || {
-            let repository = git2::Repository::discover(&self.root).ok()?;
-            let workdir = repository.workdir()?.canonicalize().ok()?;
-            Some(format!("{}/", self.root.canonicalize().ok()?.strip_prefix(workdir).ok()?.to_str()?))
-        };
-        prefix().filter(|prefix| prefix != "/").unwrap_or_default()
-    }
-
     /// The same place at another time, with nothing loaded.
     pub(super) fn again(&self) -> Self {
         Self {
@@ -88,6 +78,16 @@ impl Place {
             now: Timestamp::now(),
             verbose: self.verbose,
         }
+    }
+
+    /// The configuration's folder in the git repository that it is in, with a `/` at its end; empty where it is its root, or in none.
+    pub(super) fn prefix(&self) -> String {
+        let prefix = || {
+            let repository = git2::Repository::discover(&self.root).ok()?;
+            let workdir = repository.workdir()?.canonicalize().ok()?;
+            Some(format!("{}/", self.root.canonicalize().ok()?.strip_prefix(workdir).ok()?.to_str()?))
+        };
+        prefix().filter(|prefix| prefix != "/").unwrap_or_default()
     }
 
     /// The drivers' tables, for checking providers.
@@ -194,10 +194,10 @@ impl Place {
             Ok(store) => store,
             Err(problem) => return Err(Box::new((self, problem.into()))),
         };
-        let machines = Machines::new(&loaded.estate.hosts);
+        let machines = Machines::new(&loaded.estate.hosts, &self.root);
         let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins, bring_back: BTreeMap::new() })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), bring_back: BTreeMap::new(), pins })
     }
 }
 
@@ -213,10 +213,10 @@ pub(super) struct Session {
     pub(super) store: Arc<dyn Store>,
     /// The hosts.
     pub(super) machines: Arc<Machines>,
-    /// The content of sources from outside.
-    pub(super) pins: Pins,
     /// Drifted facts of configuration that plans are to bring back.
     pub(super) bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
+    /// The content of sources from outside.
+    pub(super) pins: Pins,
 }
 
 impl Session {

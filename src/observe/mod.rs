@@ -27,6 +27,7 @@ use crate::model::provider::{CallTemplate, Fact, Provider};
 use crate::model::scope::{HopScope, Subject};
 
 use gate::{Gate, Gates, PATIENCE, PER_HOST};
+pub use order::asking_only;
 use order::waves;
 
 /// Items of one fact that are asked at once.

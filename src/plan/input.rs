@@ -49,12 +49,12 @@ pub struct PlanOptions {
     /// What the plan is made for. Unless it is to bring instances to what is declared, `targets` are whole addresses, and nothing else
     /// is touched.
     pub purpose: Purpose,
+    /// Facts of configuration that are not as recorded, by instance: brought back by the provider's way to reconfigure.
+    pub bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
     /// Who plans or applies: an approval of theirs is not enough alone.
     pub user: String,
     /// Approvals that were given.
     pub approvals: Vec<Approval>,
-    /// Facts of configuration that are not as recorded, by instance: brought back by the provider's way to reconfigure.
-    pub bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
     /// The version of Windlass, written into the plan.
     pub tool_version: String,
 }

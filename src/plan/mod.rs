@@ -209,7 +209,11 @@ fn finish(
     for candidate::Draft { change, hops, .. } in drafts {
         let begin = slots.len();
         let place = changes.len();
-        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| Slot { change: place, hop, draft }));
+        let count = hops.len();
+        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| {
+            let verify = rollout::verify(input, &change, hop + 1 == count);
+            Slot { change: place, hop, draft, verify }
+        }));
         ranges.push(begin..slots.len());
         changes.push(change);
     }

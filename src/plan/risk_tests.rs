@@ -30,7 +30,7 @@ fn a_route_of_more_risk_than_the_environment_takes_waits_for_a_waiver() {
     let mut world = upgrade();
     world.reteach("app", |provider| provider.routes[1].risk = 30);
     let environment = world.estate.instances["app.main"].environment.clone();
-    let mut most = |world: &mut World, most| world.estate.environments.get_mut(&environment).unwrap().max_risk = most;
+    let most = |world: &mut World, most| world.estate.environments.get_mut(&environment).unwrap().max_risk = most;
     assert!(risks(&world, &world.plan().0, 0).is_empty());
     most(&mut world, Some(30));
     assert!(risks(&world, &world.plan().0, 0).is_empty());

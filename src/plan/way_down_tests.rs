@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::fixture::{World, ids, step, strategy, undone_by, verdict};
 use super::sample::{blocked, req, route, waiver};
 use super::{Decision, VerdictKind};
+use crate::lang::Value;
 use crate::model::estate::Requirement;
 use crate::model::name::InstanceAddr;
 use crate::model::provider::{Blocked, Movement, Route};
@@ -78,4 +79,27 @@ fn a_requirement_that_is_broken_is_told_although_nothing_changes() {
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].instance.as_str(), told[0].kind), ("app.main", VerdictKind::Nothing));
     assert!(told[0].warnings[0].contains("db.main") && told[0].warnings[0].ends_with("and it is 1.0"), "{:?}", told[0].warnings);
+}
+
+#[test]
+fn a_secret_that_was_rotated_is_a_change_and_another_key_is_none() {
+    let mut world = World::new();
+    world.declare("app.main", "1.0", &[]);
+    world.set("app.main", &[("password", Value::from("hunter2").sensitive())]);
+    let seal = |world: &mut World, text: &str| {
+        world.estate.instances.get_mut("app.main").unwrap().seals = [(Arc::from("password"), Arc::from(text))].into();
+    };
+    seal(&mut world, "k1:aa");
+    world.converge();
+    assert!(world.plan().0.changes.is_empty());
+    // Made with another key, as on another machine: nobody can tell.
+    seal(&mut world, "k2:bb");
+    assert!(world.plan().0.changes.is_empty());
+    seal(&mut world, "k1:bb");
+    let (plan, _) = world.plan();
+    assert_eq!(plan.changes[0].decision, Decision::Reconfigure);
+    assert_eq!(plan.changes[0].settings.len(), 1);
+    assert!(plan.changes[0].settings[0].before.has_sensitive() && plan.changes[0].settings[0].after.has_sensitive());
+    world.converge();
+    assert!(world.plan().0.changes.is_empty());
 }

@@ -86,7 +86,7 @@ fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
     let waiting = plan.gates.iter().filter(|gate| !gate.open).count();
     let returns = points(plan).count();
     let steps = plan.actions.iter().filter(|action| action.kind.call().is_some()).count();
-    let waived = plan.gates.iter().filter(|gate| gate.waived.is_some()).count() + waived_checks(plan).count();
+    let waived = waived(plan);
     let downtime = total_downtime(plan).map_or_else(
         || "unknown".to_owned(),
         |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
@@ -191,9 +191,24 @@ pub(super) fn waived_checks(plan: &Plan) -> impl Iterator<Item = (&Change, &str,
     })
 }
 
+/// Waivers of risks and blocked moves that a change relies on.
+pub(super) fn accepted(plan: &Plan) -> impl Iterator<Item = (&Change, &str)> {
+    plan.changes.iter().flat_map(|change| change.accepted.iter().map(move |name| (change, &**name)))
+}
+
+/// How much is let pass by waivers: gates, checks, risks and blocked moves.
+pub(super) fn waived(plan: &Plan) -> usize {
+    let gates = plan.gates.iter().filter(|gate| gate.waived.is_some()).count();
+    gates + waived_checks(plan).count() + accepted(plan).count()
+}
+
 fn checks(pieces: &mut Pieces, plan: &Plan) {
     for (change, name, reason) in waived_checks(plan) {
         let text = format!("- {} **waived** for {}: {}\n", code(name), code(change.instance.as_str()), escape(reason));
+        pieces.push(Weight::Must, "waiver", text);
+    }
+    for (change, name) in accepted(plan) {
+        let text = format!("- waiver {} **relied on** by {}\n", code(name), code(change.instance.as_str()));
         pieces.push(Weight::Must, "waiver", text);
     }
     for change in &plan.changes {
@@ -227,7 +242,7 @@ fn changes(pieces: &mut Pieces, plan: &Plan) {
     for change in &plan.changes {
         let place =
             change.host.as_ref().map_or_else(|| change.environment.to_string(), |host| format!("{}, {host}", change.environment));
-        let by: Vec<String> = change.hops.iter().map(|hop| by(hop)).collect();
+        let by: Vec<String> = change.hops.iter().map(by).collect();
         let downtime: Vec<String> = change.hops.iter().map(hop_downtime).collect();
         let downtime = if downtime.iter().all(|downtime| downtime == "none") { "none".to_owned() } else { downtime.join("<br>") };
         let mut why: Vec<String> = change.why.iter().map(|reason| escape(reason)).collect();

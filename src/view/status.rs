@@ -10,8 +10,7 @@ use super::history::outcome_text;
 use super::{Palette, Table};
 
 /// One line an instance: declared, recorded, observed, and what is to be said about it.
-#[must_use]
-pub fn status_text(states: &[InstanceState], palette: Palette) -> String {
+pub(super) fn status_text(states: &[InstanceState], palette: Palette) -> String {
     if states.is_empty() {
         return "No instance is declared or recorded.\n".to_owned();
     }
@@ -32,8 +31,7 @@ pub fn status_text(states: &[InstanceState], palette: Palette) -> String {
 }
 
 /// What runs have left open: states that instances were put into and not taken out of.
-#[must_use]
-pub fn brackets_text(left: &[OpenBracket], palette: Palette) -> String {
+pub(super) fn brackets_text(left: &[OpenBracket], palette: Palette) -> String {
     let mut text = String::new();
     for OpenBracket { run, outcome, bracket: BracketTime { instance, name, opened, closed: _ } } in left {
         let since = opened.strftime("%Y-%m-%d %H:%M:%SZ");

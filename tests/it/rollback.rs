@@ -45,6 +45,9 @@ fact "version" {
   }
   value = result.exists ? trimspace(result.content) : null
 }
+release "1.0.0" {}
+release "2.0.0" {}
+release "3.0.0" {}
 route "install" {
   movement = "install"
   strategy = "move"

@@ -12,4 +12,5 @@ mod recording;
 mod resumption;
 mod shared;
 mod states;
+mod verify;
 mod world;

@@ -69,7 +69,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     }
     // People's word stands beside the plan that they have read.
     let path = path.or_else(|| args.review.against.as_ref().map(|path| session.place.root.join(path)));
-    let asking = Asking { file: path.as_deref(), wait };
+    let asking = Asking { file: path.as_deref(), again: false, wait };
     if session.permit(&plan, &report, asking).await? {
         // Much may have happened while it waited.
         check_saved(&plan, session).await?;
@@ -123,7 +123,7 @@ fn say_committed(session: &Session, committed: &Committed) {
 /// What may have changed while somebody was asked and the state was waited for: a window closes, another run was begun.
 async fn still_allowed(plan: &Plan, report: &Report, file: Option<&Path>, session: &mut Session) -> Result<(), Diagnostics> {
     check_unfinished(plan, session, true).await?;
-    session.permit(plan, report, Asking { file, wait: None }).await.map(|_| ())
+    session.permit(plan, report, Asking { file, again: true, wait: None }).await.map(|_| ())
 }
 
 async fn show(session: &Session, plan: &Plan, report: &Report, format: RunFormat) {

@@ -185,6 +185,7 @@ pub(in crate::cli) async fn import(session: &mut Session, address: &str) -> Resu
         host: instance.host.clone(),
         settings: change.recorded.clone(),
         settings_digest: instance.settings_digest.clone(),
+        seals: instance.seals.clone(),
         observed,
         depends_on: instance.depends_on.clone(),
         hops: Vec::new(),

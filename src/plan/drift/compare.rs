@@ -145,7 +145,7 @@ fn fact(name: &Arc<str>, before: &Value, declared: Option<&Instance>, seen: &Obs
     }
     let now = redacted(now);
     let (was, is) = (render::text(before), render::text(&now));
-    let message = if was.len() + is.len() > SHORT || was.contains('\n') || is.contains('\n') {
+    let message = if was.len() + is.len() > SHORT || [before, &now].iter().any(|value| has_lines(value)) {
         format!("{name} is not what it was")
     } else {
         format!("{name} was {was}, and is {is}")
@@ -157,6 +157,11 @@ fn fact(name: &Arc<str>, before: &Value, declared: Option<&Instance>, seen: &Obs
         observed: Some(now),
         ..Drift::new(DriftClass::Configuration, message)
     })
+}
+
+/// Whether it is better shown line by line.
+fn has_lines(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim_end().contains('\n'))
 }
 
 fn same_version(provider: Option<&Provider>, left: &str, right: &str) -> bool {

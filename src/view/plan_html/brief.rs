@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::super::duration;
 use super::super::estimate::risk;
-use super::super::plan_markdown::{headline, is_stuck, points, waived_checks};
+use super::super::plan_markdown::{accepted, headline, is_stuck, points, waived, waived_checks};
 use super::super::plan_text::total_downtime;
-use crate::plan::{Effect, NoteText, Plan, PreflightOutcome, Report, Ruling, VerdictKind};
+use crate::plan::{Effect, GateKind, NoteText, Plan, PreflightOutcome, Report, Ruling, VerdictKind};
 
 /// The head of the page.
 #[derive(Debug, Serialize)]
@@ -96,7 +96,7 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
         time => format!("about {}", duration(time)),
     };
     let number = |count: usize| if count == 0 { "none".to_owned() } else { count.to_string() };
-    let waived = plan.gates.iter().filter(|gate| gate.waived.is_some()).count() + waived_checks(plan).count();
+    let waived = waived(plan);
     vec![
         ("Risk", risk(plan)),
         ("Downtime", downtime),
@@ -113,7 +113,11 @@ fn rulings(report: &Report) -> impl Iterator<Item = Remark> {
     report.rulings.iter().map(|Ruling { effect, id, message, help, instance, environment, waived }| {
         let whose = instance.as_ref().map(ToString::to_string).or_else(|| environment.as_ref().map(ToString::to_string));
         let (kind, more) = match (effect, waived) {
-            (_, Some(waived)) => ("Policy waived", Some(format!("waived: {}", waived.reason))),
+            (_, Some(waived)) => {
+                let owner = waived.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+                let until = waived.until.map(|until| format!(", until {until}")).unwrap_or_default();
+                ("Policy waived", Some(format!("waived: {}{owner}{until}", waived.reason)))
+            }
             (Effect::Deny, None) => ("Denied by policy", help.clone()),
             (Effect::Warn, None) => ("Policy warning", help.clone()),
         };
@@ -143,18 +147,29 @@ fn remarks(plan: &Plan) -> Vec<Remark> {
     for (change, name, reason) in waived_checks(plan) {
         remarks.push(Remark::new("Check waived", &change.instance, format!("{name}: {reason}")));
     }
+    for (change, name) in accepted(plan) {
+        remarks.push(Remark::new("Waiver relied on", &change.instance, name));
+    }
     for change in &plan.changes {
         for check in change.preflights.iter().filter(|check| check.outcome == PreflightOutcome::Warn) {
             let remedy = check.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
             remarks.push(Remark::new("Warning", &change.instance, format!("{}{remedy}", check.message)));
         }
     }
+    let shown = [GateKind::Acknowledgement, GateKind::Approval, GateKind::Window];
+    for gate in plan.gates.iter().filter(|gate| gate.open && gate.waived.is_none() && shown.contains(&gate.kind)) {
+        let whose = gate.instance.as_ref().map_or_else(|| gate.environment.to_string(), |instance| instance.to_string());
+        remarks.push(Remark::new("Gate open", whose, gate.message.clone()));
+    }
     remarks
 }
 
+/// A remark without whom it is about: kind, text, address, what to paste.
+type Said = (&'static str, String, Option<String>, Option<String>);
+
 /// What is said of several is said once.
 fn gathered(remarks: Vec<Remark>) -> Vec<Remark> {
-    let mut gathered: IndexMap<(&'static str, String, Option<String>, Option<String>), Vec<Subject>> = IndexMap::new();
+    let mut gathered: IndexMap<Said, Vec<Subject>> = IndexMap::new();
     for Remark { kind, about, text, url, paste } in remarks {
         gathered.entry((kind, text, url, paste)).or_default().extend(about);
     }

@@ -76,6 +76,8 @@ pub(super) fn plan(needs: &[Vec<u32>]) -> Plan {
             settings: Vec::new(),
             recorded: Value::Null,
             settings_digest: Digest::of(b"s"),
+            accepted: Vec::new(),
+            seals: std::collections::BTreeMap::new(),
             notes: Vec::new(),
             preflights: Vec::new(),
         }],

@@ -147,6 +147,7 @@ fn entry(session: &Session, state: &InstanceState, there: Arc<str>, reason: &str
         brackets: Vec::new(),
         downtime_seconds: 0,
         durations: BTreeMap::new(),
+        token: 0,
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn run(args: &DriftArgs, session: &mut Session) -> Result<Exit,
     loop {
         tokio::select! {
             looked = watch.look(args, session, first) => first &= !looked,
-            () = signals.stop() => break,
+            () = signals.stop.asked() => break,
         }
         let every = given.or(session.estate.drift.interval).unwrap_or(INTERVAL);
         let (due, began) = (Due::new(Timestamp::now(), jittered(every, chance())), Instant::now());
@@ -57,7 +57,7 @@ pub(super) async fn run(args: &DriftArgs, session: &mut Session) -> Result<Exit,
             let Some(nap) = due.sleep(Timestamp::now(), began.elapsed()) else { break false };
             tokio::select! {
                 () = tokio::time::sleep(nap) => {}
-                () = signals.stop() => break true,
+                () = signals.stop.asked() => break true,
                 _ = signals.again.recv() => break false,
             }
         };
@@ -202,8 +202,7 @@ async fn listener(address: std::net::SocketAddr, terminal: Terminal) -> Result<T
 
 /// What a person or a service manager says.
 struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    stop: Stop,
     /// Look at once.
     again: Signal,
 }
@@ -213,13 +212,20 @@ impl Signals {
         let listen =
             |kind| signal(kind).map_err(|error| file_problem("signals cannot be listened to", Path::new("signal"), &error));
         Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
+            stop: Stop { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? },
             again: listen(SignalKind::hangup())?,
         })
     }
+}
 
-    async fn stop(&mut self) {
+/// That it is to stop.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
