@@ -2,7 +2,7 @@
 //! the work (GNU tar, zstd, coreutils, findutils). A backup made so is read by Windlass there as one of its own, and the other way round.
 //!
 //! What is read back is compared with the source as it lies (`tar --diff`) where nothing changed meanwhile; later checks compare the
-//! SHA-256 with that of then.
+//! SHA-256 with that of then. Times have whole seconds where a backup was not made from afar: standard tar knows no more of them.
 #![expect(clippy::disallowed_methods, reason = "a door: the clock that dates a backup")]
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ fn k02_without_an_upgrade_script_the_move_is_refused_or_waits_for_a_person() {
     }
     world.declare("  without_script = \"by_hand\"\n");
     world.estate.good(&["plan"]).says(&[
-        "by by_hand (route by_hand)",
+        "by by_hand (route by_hand",
         "there is no upgrade script: the run waits for a person",
         "back_up_home",
     ]);
@@ -42,7 +42,7 @@ fn k02_without_an_upgrade_script_the_move_is_refused_or_waits_for_a_person() {
 fn k02_by_the_word_of_support_the_script_is_run_on_an_older_version() {
     let mut world = World::with_nodes("3.2.4", &["3.3.0", "3.4.5"], &["a"], "  script_from = \">= 3.2\"\n");
     world.want("3.4.5");
-    world.estate.good(&["plan"]).says(&["by main (route main)"]);
+    world.estate.good(&["plan"]).says(&["by main (route main"]);
     world.want("3.3.0");
     world.refused().says(&["no_upgrade_script"]);
 }

@@ -27,8 +27,8 @@ async def main():
 
     async def connected(reader, writer):
         nonlocal taken
-        taken += 1
         every = home.switch("drop_connections")
+        taken = 0 if every is None else taken + 1
         if every is not None and taken % int(every or 2) == 0:
             writer.transport.abort()
             return
