@@ -49,7 +49,7 @@ deny contains objection if {
 	some waiver in input.waivers
 	waiver.name == "window"
 	not waiver.expired
-	not waiver.owner
+	object.get(waiver, "owner", null) == null
 	some environment in touched
 	object.get(waiver, "environment", null) in {null, environment}
 	objection := {

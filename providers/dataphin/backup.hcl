@@ -9,7 +9,8 @@ step_group "begin_backup" {
       instructions = "Open the RDS console, back up the instances of ${join(", ", fact.databases)}, and wait until the backups are complete."
       url          = self.rds_console
     }
-    harmless = true
+    harmless   = true
+    repeatable = true
   }
 
   step "skip_backup" {

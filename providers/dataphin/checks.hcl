@@ -111,6 +111,7 @@ preflight "checked_later" {
   movements = ["upgrade"]
   pass      = local.given == null || (local.checked != null && !local.imports)
   message   = "the configuration file of ${to.text} can be checked only once the Manager has the version: that is done before maintenance mode is entered"
+  remedy    = "nothing to do: what is wrong then is told before anything is touched"
   severity  = "warn"
 }
 

@@ -195,7 +195,7 @@ fn stands_upon(plan: &Plan, graph: &Graph, progress: &Progress, number: usize, b
     let detail =
         format!("`{instance}` would be taken from under {}, which would stay", others.into_iter().collect::<Vec<_>>().join(", "));
     problem.detail(detail).help(if back.environments.is_empty() {
-        "let those go back too, with a lower version in `--to`, or without one"
+        "say in `--to` for those, too, at which version they stay; or let them go all the way back"
     } else {
         "name those environments too, or leave out --env: what was built upon others goes back first"
     })

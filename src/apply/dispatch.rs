@@ -488,9 +488,9 @@ pub(super) fn takes_room(action: &Action) -> bool {
 pub(super) fn is_instant(plan: &Plan, action: u32, direction: Direction, observes: bool) -> bool {
     let action = &plan.actions[action as usize];
     match (&action.kind, direction) {
-        (ActionKind::Record, Direction::Forward) => !observes,
+        (ActionKind::Record | ActionKind::Verify { .. }, Direction::Forward) => !observes,
         (ActionKind::Pause(_) | ActionKind::Step { .. } | ActionKind::Revert { .. }, Direction::Forward) => false,
-        (ActionKind::Pause(_) | ActionKind::Record, Direction::Undo) => true,
+        (ActionKind::Pause(_) | ActionKind::Record | ActionKind::Verify { .. }, Direction::Undo) => true,
         (_, Direction::Undo) => !matches!(action.undo, ActionUndo::Call { .. }),
     }
 }

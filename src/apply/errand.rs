@@ -135,8 +135,8 @@ impl<'a> Errand<'a> {
     async fn tries(&self, mut number: u32) -> Told {
         let Surroundings { control, clock, .. } = &*self.job.around;
         let Work { call, retry, timeout, .. } = self.work;
-        // What an earlier process had begun may have left something.
-        let mut untouched = number == 0 || self.mode == Mode::Fresh;
+        // What had begun before may have left something.
+        let mut untouched = number == 0 && self.mode == Mode::Fresh;
         for attempt in 1u32.. {
             if control.is_terminating() {
                 return Told::Withdrawn;
@@ -189,7 +189,9 @@ impl<'a> Errand<'a> {
         if let Mode::Recover { .. } = self.mode
             && number > 0
             && let Ok(host) = self.machine(call, Purpose::Try(number))
-            && let Ok(Recovered::Finished(_) | Recovered::Running) = host.recover(&self.folder(number)).await
+            && let Ok(found) = host.recover(&self.folder(number)).await
+            && (matches!(found, Recovered::Finished(_) | Recovered::Running)
+                || found == Recovered::Withheld && self.may_begin_again())
         {
             // The driver finds the command that it began and waits for it; it does not begin it again.
             match self.attempt(call, timeout, Purpose::Try(number)).await {
@@ -206,7 +208,9 @@ impl<'a> Errand<'a> {
                 }
             }
         }
+        // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
         if let Mode::Recover { again, .. } = self.mode
+            && (again || number <= 1)
             && self.is_not_begun(call, number).await
         {
             return match (again, &self.item) {
@@ -252,6 +256,18 @@ impl<'a> Errand<'a> {
         }
         let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
         host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
+    }
+
+    /// Whether it may be begun where its outcome is to be found out.
+    fn may_begin_again(&self) -> bool {
+        matches!(self.mode, Mode::Recover { again: true, .. })
+    }
+
+    /// Whether the machine itself is away, and not something that was asked for on it.
+    async fn is_host_away(&self) -> bool {
+        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
+        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
+        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
     }
 
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
@@ -398,6 +414,8 @@ impl<'a> Errand<'a> {
         let message = self.job.redact.apply(&failure.message).into_owned();
         match failure.kind {
             FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
+            // Nothing can be done or undone there until it is back.
+            FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message),
             FailureKind::Invalid
             | FailureKind::Failed
             | FailureKind::TimedOut

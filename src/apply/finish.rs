@@ -21,6 +21,8 @@ use crate::state::{Move, Outcome, RunRecord};
 
 /// The summary of an action that a person confirms.
 const WAITS: &str = "an action waits for a person";
+/// The summary of an action whose machine dropped.
+const AWAY: &str = "a host cannot be reached";
 
 /// How long the store may take at the end.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -327,12 +329,15 @@ impl Dispatcher {
         let (summary, what) = match (self.progress.state(index), kind) {
             (ActionState::UndoHeld, _) => ("an action could not be undone", "undo it by hand or repair the cause"),
             (_, FailureKind::Waiting) => (WAITS, "do what it asks for"),
+            (ActionState::Held, FailureKind::Unreachable) => (AWAY, "bring it back"),
             (ActionState::Held, _) => ("the outcome of an action is not known", "look whether it was done"),
             _ => ("an action failed", "repair the cause"),
         };
         let id = &action.id;
         let help = if summary == WAITS {
             format!("{what}; then `windlass confirm '{id}' --note 'what was done'`, and `windlass resume {run}` goes on")
+        } else if summary == AWAY {
+            format!("{what}; then `windlass resume {run}` goes on where it was")
         } else {
             format!("{what}; then `windlass resume {run} --retry '{id}'` does it again, `--skip '{id}'` takes it as done")
         };

@@ -172,7 +172,7 @@ fn check(plan: &Plan, index: usize, action: &Action) -> Result<(), Diagnostic> {
     if action.hop as usize >= change.hops.len().max(1) {
         return Err(damaged(format!("belongs to hop {}, of {}", action.hop, change.hops.len())));
     }
-    if change.hops.is_empty() && !matches!(action.kind, ActionKind::Record | ActionKind::Pause(_)) {
+    if change.hops.is_empty() && !matches!(action.kind, ActionKind::Record | ActionKind::Pause(_) | ActionKind::Verify { .. }) {
         return Err(damaged("does something for a change that has no hop".to_owned()));
     }
     if index >= u32::MAX as usize {

@@ -113,6 +113,7 @@ pub(super) async fn carry_out(job: Job) -> Report {
     let outcome = match (&action.kind, direction) {
         (ActionKind::Pause(pause), Direction::Forward) => job.pause(action, *pause).await,
         (ActionKind::Record, Direction::Forward) => job.observe(action).await,
+        (ActionKind::Verify { instances, within }, Direction::Forward) => job.verify(action, instances, *within).await,
         _ => job.call(action, &plan.changes[action.change as usize]).await,
     };
     Report { index, direction, outcome }

@@ -43,6 +43,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod verify;
 mod voice;
 
 pub use attempt::last_folder;
@@ -57,5 +58,6 @@ pub use run::{
     AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, abandon, execute, inspect, resume,
     rollback,
 };
+pub(crate) use secret::redacted;
 pub use shared::fetch;
 pub use voice::Listener;

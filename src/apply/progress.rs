@@ -142,6 +142,8 @@ pub struct Progress {
     /// Measured seconds and how often, by `provider/strategy/step`.
     pub durations: BTreeMap<String, (f64, u32)>,
     down: Vec<Down>,
+    /// By action: an earlier try may have done something, whatever the last one says of itself.
+    tried: Vec<bool>,
     /// What begun actions were before, for those that are withdrawn.
     before: BTreeMap<u32, Before>,
 }
@@ -180,6 +182,7 @@ impl Progress {
             began: None,
             durations: BTreeMap::new(),
             down: vec![Down::default(); plan.changes.len()],
+            tried: vec![false; count],
             before: BTreeMap::new(),
         }
     }
@@ -250,7 +253,8 @@ impl Progress {
         match (direction, reason) {
             (_, Some(message)) => {
                 if direction == Direction::Forward {
-                    self.untouched[place] = has_done_nothing(kind);
+                    self.untouched[place] = has_done_nothing(kind) && !self.tried[place];
+                    self.tried[place] |= !has_done_nothing(kind);
                 }
                 self.reasons.insert(action, (kind, message.clone()));
                 // Its undo needs to know which items are there.
@@ -271,6 +275,9 @@ impl Progress {
             ActionState::UndoHeld | ActionState::Undoing => Direction::Undo,
             _ => Direction::Forward,
         };
+        if word == Word::Retry && matches!(self.state(action), ActionState::Running | ActionState::Held) {
+            self.tried[action as usize] = true;
+        }
         self.step(plan, action, Step::Decide(word))?;
         match word {
             Word::Retry => self.items.retry(action, direction),
@@ -337,6 +344,12 @@ impl Progress {
     /// Takes an action for undone, in a look ahead.
     pub(super) fn foresee_undone(&mut self, action: u32) {
         self.states[action as usize] = ActionState::Undone;
+    }
+
+    /// Whether a person has said at which version a change's instance stays.
+    pub(super) fn has_wish(&self, plan: &Plan, change: u32) -> bool {
+        let change = &plan.changes[change as usize];
+        self.stays.get(&change.environment).is_some_and(|stays| stays.contains_key(&change.instance))
     }
 
     /// Whether a hop stays because a person asked to go back no further.

@@ -131,7 +131,11 @@ impl Books {
             });
         }
         let is_last = info.index as usize + 1 == change.hops.len();
+        // Brought back is what is again as it was recorded. What is not stays recorded as it was, so that it stays drift.
+        let kept = (change.decision == Decision::Reconfigure && change.settings.is_empty()).then(|| entry.as_ref()).flatten();
+        let kept = kept.map(|entry| entry.observed.clone()).unwrap_or_default();
         let mut entry = self.content(sources, change, Some(Arc::clone(&to)), entry, facts);
+        entry.observed.extend(kept);
         if hop.reverts.is_some() {
             entry.hops.pop();
             entry.follow_ups.retain(|owed| Some(&owed.version) != hop.from.as_ref());
@@ -187,6 +191,7 @@ impl Books {
             host: change.host.clone(),
             settings: redacted(&change.recorded, sources.redact),
             settings_digest: change.settings_digest.clone(),
+            seals: change.seals.clone(),
             observed: facts.map_or(observed, |facts| {
                 facts.iter().map(|(name, value)| (Arc::clone(name), redacted(value, sources.redact))).collect()
             }),

@@ -95,6 +95,12 @@ impl Default for Rules {
 pub trait Observer: Send + Sync {
     /// The facts that count for drift, after the instance has come to `version` (`None`: it is gone). What cannot be seen is left out.
     async fn observe(&self, instance: &InstanceAddr, version: Option<&str>) -> BTreeMap<Arc<str>, Value>;
+
+    /// Whether the instance is healthy, as far as its provider says. One of which it says nothing passes.
+    ///
+    /// # Errors
+    /// Why it is not, or why that could not be seen, as the end of a sentence that begins with its name.
+    async fn healthy(&self, instance: &InstanceAddr) -> Result<(), String>;
 }
 
 /// What a person says when a run is resumed.

@@ -60,7 +60,7 @@ fn collect_all(value: &Value, secrets: &mut BTreeSet<String>) {
 
 /// The value as it may be written: a text that holds a secret becomes a mark without content, and so does an object that has it in
 /// a name. Not "(sensitive)": what is used later must be refused or filled again, rather than be something else.
-pub(super) fn redacted(value: &Value, redact: &Redactor) -> Value {
+pub(crate) fn redacted(value: &Value, redact: &Redactor) -> Value {
     let holds = |text: &str| matches!(redact.apply(text), Cow::Owned(_));
     match value {
         Value::String(text) if holds(text) => Value::Unknown.sensitive(),

@@ -114,7 +114,7 @@ impl Dispatcher {
             ActionState::Held if goes_on && self.is_watched(index) => {
                 let mode = match kind {
                     Some(FailureKind::Waiting) => Mode::Asked,
-                    Some(FailureKind::Unknown) => Mode::Recover { since, again: true },
+                    Some(FailureKind::Unknown | FailureKind::Unreachable) => Mode::Recover { since, again: true },
                     _ => Mode::Recheck,
                 };
                 self.offer(index, Direction::Forward, mode);

@@ -16,12 +16,24 @@ pub(super) struct Undoing {
 /// Decides what of an environment can be undone now.
 ///
 /// A hop past its point of no return stays as a whole: undoing its first half would leave something that no version ever was.
-/// What it needs stays too, and so does whatever another environment has built upon.
+/// What it needs stays too, and so does whatever another environment has built upon; but where a person has said at which version an
+/// instance stays, and at which the one below it, the first comes down before the second, and then does not hold it.
 pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environment: usize) -> Undoing {
     let count = plan.actions.len();
     let mut keep = vec![false; count];
     let past: Vec<bool> = (0..graph.hops.len()).map(|hop| progress.is_past_return(graph, hop)).collect();
     let has_effect = |index: usize| progress.states[index].has_effect() && !progress.untouched[index];
+    // By change: it stays at a version by a person's wish, and nothing beyond that is left. Empty where there is no wish.
+    let settled: Vec<bool> = if progress.stays.values().all(std::collections::BTreeMap::is_empty) {
+        Vec::new()
+    } else {
+        let is_left = |action: &u32| {
+            let index = *action as usize;
+            has_effect(index) && !progress.is_to_stay(plan, graph, graph.hop(&plan.actions[index]))
+        };
+        let has_come = |change: usize| !graph.hops_of(change).iter().flat_map(|hop| &hop.actions).any(is_left);
+        (0..plan.changes.len()).map(|change| progress.has_wish(plan, super::graph::narrow(change)) && has_come(change)).collect()
+    };
     for (index, action) in plan.actions.iter().enumerate().rev() {
         if !has_effect(index) {
             continue;
@@ -35,8 +47,12 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
                 (ActionKind::Step { .. } | ActionKind::Revert { .. }, ActionUndo::Irreversible)
             );
         if keep[index] {
+            let is_settled = settled.get(action.change as usize).copied().unwrap_or(false);
             for need in &action.needs {
-                keep[*need as usize] = true;
+                let other = plan.actions[*need as usize].change;
+                // A person has said where both stay, and the one that was built upon the other is there already.
+                let is_free = is_settled && other != action.change && progress.has_wish(plan, other);
+                keep[*need as usize] |= !is_free;
             }
         }
     }

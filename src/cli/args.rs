@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod backup;
+mod drift;
+mod pages;
 mod policy;
 mod review;
 
@@ -12,6 +14,8 @@ pub use backup::{
     BackupCommand, BackupListArgs, BackupPruneArgs, BackupRestoreArgs, BackupRunArgs, BackupScheduleArgs, BackupVerifyArgs,
     BackupWhich, ScheduleFormat,
 };
+pub use drift::{AtLeast, DriftAdoptArgs, DriftArgs, DriftCommand, DriftFormat};
+pub use pages::{CompletionsArgs, ManArgs};
 pub use policy::{ApproveArgs, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 pub use review::{CommentArgs, CommitArgs, FindingsFormat, ForgeKind, ReviewArgs};
 
@@ -89,7 +93,7 @@ pub enum Command {
     Drift(DriftArgs),
     /// Shows a saved plan, or what is recorded of an instance
     Show(ShowArgs),
-    /// Shows every instance: declared, recorded and deployed versions
+    /// Shows the fleet: products by environments, what is declared, recorded and deployed, and what waits
     Status(StatusArgs),
     /// Shows the runs that were
     History(HistoryArgs),
@@ -209,10 +213,12 @@ pub enum PlanFormat {
     Json,
     /// Markdown for a comment on a pull request, never longer than `--limit`.
     Markdown,
+    /// One page for a browser, with the graph, the timeline and every command; it loads nothing.
+    Html,
 }
 
 /// How long a comment may be, and where the whole plan is.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PageArgs {
     /// Markdown: bytes at most; `github`, `gitlab`, `azure` and `bitbucket` are what these forges allow
     #[arg(long, value_name = "BYTES", default_value = "github", value_parser = page_limit)]
@@ -239,7 +245,7 @@ fn page_limit(text: &str) -> Result<usize, String> {
 }
 
 /// `windlass plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct PlanArgs {
     /// Which part of the estate.
     #[command(flatten)]
@@ -404,23 +410,6 @@ pub struct ConfirmArgs {
     pub variables: VariableArgs,
 }
 
-/// `windlass drift`.
-#[derive(Debug, Args)]
-pub struct DriftArgs {
-    /// Which part of the estate.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-    /// Where variable values come from.
-    #[command(flatten)]
-    pub variables: VariableArgs,
-    /// Exit code 2 where there is drift
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// How to print what was found
-    #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
-}
-
 /// `windlass show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
@@ -448,7 +437,18 @@ pub struct StatusArgs {
     pub refresh: bool,
     /// How to print it
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: StatusFormat,
+}
+
+/// How the fleet is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Text.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One HTML page that needs no network.
+    Html,
 }
 
 /// `windlass history`.
@@ -598,19 +598,4 @@ pub struct ConsoleArgs {
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
-}
-
-/// `windlass completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// For which shell
-    pub shell: clap_complete::Shell,
-}
-
-/// `windlass man`.
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// Writes every page into this folder; prints the main page where not given
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
 }

@@ -64,7 +64,7 @@ impl Session {
         if lost(&scope.environments, &narrowed.environments) || lost(&scope.targets, &narrowed.targets) {
             return Ok(None);
         }
-        let machines = Arc::new(Machines::new(&estate.hosts));
+        let machines = Arc::new(Machines::new(&estate.hosts, &self.place.root));
         let now = (
             std::mem::replace(&mut self.estate, estate),
             std::mem::replace(&mut self.providers, providers),

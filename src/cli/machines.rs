@@ -1,6 +1,7 @@
 //! The machines that instances live on, by the names of `host` blocks.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::apply::Hosts;
@@ -16,8 +17,8 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    /// The machines of these `host` blocks, and this one.
-    pub(super) fn new(hosts: &BTreeMap<HostName, estate::Host>) -> Self {
+    /// The machines of these `host` blocks, and this one. `root` is the configuration's folder.
+    pub(super) fn new(hosts: &BTreeMap<HostName, estate::Host>, root: &Path) -> Self {
         let here: Result<Arc<dyn Host>, Failure> = match Local::of_this_program() {
             Ok(local) => Ok(Arc::new(local)),
             Err(error) => Err(Failure::new(FailureKind::Failed, format!("this program's own path is not known: {error}"))),
@@ -27,13 +28,20 @@ impl Machines {
             .map(|(name, host)| {
                 let machine: Result<Arc<dyn Host>, Failure> = match &host.ssh {
                     None => here.clone(),
-                    Some(ssh) => Ssh::new(ssh, []).map(|ssh| Arc::new(ssh) as Arc<dyn Host>),
+                    Some(ssh) => Ssh::new(&placed(ssh, root), []).map(|ssh| Arc::new(ssh) as Arc<dyn Host>),
                 };
                 (name.clone(), machine)
             })
             .collect();
         Self { here, named }
     }
+}
+
+/// With the file of known hosts beside the configuration, where its path is not absolute.
+fn placed(ssh: &estate::Ssh, root: &Path) -> estate::Ssh {
+    let is_relative = |file: &&String| Path::new(file).is_relative() && !file.starts_with(['~', '$', '%']);
+    let beside = ssh.known_hosts_file.as_ref().filter(is_relative).map(|file| root.join(file).display().to_string());
+    estate::Ssh { known_hosts_file: beside.or_else(|| ssh.known_hosts_file.clone()), ..ssh.clone() }
 }
 
 impl Hosts for Machines {

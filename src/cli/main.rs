@@ -94,7 +94,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Resume(args) => &args.variables,
         Command::Rollback(args) => &args.variables,
         Command::Confirm(args) => &args.variables,
-        Command::Drift(args) => &args.variables,
+        Command::Drift(args) => args.variables(),
         Command::Status(args) => &args.variables,
         Command::Graph(args) => &args.variables,
         Command::Policy(PolicyCommand::Eval(args)) => &args.variables,
@@ -107,6 +107,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         return command::graph::saved(path, args, &place).map_err(|problems| (Some(Box::new(place)), problems));
     }
     let mut session: Session = place.open(variables).map_err(|failed| (Some(Box::new(failed.0)), failed.1))?;
+    session.seal().await;
     let result = match command {
         Command::Plan(args) => command::plan::run(args, &mut session).await,
         Command::Apply(args) => command::apply::run(args, &mut session).await,
@@ -117,7 +118,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Abandon(args) => command::run::abandon(args, &mut session).await,
         Command::Confirm(args) => command::run::confirm(args, &mut session).await,
         Command::Drift(args) => command::drift::run(args, &mut session).await,
-        Command::Status(args) => command::drift::status(args, &mut session).await,
+        Command::Status(args) => command::status::run(args, &mut session).await,
         Command::Graph(args) => command::graph::run(args, &mut session).await,
         Command::Policy(PolicyCommand::Eval(args)) => command::policy::eval(args, &session).await,
         Command::State(args) => command::state::run(args, &mut session).await,

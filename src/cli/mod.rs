@@ -7,6 +7,7 @@ mod backend;
 mod base;
 mod brackets;
 mod command;
+mod drifting;
 mod exit;
 mod hold;
 mod ledger;
@@ -20,6 +21,7 @@ mod policies;
 mod preview;
 mod problem;
 mod running;
+mod seal;
 mod session;
 mod terminal;
 

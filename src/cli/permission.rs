@@ -26,6 +26,8 @@ const LONGEST_JITTER: Duration = Duration::from_secs(15);
 pub(super) struct Asking<'a> {
     /// The file of a saved plan.
     pub(super) file: Option<&'a Path>,
+    /// Whether it was asked before, and what does not stop it was said then.
+    pub(super) again: bool,
     /// Whether to wait, and how long at most.
     pub(super) wait: Option<Option<Duration>>,
 }
@@ -65,7 +67,7 @@ impl Session {
                     return Err(problems);
                 }
                 // What does not stop it is seen by whoever applies a saved plan, once.
-                if asking.file.is_some() && !quiet.is_empty() {
+                if asking.file.is_some() && !asking.again && !quiet.is_empty() {
                     self.place.terminal.say(rulings_text(&quiet, self.place.terminal.err).trim_end());
                 }
                 if waited {

@@ -67,11 +67,11 @@ impl Session {
         let locks = self.locks(&all).await?;
         self.add_recorded_providers(&locks)?;
         let inventory = if environments.len() == all.len() {
-            self.inventory_beside(&locks, how.refresh, seen).await
+            self.inventory_beside(&locks, how.refresh, seen, &|_| true).await
         } else {
             let mut asked = locks.clone();
             asked.retain(|environment, _| environments.contains(environment));
-            self.inventory_beside(&asked, how.refresh, seen).await
+            self.inventory_beside(&asked, how.refresh, seen, &|_| true).await
         };
         tracing::info!(instances = inventory.instances.len(), "looked at what is deployed");
         let applied_providers = self.applied_providers(&locks, None).await?;
@@ -82,6 +82,7 @@ impl Session {
             tool_version: VERSION.to_owned(),
             upgrade: how.upgrade,
             purpose,
+            bring_back: self.bring_back.clone(),
             user: user(),
             approvals: Vec::new(),
         };
@@ -119,11 +120,27 @@ impl Session {
 
     /// The facts of every instance that is declared or recorded in these environments.
     pub(super) async fn inventory(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool) -> Inventory {
-        self.inventory_beside(locks, refresh, Inventory::default()).await
+        self.inventory_of(locks, refresh, &|_| true).await
+    }
+
+    /// The facts of those instances of them that are asked for.
+    pub(super) async fn inventory_of(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
+        self.inventory_beside(locks, refresh, Inventory::default(), asked).await
     }
 
     /// The same, with what was seen before instead of another look.
-    async fn inventory_beside(&self, locks: &BTreeMap<EnvironmentName, Lock>, refresh: bool, mut seen: Inventory) -> Inventory {
+    async fn inventory_beside(
+        &self,
+        locks: &BTreeMap<EnvironmentName, Lock>,
+        refresh: bool,
+        mut seen: Inventory,
+        asked: &(dyn Fn(&InstanceAddr) -> bool + Sync),
+    ) -> Inventory {
         let declared: Vec<&Instance> =
             self.estate.instances.values().filter(|instance| locks.contains_key(&instance.environment)).collect();
         let recorded = locks.iter().flat_map(|(environment, lock)| {
@@ -142,7 +159,7 @@ impl Session {
                 (Known::Locked(addr, environment, locked), &locked.provider, locked.host.as_ref())
             }),
         );
-        for (known, provider, host) in known {
+        for (known, provider, host) in known.filter(|(known, ..)| asked(known.addr())) {
             let Some(provider) = self.providers.get(provider).filter(|_| !seen.instances.contains_key(known.addr())) else {
                 continue;
             };

@@ -25,9 +25,10 @@ use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::Observation;
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName, RunId};
 use crate::model::provider::Provider;
-use crate::observe::{Known, Target, observe};
+use crate::observe::{Known, Target, asking_only, observe};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Diagnostics, Fault};
+use crate::state::Holder;
 use crate::view::{Lines, Progress};
 
 /// The folder of a run.
@@ -164,16 +165,40 @@ struct Looker {
 #[async_trait]
 impl Observer for Looker {
     async fn observe(&self, addr: &InstanceAddr, _version: Option<&str>) -> BTreeMap<Arc<str>, Value> {
-        let Some(instance) = self.estate.instances.get(addr) else { return BTreeMap::new() };
-        let Some(provider) = self.providers.get(&instance.provider) else { return BTreeMap::new() };
+        let Some(provider) = self.provider(addr) else { return BTreeMap::new() };
         if !provider.facts.values().any(|fact| fact.drift) {
             return BTreeMap::new();
         }
-        let Ok(machine) = self.machines.host(instance.host.as_ref()) else { return BTreeMap::new() };
+        drift_facts(provider, self.look(addr, provider).await.ok().as_ref())
+    }
+
+    async fn healthy(&self, addr: &InstanceAddr) -> Result<(), String> {
+        const FACT: &str = "healthy";
+        let Some(provider) = self.provider(addr).filter(|provider| provider.facts.contains_key(FACT)) else { return Ok(()) };
+        let seen = self.look(addr, &asking_only(provider, FACT)).await.map_err(|why| format!("cannot be asked: {why}"))?;
+        match (seen.value(FACT), seen.unseen(FACT)) {
+            (Some(Value::Bool(true) | Value::Null), _) => Ok(()),
+            (Some(Value::Bool(false)), _) => Err("is not healthy".to_owned()),
+            (Some(other), _) => Err(format!("cannot be asked: its fact `healthy` is a {} and no bool", other.kind())),
+            (None, why) => Err(format!("cannot be asked whether it is healthy: {}", why.unwrap_or("nothing was seen"))),
+        }
+    }
+}
+
+impl Looker {
+    fn provider(&self, addr: &InstanceAddr) -> Option<&Provider> {
+        Some(self.providers.get(&self.estate.instances.get(addr)?.provider)?)
+    }
+
+    /// Looks with this provider's facts.
+    async fn look(&self, addr: &InstanceAddr, provider: &Provider) -> Result<Observation, String> {
+        let unknown = || "it is not declared any more".to_owned();
+        let instance = self.estate.instances.get(addr).ok_or_else(unknown)?;
+        let machine = self.machines.host(instance.host.as_ref()).map_err(|failure| failure.message)?;
         let host = instance.host.as_ref().and_then(|name| self.estate.hosts.get(name));
         let target = Target { provider, known: Known::Declared(instance), host, machine };
-        let inventory = observe(&[target], &self.drivers, &*self.machines, 1, &|| Timestamp::now()).await;
-        drift_facts(provider, inventory.instances.get(addr))
+        let mut inventory = observe(&[target], &self.drivers, &*self.machines, 1, &|| Timestamp::now()).await;
+        inventory.instances.remove(addr).ok_or_else(unknown)
     }
 }
 
@@ -184,7 +209,7 @@ pub(super) const STOP_FILE: &str = "stop";
 const STOP_LOOK: Duration = Duration::from_millis(300);
 
 /// Ctrl-C or SIGTERM once, or `windlass stop`: finish what runs, and stop. A second signal: terminate.
-pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
+fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
         // Listened to from the beginning: a second signal that follows hard upon the first is not missed.
@@ -212,6 +237,50 @@ pub(super) fn listen_to_signals(control: &Control, dir: PathBuf) -> tokio::task:
             control.stop();
         }
     })
+}
+
+/// How often a run looks in a shared store for a wish to stop.
+const STORE_LOOK: Duration = Duration::from_secs(2);
+
+/// What another machine keeps in a shared store to stop this holder. A holder is never the same twice, so no wish outlives it.
+pub(super) fn stop_wish(holder: &Holder) -> Digest {
+    Digest::of(format!("windlass stop {}", holder.id).as_bytes())
+}
+
+/// `windlass stop` on another machine, where the store is reached by others: finish what runs, and stop.
+fn listen_to_store(control: &Control, session: &Session, hold: &Hold) -> Option<tokio::task::JoinHandle<()>> {
+    session.store.run_files()?;
+    let wishes: Vec<Digest> = hold.leases.values().map(|lease| stop_wish(&lease.holder)).collect();
+    let (control, store) = (control.clone(), Arc::clone(&session.store));
+    Some(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(STORE_LOOK).await;
+            for wish in &wishes {
+                // A store that is away is the lease's business.
+                if let Ok(Some(_)) = store.kept(wish).await {
+                    control.stop();
+                    return;
+                }
+            }
+        }
+    }))
+}
+
+/// Whoever may stop a run: signals, and `windlass stop` from here or from another machine.
+pub(super) struct Ears(Vec<tokio::task::JoinHandle<()>>);
+
+impl Ears {
+    /// Listens until it is dropped.
+    pub(super) fn open(control: &Control, run: &RunId, session: &Session, hold: &Hold) -> Self {
+        let here = listen_to_signals(control, run_dir(session, run));
+        Self(std::iter::once(here).chain(listen_to_store(control, session, hold)).collect())
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
 }
 
 /// Says what a person must know, gives the exit code.

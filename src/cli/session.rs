@@ -19,7 +19,7 @@ use crate::driver::{self, Drivers};
 use crate::lock::Lock;
 use crate::model::driver::DriverSchema;
 use crate::model::estate::Estate;
-use crate::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName};
 use crate::model::provider::Provider;
 use crate::plan::{Plan, Spread};
 use crate::source::{Diagnostic, Diagnostics, SourceMap, nearest};
@@ -65,6 +65,19 @@ impl Place {
             now: Timestamp::now(),
             verbose: global.verbose,
         })
+    }
+
+    /// The same place at another time, with nothing loaded.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            terminal: self.terminal,
+            root: self.root.clone(),
+            hidden: self.hidden.clone(),
+            sources: SourceMap::new(),
+            drivers: self.drivers.clone(),
+            now: Timestamp::now(),
+            verbose: self.verbose,
+        }
     }
 
     /// The configuration's folder in the git repository that it is in, with a `/` at its end; empty where it is its root, or in none.
@@ -181,10 +194,10 @@ impl Place {
             Ok(store) => store,
             Err(problem) => return Err(Box::new((self, problem.into()))),
         };
-        let machines = Machines::new(&loaded.estate.hosts);
+        let machines = Machines::new(&loaded.estate.hosts, &self.root);
         let pins = Pins::of(&loaded);
         let config::Loaded { estate, providers, .. } = loaded;
-        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), pins })
+        Ok(Session { place: self, estate, providers, store, machines: Arc::new(machines), bring_back: BTreeMap::new(), pins })
     }
 }
 
@@ -200,6 +213,8 @@ pub(super) struct Session {
     pub(super) store: Arc<dyn Store>,
     /// The hosts.
     pub(super) machines: Arc<Machines>,
+    /// Drifted facts of configuration that plans are to bring back.
+    pub(super) bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
     /// The content of sources from outside.
     pub(super) pins: Pins,
 }

@@ -23,10 +23,11 @@ pub(super) const BLOCKS: &[&str] = &[
     "instance",
     "waiver",
     "acknowledgement",
+    "drift",
 ];
 
 /// Blocks that only the root module may declare.
-const ROOT_ONLY: &[&str] = &["windlass", "environment", "host", "waiver", "acknowledgement"];
+const ROOT_ONLY: &[&str] = &["windlass", "environment", "host", "waiver", "acknowledgement", "drift"];
 
 /// An instance block.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(super) struct Declarations {
     pub(super) waivers: Vec<Block>,
     /// `acknowledgement` blocks.
     pub(super) acknowledgements: Vec<Block>,
+    /// `drift` blocks; more than one is a problem.
+    pub(super) drift: Vec<Block>,
     /// The `windlass` blocks.
     pub(super) windlass: Vec<Block>,
 }
@@ -121,6 +124,19 @@ impl Declarations {
             "acknowledgement" => {
                 if labels(&block, ["PROVIDER.NOTE"], problems).is_some() {
                     self.acknowledgements.push(block);
+                }
+            }
+            "drift" => {
+                no_labels(&block, problems);
+                match self.drift.first() {
+                    Some(first) => problems.push(
+                        Diagnostic::error("declared twice")
+                            .detail("there is more than one `drift` block")
+                            .help("put everything in one of them")
+                            .label(block.ident_span, "again here")
+                            .label(first.ident_span, "first here"),
+                    ),
+                    None => self.drift.push(block),
                 }
             }
             "windlass" => {

@@ -83,7 +83,7 @@ fn approval(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut 
 
 fn rollout(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut Diagnostics) -> Rollout {
     let what = format!("`rollout` of {owner}");
-    let shape = Shape { what: &what, attributes: &["canary", "batch", "max_unavailable", "soak"], blocks: &[] };
+    let shape = Shape { what: &what, attributes: &["canary", "batch", "max_unavailable", "soak", "healthy_within"], blocks: &[] };
     check_shape(&block.body, &shape, problems);
     let mut fields = Fields { body: &block.body, what: &what, header: block.ident_span, evaluate, problems };
     Rollout {
@@ -91,6 +91,7 @@ fn rollout(block: &Block, owner: &str, evaluate: &dyn Evaluate, problems: &mut D
         batch: share(&mut fields, "batch"),
         max_unavailable: share(&mut fields, "max_unavailable"),
         soak: fields.duration("soak"),
+        healthy_within: fields.duration("healthy_within"),
     }
 }
 

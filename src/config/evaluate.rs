@@ -9,7 +9,7 @@ use super::fields::Evaluate;
 use super::reference::{Order, backends};
 use super::repeat::{Repeat, expand};
 use super::world::{Copy, Expansion, Kind, Node, ONCE, Place, World};
-use super::{acknowledgement, environment, host, instance, release, waiver};
+use super::{acknowledgement, drift, environment, host, instance, release, waiver};
 use crate::lang::{Expr, Value};
 use crate::model::estate::{Backend, Estate, Output};
 use crate::model::name::{InstanceKey, ProviderName};
@@ -120,6 +120,11 @@ impl Evaluation<'_> {
                 self.estate.acknowledgements.extend(acknowledgement::decode(block, &at, problems));
                 None
             }
+            Kind::Drift => {
+                let block = declared.drift.get(index)?;
+                self.estate.drift = drift::decode(block, &at, problems);
+                None
+            }
             Kind::Backend => {
                 let block = backends(declared).nth(index)?;
                 let kind = block.labels.first()?.0.to_string();
@@ -195,6 +200,7 @@ impl Evaluation<'_> {
         release::check_duplicates(&self.estate.releases, problems);
         instance::check_requirements(&self.estate, self.providers, problems);
         waiver::check(&self.estate, problems);
+        drift::check(&self.estate, problems);
         acknowledgement::check(&self.estate, self.providers, problems);
     }
 }

@@ -9,6 +9,9 @@ use crate::source::Diagnostics;
 /// How many actions run at once on a host that does not say.
 const CONCURRENCY: u32 = 4;
 
+/// What an `ssh` block may say.
+const SSH: [&str; 6] = ["address", "user", "port", "identity_file", "known_hosts_file", "patience"];
+
 /// What expressions see where an instance has no host.
 pub(super) fn localhost() -> Value {
     object("localhost", "localhost", Value::object::<&str>([]))
@@ -34,7 +37,7 @@ pub(super) fn decode(name: &str, block: &Block, evaluate: &dyn Evaluate, problem
     };
     let ssh = fields.block("ssh").map(|inner| {
         let what = format!("`ssh` of {what}");
-        let shape = Shape { what: &what, attributes: &["address", "user", "port", "identity_file"], blocks: &[] };
+        let shape = Shape { what: &what, attributes: &SSH, blocks: &[] };
         check_shape(&inner.body, &shape, fields.problems);
         let mut fields = Fields { body: &inner.body, what: &what, header: inner.ident_span, evaluate, problems: fields.problems };
         let mut word = |name: &str| {
@@ -46,9 +49,17 @@ pub(super) fn decode(name: &str, block: &Block, evaluate: &dyn Evaluate, problem
             text
         };
         let (address, user) = (word("address").unwrap_or_default(), word("user"));
-        let identity_file = fields.text("identity_file");
+        let mut path = |name: &str| {
+            let text = fields.text(name);
+            if text.as_deref().is_some_and(|text| text.is_empty() || text.contains(|c: char| c == '"' || c.is_control())) {
+                fields.wrong(name, "it is empty, or has quotes or control characters in it", "write the path of a file");
+            }
+            text
+        };
+        let (identity_file, known_hosts_file) = (path("identity_file"), path("known_hosts_file"));
+        let patience = fields.duration("patience");
         let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
-        Ssh { address, port, user, identity_file }
+        Ssh { address, port, user, identity_file, known_hosts_file, patience }
     });
     let address = ssh.as_ref().map_or("localhost", |ssh| &ssh.address);
     let value = object(name, address, attributes.clone());

@@ -243,6 +243,7 @@ fn one(
         // Known once every environment is.
         promote_from: None,
         settings_digest: settings_digest(host.as_ref(), &settings),
+        seals: std::collections::BTreeMap::new(),
         host,
         version,
         version_span: body.attributes.get("version").and_then(|attribute| attribute.expr.span()),

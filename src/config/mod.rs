@@ -9,6 +9,7 @@ mod assignment;
 mod declare;
 mod dependency;
 mod digest;
+mod drift;
 mod environment;
 mod evaluate;
 mod fields;

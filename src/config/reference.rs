@@ -116,6 +116,7 @@ impl Checker<'_> {
             Kind::Acknowledgement => {
                 declared.acknowledgements.get(index).iter().for_each(|block| expressions(&block.body, &mut found));
             }
+            Kind::Drift => declared.drift.get(index).iter().for_each(|block| expressions(&block.body, &mut found)),
             Kind::Waiver => declared.waivers.get(index).iter().for_each(|block| expressions(&block.body, &mut found)),
             Kind::Backend => {
                 if let Some(block) = backends(declared).nth(index) {

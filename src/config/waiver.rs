@@ -44,7 +44,7 @@ pub(super) fn decode(block: &Block, evaluate: &dyn Evaluate, problems: &mut Diag
 }
 
 /// A day is its beginning in UTC.
-fn moment(text: &str) -> Option<Timestamp> {
+pub(super) fn moment(text: &str) -> Option<Timestamp> {
     if let Ok(date) = text.parse::<Date>()
         && text.len() <= 10
     {

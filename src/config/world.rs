@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Waiver,
     /// An acknowledgement.
     Acknowledgement,
+    /// What drift means.
+    Drift,
     /// The backend.
     Backend,
 }
@@ -133,6 +135,7 @@ impl World {
                 (Kind::Release, declared.releases.len()),
                 (Kind::Waiver, declared.waivers.len()),
                 (Kind::Acknowledgement, declared.acknowledgements.len()),
+                (Kind::Drift, declared.drift.len()),
                 (Kind::Backend, backends.count()),
             ] {
                 first.insert((module, kind), nodes.len());
@@ -204,6 +207,7 @@ impl World {
             Kind::Release => "release".to_owned(),
             Kind::Waiver => "waiver".to_owned(),
             Kind::Acknowledgement => "acknowledgement".to_owned(),
+            Kind::Drift => "drift".to_owned(),
             Kind::Backend => "backend".to_owned(),
         };
         format!("{}{own}", self.prefix(module))
@@ -407,6 +411,7 @@ pub(super) fn declaration_span(world: &World, node: usize) -> Option<Span> {
         Kind::Release => declared.releases.get(index).map(crate::lang::Block::header_span),
         Kind::Waiver => declared.waivers.get(index).map(crate::lang::Block::header_span),
         Kind::Acknowledgement => declared.acknowledgements.get(index).map(crate::lang::Block::header_span),
+        Kind::Drift => declared.drift.get(index).map(crate::lang::Block::header_span),
         Kind::Backend => None,
     }
 }

@@ -213,7 +213,7 @@ async fn wait(
         match recover(dir).await? {
             Recovered::Finished(finished) => break finished,
             Recovered::Running => {}
-            Recovered::NotBegun => {
+            Recovered::NotBegun | Recovered::Withheld => {
                 return Err(Failure::new(
                     FailureKind::Failed,
                     format!("`{}` could not be begun under supervision", command.program()),

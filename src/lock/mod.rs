@@ -54,6 +54,9 @@ pub struct Locked {
     pub settings: Value,
     /// Digest over them.
     pub settings_digest: Digest,
+    /// Keyed digests of the sensitive ones, by name; the key is in no lockfile.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
     /// Facts declared as drift-relevant, as they were right after the last hop.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub observed: BTreeMap<Arc<str>, Value>,

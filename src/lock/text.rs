@@ -312,6 +312,7 @@ mod tests {
                 host: None,
                 settings: Value::object([("port", Value::from(5000_i64)), ("password", Value::from("geheim").sensitive())]),
                 settings_digest: Digest::of(b"y"),
+                seals: std::collections::BTreeMap::new(),
                 observed: BTreeMap::from([("schema".into(), Value::from("abc"))]),
                 depends_on: vec![InstanceAddr::from_text("postgresql.db")],
                 hops: vec![hop],

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::drift::DriftRules;
 use super::name::{Digest, EnvironmentName, HostName, InstanceAddr, ProviderName, StrategyName};
 use super::release::Release;
 use crate::lang::{Object, Value};
@@ -29,6 +30,8 @@ pub struct Estate {
     pub waivers: Vec<Waiver>,
     /// Notes that somebody has read.
     pub acknowledgements: Vec<Acknowledgement>,
+    /// What drift means here.
+    pub drift: DriftRules,
     /// The policies that its plans are asked about.
     pub policy: PolicyRules,
     /// `output` blocks of the root module.
@@ -134,6 +137,13 @@ pub struct Rollout {
     pub max_unavailable: Option<Share>,
     /// Pause between portions.
     pub soak: Option<Duration>,
+    /// How long an instance may take to become healthy after its move.
+    pub healthy_within: Option<Duration>,
+}
+
+impl Rollout {
+    /// How long an instance may take to become healthy, where nobody says.
+    pub const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 }
 
 /// A number, or a part of all.
@@ -184,7 +194,7 @@ pub struct Host {
 }
 
 /// How a host is reached over SSH.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// Name or address.
     pub address: String,
@@ -194,6 +204,10 @@ pub struct Ssh {
     pub user: Option<String>,
     /// Private key file; the agent's or the ssh configuration's where not given.
     pub identity_file: Option<String>,
+    /// The file of known host keys, beside the system's; the ssh configuration's where not given.
+    pub known_hosts_file: Option<String>,
+    /// For how long a machine that has dropped is asked again in the middle of a step.
+    pub patience: Option<Duration>,
 }
 
 /// One deployed product, as desired.
@@ -219,6 +233,8 @@ pub struct Instance {
     pub settings: Arc<Object>,
     /// Digest over the settings that are not sensitive, host included.
     pub settings_digest: Digest,
+    /// Keyed digests of the settings that are sensitive, by name: they tell that one has changed, and nothing else. None without a key.
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
     /// How it is backed up, for `self.backup` of the provider's steps: a plain object (`method`, `exclude`, `retention`, …).
     pub backup: Value,
     /// What must be done before on the way up, and after on the way down.

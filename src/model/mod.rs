@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod call;
 mod documents;
+pub mod drift;
 pub mod driver;
 pub mod duration;
 pub mod estate;

@@ -1,19 +1,22 @@
 //! Looking: asks every instance for its facts, many at once, and says of each fact what it is or why it could not be seen.
 //!
 //! Takes instances with their providers, gives an [`Inventory`]. Changes nothing, compares nothing; one host that does not answer
-//! never keeps the others waiting for longer than its own timeouts.
+//! never keeps the others waiting, and is given up after a few calls without an answer.
 
+mod gate;
 mod order;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::driver::host::{Host, Hosts};
-use crate::driver::{Context, Drivers, Failure, Redactor};
+use crate::driver::{Context, Drivers, Failure, FailureKind, Redactor};
 use crate::lang::{Env, Expr, Layered, Object, Scope, Value, Vars};
 use crate::lock::Locked;
 use crate::model::estate::{self, Instance};
@@ -23,6 +26,8 @@ use crate::model::name::{EnvironmentName, HostName, InstanceAddr};
 use crate::model::provider::{CallTemplate, Fact, Provider};
 use crate::model::scope::{HopScope, Subject};
 
+use gate::{Gate, Gates, PATIENCE, PER_HOST};
+pub use order::asking_only;
 use order::waves;
 
 /// Items of one fact that are asked at once.
@@ -68,7 +73,8 @@ impl Known<'_> {
     }
 }
 
-/// Looks at every target, at most `concurrency` instances at once. `hosts` are for facts that look elsewhere; `clock` says when.
+/// Looks at every target, at most `concurrency` instances at once in all, and fewer on each host over the network. `hosts` are for
+/// facts that look elsewhere; `clock` says when.
 pub async fn observe(
     targets: &[Target<'_>],
     drivers: &Drivers,
@@ -76,18 +82,52 @@ pub async fn observe(
     concurrency: usize,
     clock: &(dyn Fn() -> Timestamp + Sync),
 ) -> Inventory {
-    let mut instances = BTreeMap::new();
-    // Boxed one by one, because the compiler does not see that a closure's borrowing future may move between threads.
-    let around = Around { drivers, hosts, clock };
-    let mut looks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(targets.len());
+    let (gates, places) = (Gates::default(), Semaphore::new(concurrency.max(1)));
+    let around = Around { drivers, hosts, clock, gates: &gates, places: &places };
+    let mut by_host: BTreeMap<Option<&str>, VecDeque<&Target<'_>>> = BTreeMap::new();
     for target in targets {
-        looks.push(look(target, around).boxed());
+        let host = (!target.machine.is_local()).then(|| target.machine.name());
+        by_host.entry(host).or_default().push_back(target);
     }
-    let mut looks = futures_util::stream::iter(looks).buffer_unordered(concurrency.max(1));
-    while let Some((addr, observation)) = looks.next().await {
-        instances.insert(addr, observation);
+    let (mut queues, mut workers) = (Vec::new(), Vec::new());
+    for (host, waiting) in by_host {
+        let most = if host.is_some() { PER_HOST } else { concurrency.max(1) };
+        workers.push(most.min(waiting.len()));
+        let gate = waiting.front().and_then(|first| gates.of(&*first.machine));
+        queues.push(Queue { gate, waiting: Mutex::new(waiting) });
     }
-    Inventory { instances }
+    let seen = Mutex::new(BTreeMap::new());
+    // Boxed one by one, because the compiler does not see that a closure's borrowing future may move between threads.
+    let mut working: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(workers.iter().sum());
+    for (queue, workers) in queues.iter().zip(workers) {
+        for _ in 0..workers {
+            working.push(work(queue, around, &seen).boxed());
+        }
+    }
+    join_all(working).await;
+    Inventory { instances: seen.into_inner().unwrap_or_else(PoisonError::into_inner) }
+}
+
+/// The instances of one host that wait to be looked at.
+struct Queue<'a> {
+    /// `None`: this machine.
+    gate: Option<Arc<Gate>>,
+    waiting: Mutex<VecDeque<&'a Target<'a>>>,
+}
+
+/// Looks at one instance of a host after the other.
+async fn work(queue: &Queue<'_>, around: Around<'_>, seen: &Mutex<BTreeMap<InstanceAddr, Observation>>) {
+    loop {
+        // The host's place first: who waits for a host takes no place away from the others.
+        let _own = match &queue.gate {
+            Some(gate) => gate.enter().await,
+            None => None,
+        };
+        let Some(target) = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
+        let _place = around.places.acquire().await;
+        let (addr, observation) = look(target, around).await;
+        seen.lock().unwrap_or_else(PoisonError::into_inner).insert(addr, observation);
+    }
 }
 
 /// What all looks share.
@@ -96,6 +136,8 @@ struct Around<'a> {
     drivers: &'a Drivers,
     hosts: &'a dyn Hosts,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
+    gates: &'a Gates,
+    places: &'a Semaphore,
 }
 
 /// Looks at one instance: facts that need no other at once, then those that need them, and so on.
@@ -201,12 +243,26 @@ impl Asking<'_> {
                 other => return Err(format!("`on` must be the name of a host, and is {}", other.kind())),
             },
         };
+        let gate = self.around.gates.of(&*machine);
+        if gate.as_ref().is_some_and(|gate| gate.is_given_up()) {
+            return Err(format!("host `{}` does not answer, so it was not asked", machine.name()));
+        }
         let context = Context {
             timeout: Some(self.fact.timeout),
             redact: self.redact.clone(),
             ..Context::observing(format!("{}:{label}", self.target.known.addr().file_name()), machine)
         };
-        match tokio::time::timeout(self.fact.timeout, driver.run(&args, &context)).await {
+        let (began, answers) = (Instant::now(), gate.as_ref().map_or(0, |gate| gate.answers()));
+        let answer = tokio::time::timeout(self.fact.timeout, driver.run(&args, &context)).await;
+        if let Some(gate) = &gate {
+            match &answer {
+                Err(_) | Ok(Err(Failure { kind: FailureKind::TimedOut, .. })) => gate.silent(answers),
+                Ok(Err(Failure { kind: FailureKind::Unreachable, .. })) if began.elapsed() >= PATIENCE => gate.silent(answers),
+                Ok(Err(Failure { kind: FailureKind::Unreachable, .. })) => {}
+                Ok(_) => gate.answered(),
+            }
+        }
+        match answer {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Failure { message, .. })) => Err(message),
             Err(_) => Err(format!("no answer within {}", format_args!("{} s", self.fact.timeout.as_secs_f64()))),

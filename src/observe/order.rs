@@ -27,6 +27,23 @@ pub(super) fn waves(provider: &Provider) -> Vec<Vec<(&Arc<str>, &Fact)>> {
     waves
 }
 
+/// The provider with only this fact and those that it needs: asking for it asks for nothing else.
+#[must_use]
+pub fn asking_only(provider: &Provider, fact: &str) -> Provider {
+    let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut waiting: Vec<Arc<str>> = vec![Arc::from(fact)];
+    while let Some(name) = waiting.pop() {
+        if let Some(fact) = provider.facts.get(&name)
+            && wanted.insert(name)
+        {
+            waiting.extend(needs(provider, fact));
+        }
+    }
+    let mut less = provider.clone();
+    less.facts.retain(|name, _| wanted.contains(name));
+    less
+}
+
 /// The facts that a fact's expressions use, by themselves or through locals.
 fn needs(provider: &Provider, fact: &Fact) -> BTreeSet<Arc<str>> {
     let mut facts = BTreeSet::new();

@@ -42,7 +42,7 @@ impl Driver for Echo {
 
 /// A machine that is never reached, only named.
 fn elsewhere(name: &HostName) -> Arc<dyn Host> {
-    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None };
+    let settings = estate::Ssh { address: name.to_string(), port: None, user: None, identity_file: None, ..estate::Ssh::default() };
     Arc::new(Ssh::new(&settings, []).expect("an address"))
 }
 
@@ -128,6 +128,7 @@ fn instance() -> Instance {
         strategy: None,
         settings: Arc::new(Object::from([("password".into(), Value::from("geheimnis").sensitive())])),
         settings_digest: Digest::of(b""),
+        seals: std::collections::BTreeMap::new(),
         backup: Value::Null,
         depends_on: Vec::new(),
         requires: Vec::new(),
@@ -225,4 +226,31 @@ async fn one_item_that_is_not_seen_makes_the_fact_unseen_with_its_name() {
     assert!(seen.value("here").is_some_and(|value| value.get("n1").is_some()));
     assert_eq!(seen.value("nothing"), Some(&Value::object::<&str>([])));
     assert_eq!(seen.unseen("twice"), Some("`for_each` has `a` twice; use `distinct`"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_answer_is_given_up_and_keeps_nobody_waiting() {
+    let host = |name: &str| estate::Host { name: name.into(), ssh: None, concurrency: 1, attributes: Value::Null, span: None };
+    let hosts = [host("dead"), host("alive")];
+    let provider = provider(vec![("version", fact(Some("host.name == \"dead\" ? \"sleep\" : \"7\""), Some("result.say")))]);
+    let named = |number: usize| Instance { addr: InstanceAddr::from_text(&format!("demo.i{number:02}")), ..instance() };
+    let instances: Vec<Instance> = (0..40).map(named).collect();
+    let targets: Vec<Target<'_>> = instances
+        .iter()
+        .enumerate()
+        .map(|(number, instance)| {
+            let host = &hosts[usize::from(number >= 20)];
+            Target { provider: &provider, known: Known::Declared(instance), host: Some(host), machine: elsewhere(&host.name) }
+        })
+        .collect();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let drivers = Drivers::new().with(Echo { asked: Arc::clone(&asked) });
+    let began = Instant::now();
+    let seen = observe(&targets, &drivers, &Nowhere, 4, &|| Timestamp::UNIX_EPOCH).await;
+    let sleeps = asked.lock().expect("no panic").iter().filter(|said| said.starts_with("sleep")).count();
+    assert_eq!((sleeps, began.elapsed().as_secs()), (3, 15), "three calls of five seconds, one after the other");
+    let version = |number: usize| &seen.instances[&instances[number].addr];
+    assert_eq!(version(0).unseen("version"), Some("no answer within 5 s"));
+    assert_eq!(version(19).unseen("version"), Some("host `dead` does not answer, so it was not asked"));
+    assert!((20..40).all(|number| version(number).value("version") == Some(&Value::from("7"))));
 }

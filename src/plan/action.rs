@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::lang::{Expr, Value};
 use crate::model::call::Call;
 use crate::model::fan_out::FanOut;
-use crate::model::name::{ActionId, StepName};
+use crate::model::name::{ActionId, InstanceAddr, StepName};
 use crate::model::poll::Poll;
 use crate::model::probe::Probe;
 use crate::model::provider::Retry;
@@ -111,6 +111,13 @@ pub enum ActionKind {
     Record,
     /// Waits so long after what it needs (soak between portions of a rollout).
     Pause(Duration),
+    /// Asks for the fact `healthy` of these instances, again and again until it is not false for any of them. Changes nothing.
+    Verify {
+        /// Whose.
+        instances: Vec<InstanceAddr>,
+        /// How long they may take.
+        within: Duration,
+    },
 }
 
 impl ActionKind {
@@ -119,7 +126,7 @@ impl ActionKind {
     pub fn call(&self) -> Option<&Call> {
         match self {
             Self::Step { call, .. } | Self::Revert { call, .. } => Some(call),
-            Self::Record | Self::Pause(_) => None,
+            Self::Record | Self::Pause(_) | Self::Verify { .. } => None,
         }
     }
 
@@ -128,7 +135,7 @@ impl ActionKind {
     pub fn step(&self) -> Option<&StepName> {
         match self {
             Self::Step { step, .. } | Self::Revert { step, .. } => Some(step),
-            Self::Record | Self::Pause(_) => None,
+            Self::Record | Self::Pause(_) | Self::Verify { .. } => None,
         }
     }
 }

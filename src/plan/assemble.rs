@@ -3,10 +3,13 @@
 //! Takes hop drafts and a [`Schedule`], gives the plan's actions in their final order with every need as an index. A hop's actions
 //! stand together; of several possible orders it is the one with the smallest addresses first.
 
+use std::time::Duration;
+
 use super::action::{Action, ActionKind, ActionUndo};
 use super::change::Hop;
 use super::instantiate::{HopDraft, JOIN_ABOVE, index, landmark};
 use super::rollout::{Schedule, emission};
+use crate::model::name::{ActionId, InstanceAddr};
 
 /// A hop draft with its place in the plan.
 pub(super) struct Slot {
@@ -16,6 +19,19 @@ pub(super) struct Slot {
     pub(super) hop: usize,
     /// The draft.
     pub(super) draft: HopDraft,
+    /// Where the hop takes turns and its provider knows the fact `healthy`: whose it is asked for, and how long that may take.
+    pub(super) verify: Option<Verify>,
+}
+
+/// Who must be healthy.
+#[derive(Debug, Clone)]
+pub(super) struct Verify {
+    /// The instance.
+    pub(super) instance: InstanceAddr,
+    /// How long it may take to become so.
+    pub(super) within: Duration,
+    /// Whether the hop is the last of its change: then nothing is recorded before.
+    pub(super) before_record: bool,
 }
 
 /// Joins the hops. Gives the actions, and the finished hops in the order of the slots.
@@ -32,6 +48,7 @@ pub(super) fn assemble(slots: Vec<Slot>, schedule: &Schedule) -> (Vec<Action>, V
             held[hop].push(number);
         }
     }
+    let verifies: Vec<Option<Verify>> = slots.iter().map(|slot| slot.verify.clone()).collect();
     let mut slots: Vec<Option<Slot>> = slots.into_iter().map(Some).collect();
     let mut hops: Vec<Option<Hop>> = std::iter::repeat_with(|| None).take(slots.len()).collect();
     let mut records: Vec<u32> = vec![0; slots.len()];
@@ -39,15 +56,25 @@ pub(super) fn assemble(slots: Vec<Slot>, schedule: &Schedule) -> (Vec<Action>, V
     let mut actions: Vec<Action> =
         Vec::with_capacity(slots.iter().flatten().map(|slot| slot.draft.actions.len()).sum::<usize>() + schedule.barriers.len());
     for place in emission {
-        let Some(Slot { change, hop: number, draft: HopDraft { mut hop, actions: own } }) = slots[place].take() else { continue };
+        let Some(Slot { change, hop: number, draft: HopDraft { mut hop, actions: own }, verify }) = slots[place].take() else {
+            continue;
+        };
         let begin = actions.len();
         let name = name(&own);
         for &barrier in &owned[place] {
             let needs = schedule.barriers[barrier].waits.iter().map(|&wait| records[wait]).collect();
-            points[barrier] = index(actions.len());
             let pause = schedule.barriers[barrier].pause;
             let title = if pause.is_zero() { "Wait for the portion before" } else { "Let the portion before prove itself" };
             actions.push(point(&name, "(turn)", ActionKind::Pause(pause), sorted(needs), title));
+            let before: Vec<&Verify> =
+                schedule.barriers[barrier].waits.iter().filter_map(|&wait| verifies[wait].as_ref()).collect();
+            if let Some(within) = before.iter().map(|verify| verify.within).max() {
+                let mut instances: Vec<InstanceAddr> = before.iter().map(|verify| verify.instance.clone()).collect();
+                instances.sort();
+                let (kind, turn) = (ActionKind::Verify { instances, within }, index(actions.len() - 1));
+                actions.push(point(&name, "(portion)", kind, vec![turn], "See that the portion before is healthy"));
+            }
+            points[barrier] = index(actions.len() - 1);
         }
         let mut needs: Vec<u32> = schedule.waits[place].iter().map(|&wait| records[wait]).collect();
         needs.extend(held[place].iter().map(|&barrier| points[barrier]));
@@ -66,6 +93,13 @@ pub(super) fn assemble(slots: Vec<Slot>, schedule: &Schedule) -> (Vec<Action>, V
                 action.needs.iter_mut().for_each(|need| *need += offset);
             }
             action.during.iter_mut().for_each(|watched| *watched += offset);
+            if action.kind == ActionKind::Record
+                && let Some(Verify { instance, within, .. }) = verify.as_ref().filter(|verify| verify.before_record)
+            {
+                let kind = ActionKind::Verify { instances: vec![instance.clone()], within: *within };
+                let before = std::mem::replace(&mut action.needs, vec![index(actions.len())]);
+                actions.push(point(&name, "(healthy)", kind, before, "See that it is healthy"));
+            }
             actions.push(action);
         }
         for action in &mut actions[begin..] {
@@ -93,7 +127,7 @@ fn name(actions: &[Action]) -> String {
 }
 
 fn point(name: &str, what: &str, kind: ActionKind, needs: Vec<u32>, title: &str) -> Action {
-    let mut action = landmark(&crate::model::name::InstanceAddr::from_text(""), "", what, kind, needs, title.to_owned());
-    action.id = crate::model::name::ActionId::from_text(format!("{name}:{what}"));
+    let mut action = landmark(&InstanceAddr::from_text(""), "", what, kind, needs, title.to_owned());
+    action.id = ActionId::from_text(format!("{name}:{what}"));
     action
 }

@@ -33,6 +33,8 @@ pub(super) struct Candidate<'a> {
     pub(super) depends_on: Vec<usize>,
     /// What is to become of it.
     pub(super) course: Course,
+    /// What does not fit, although nothing is done about it.
+    pub(super) warnings: Vec<String>,
 }
 
 /// How an instance is known.
@@ -128,6 +130,7 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
             now: current(input, addr, &declared.provider, locked),
             origin: Origin::Declared(declared, locked),
             depends_on: Vec::new(),
+            warnings: Vec::new(),
             course: Course::Undecided,
         };
         found.insert(addr, candidate);
@@ -143,6 +146,7 @@ pub(super) fn all<'a>(input: &PlanInput<'a>) -> Vec<Candidate<'a>> {
                         now: current(input, addr, &locked.provider, Some(locked)),
                         origin: Origin::Orphan(locked),
                         depends_on: Vec::new(),
+                        warnings: Vec::new(),
                         course: Course::Undecided,
                     };
                     found.insert(addr, candidate);

@@ -1,5 +1,6 @@
 //! What happens to one instance, and why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub struct Change {
     pub recorded: Value,
     /// Digest over them.
     pub settings_digest: Digest,
+    /// Keyed digests of the sensitive ones, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seals: BTreeMap<Arc<str>, Arc<str>>,
     /// The waivers of risks and blocked moves that it relies on, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<Arc<str>>,

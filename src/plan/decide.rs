@@ -207,11 +207,19 @@ impl<'a> Case<'_, 'a> {
             why.push(format!("{now} stays and {} changed", names.join(", ")));
             return self.travel(Decision::Reconfigure, Movement::Reconfigure, Some(now), Some(now), why, settings);
         }
-        if same_text(&locked.version, now, &self.provider.scheme) && locked.settings_digest == declared.settings_digest {
+        if let Some(facts) = self.desk.input.options.bring_back.get(self.candidate.addr).filter(|facts| !facts.is_empty()) {
+            let names: Vec<&str> = facts.iter().map(|fact| &**fact).collect();
+            why.push(format!("{now} stays, and what is not as it was recorded is brought back: {}", names.join(", ")));
+            return self.travel(Decision::Reconfigure, Movement::Reconfigure, Some(now), Some(now), why, settings);
+        }
+        if same_text(&locked.version, now, &self.provider.scheme)
+            && locked.settings_digest == declared.settings_digest
+            && settings.is_empty()
+        {
             why.insert(0, format!("{now} is there, as declared"));
             return Course::Nothing(why);
         }
-        if locked.settings_digest != declared.settings_digest {
+        if locked.settings_digest != declared.settings_digest || !settings.is_empty() {
             let names: Vec<String> = settings.iter().map(|diff| format!("`{}`", diff.name)).collect();
             why.push(match (names.is_empty(), locked.host == declared.host) {
                 (false, _) => format!("{} changed, which asks for no action: it is only recorded", names.join(", ")),
@@ -392,10 +400,14 @@ impl<'a> Case<'_, 'a> {
         Obstacle { text, span: self.candidate.span() }
     }
 
-    /// Settings that differ from what is recorded; what is sensitive cannot be compared.
+    /// Settings that differ from what is recorded; what is sensitive is compared by keyed digests.
     fn changed_settings(&self) -> Vec<SettingDiff> {
         let Origin::Declared(declared, Some(locked)) = self.candidate.origin else { return Vec::new() };
-        if declared.settings_digest == locked.settings_digest {
+        let rotated = |name: &str| match (locked.seals.get(name), declared.seals.get(name)) {
+            (Some(before), Some(after)) => was_rotated(before, after),
+            _ => false,
+        };
+        if declared.settings_digest == locked.settings_digest && !declared.seals.keys().any(|name| rotated(name)) {
             return Vec::new();
         }
         let null = Value::Null;
@@ -410,7 +422,11 @@ impl<'a> Case<'_, 'a> {
             .into_iter()
             .filter_map(|name| {
                 let (before, after) = (before.get(name).unwrap_or(&null), after.get(name).unwrap_or(&null));
-                (!same(before, after)).then(|| SettingDiff { name: name.clone(), before: redacted(before), after: redacted(after) })
+                (!same(before, after) || rotated(name)).then(|| SettingDiff {
+                    name: name.clone(),
+                    before: redacted(before),
+                    after: redacted(after),
+                })
             })
             .collect()
     }
@@ -484,9 +500,9 @@ impl<'a> Case<'_, 'a> {
         let Candidate { addr, environment, provider, .. } = *self.candidate;
         let Journey { hops, why: further, accepted, notes, preflights } = journey;
         why.extend(further);
-        let (recorded, settings_digest) = match self.candidate.origin {
-            Origin::Declared(declared, _) => (redacted(&recorded(declared)), &declared.settings_digest),
-            Origin::Orphan(locked) => (redacted(&locked.settings), &locked.settings_digest),
+        let (recorded, settings_digest, seals) = match self.candidate.origin {
+            Origin::Declared(declared, _) => (redacted(&recorded(declared)), &declared.settings_digest, &declared.seals),
+            Origin::Orphan(locked) => (redacted(&locked.settings), &locked.settings_digest, &locked.seals),
         };
         let change = Change {
             instance: addr.clone(),
@@ -501,11 +517,20 @@ impl<'a> Case<'_, 'a> {
             settings,
             recorded,
             settings_digest: settings_digest.clone(),
+            seals: seals.clone(),
             accepted,
             notes,
             preflights,
         };
         Course::Change(Box::new(Draft { change, hops, direction: direction(decision) }))
+    }
+}
+
+/// Whether a keyed digest is of another value. Of another key it tells nothing.
+fn was_rotated(before: &str, after: &str) -> bool {
+    match (before.split_once(':'), after.split_once(':')) {
+        (Some((key, before)), Some((other, after))) => key == other && before != after,
+        _ => false,
     }
 }
 

@@ -141,7 +141,7 @@ impl Plan {
     #[must_use]
     pub fn rollback(&self) -> Vec<WayBack> {
         let kept = |action: &Action| match action.kind {
-            ActionKind::Record | ActionKind::Pause(_) => true,
+            ActionKind::Record | ActionKind::Pause(_) | ActionKind::Verify { .. } => true,
             ActionKind::Step { .. } | ActionKind::Revert { .. } => matches!(action.undo, ActionUndo::Call { .. }),
         };
         // For every action, the entries of what comes after it; an action that needs no undo passes on what comes after it.

@@ -265,6 +265,7 @@ impl World {
                 host: None,
                 settings: Value::Null,
                 settings_digest: Digest::of(b""),
+                seals: std::collections::BTreeMap::new(),
                 observed: BTreeMap::new(),
                 depends_on: Vec::new(),
                 hops: Vec::new(),
@@ -278,6 +279,7 @@ impl World {
             // Through text, as a lockfile would be.
             locked.settings = through_text(&change.recorded);
             locked.settings_digest = change.settings_digest.clone();
+            locked.seals = change.seals.clone();
             locked.depends_on = depends_on.unwrap_or_default();
             for hop in &change.hops {
                 if hop.reverts.is_some() {

@@ -17,10 +17,10 @@ use super::input::PlanInput;
 use super::risk::risks;
 use super::waiver::{Standing, Waivers};
 use super::window::{Opening, opening};
-use crate::lock::{Lock, Locked};
+use crate::lock::Locked;
 use crate::model::estate::Environment;
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
-use crate::model::version::{Version, VersionScheme};
+use crate::model::version::{Version, VersionReq, VersionScheme};
 
 /// A condition of an environment. Evaluated by plan, and again by apply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -150,9 +150,7 @@ fn promotions(input: &PlanInput<'_>, environment: &Environment, changes: &[&Chan
     let mut gates = Vec::new();
     for change in changes {
         let (Decision::Install | Decision::Upgrade, Some(to)) = (change.decision, &change.to) else { continue };
-        let arrival = found
-            .entry((&change.provider, to))
-            .or_insert_with(|| arrival(input.locks.get(source), &change.provider, to, scheme(input, &change.provider)));
+        let arrival = found.entry((&change.provider, to)).or_insert_with(|| arrival(input, source, &change.provider, to));
         let mut add = |kind: GateKind, open: bool, message: String, opens: Option<Timestamp>| {
             let instance = Some(change.instance.clone());
             let gate = Gate { opens, ..Gate::new(&environment.name, instance, kind, open, message) };
@@ -212,6 +210,8 @@ enum Arrival {
     There { instance: InstanceAddr, since: Option<Timestamp> },
     /// It is not; the versions that are.
     NotYet(Vec<(InstanceAddr, Arc<str>)>),
+    /// It is, but not on all that are declared to have it: the rollout there is not through.
+    Underway(Vec<(InstanceAddr, Arc<str>)>),
 }
 
 impl Arrival {
@@ -221,14 +221,11 @@ impl Arrival {
             Self::NotYet(there) if there.is_empty() => {
                 (false, format!("{provider} {to} must be applied in {source} first, where no instance of {provider} is recorded"))
             }
-            Self::NotYet(there) => {
-                let mut shown: Vec<String> =
-                    there.iter().take(3).map(|(addr, version)| format!("{addr} is at {version}")).collect();
-                if there.len() > shown.len() {
-                    shown.push(format!("{} more are behind", there.len() - shown.len()));
-                }
-                (false, format!("{provider} {to} must be applied in {source} first, where {}", shown.join(", ")))
-            }
+            Self::NotYet(there) => (false, format!("{provider} {to} must be applied in {source} first, where {}", behind(there))),
+            Self::Underway(there) => (
+                false,
+                format!("{provider} {to} must be applied everywhere in {source} first, where it is declared and {}", behind(there)),
+            ),
         }
     }
 
@@ -242,7 +239,7 @@ impl Arrival {
     ) -> (bool, String, Option<Timestamp>) {
         let long = SignedDuration::try_from(soak).unwrap_or(SignedDuration::MAX);
         match self {
-            Self::NotYet(_) => {
+            Self::NotYet(_) | Self::Underway(_) => {
                 (false, format!("{provider} {to} must be in {source} for {long:#} first, and it is not there yet"), None)
             }
             Self::There { instance, since: None } => {
@@ -262,18 +259,37 @@ impl Arrival {
     }
 }
 
+/// The first few that are behind, and how many more.
+fn behind(there: &[(InstanceAddr, Arc<str>)]) -> String {
+    let mut shown: Vec<String> = there.iter().take(3).map(|(addr, version)| format!("{addr} is at {version}")).collect();
+    if there.len() > shown.len() {
+        shown.push(format!("{} more are behind", there.len() - shown.len()));
+    }
+    shown.join(", ")
+}
+
 fn scheme<'a>(input: &PlanInput<'a>, provider: &ProviderName) -> &'a VersionScheme {
     input.providers.get(provider).map_or(&VersionScheme::Dotted, |provider| &provider.scheme)
 }
 
-/// The instance of a provider that has a version, or a later one, for longest.
-fn arrival(lock: Option<&Lock>, provider: &ProviderName, to: &str, scheme: &VersionScheme) -> Arrival {
+/// The instance of a provider that has a version, or a later one, for longest. A recorded instance that is declared to have it too, and
+/// does not, shows that a rollout there was not finished; one that is declared to stay behind counts for nothing.
+fn arrival(input: &PlanInput<'_>, source: &EnvironmentName, provider: &ProviderName, to: &str) -> Arrival {
+    let scheme = scheme(input, provider);
     let wanted = Version::parse(to, scheme).ok();
     let reaches = |text: &str| match (Version::parse(text, scheme), &wanted) {
         (Ok(version), Some(wanted)) => version >= *wanted,
         _ => text == to,
     };
-    let instances = lock.into_iter().flat_map(|lock| &lock.instances).filter(|(_, locked)| locked.provider == *provider);
+    let is_to_reach = |addr: &InstanceAddr| {
+        let declared = input.estate.instances.get(addr).filter(|instance| instance.environment == *source);
+        declared.is_some_and(|instance| match (VersionReq::parse(&instance.version, scheme), &wanted) {
+            (Ok(constraint), Some(wanted)) if constraint.matches(wanted) => true,
+            _ => reaches(&instance.version),
+        })
+    };
+    let recorded = input.locks.get(source).into_iter().flat_map(|lock| &lock.instances);
+    let instances = recorded.filter(|(_, locked)| locked.provider == *provider);
     let (mut best, mut behind) = (None::<(Option<Timestamp>, &InstanceAddr)>, Vec::new());
     for (addr, locked) in instances {
         if reaches(&locked.version) {
@@ -286,10 +302,9 @@ fn arrival(lock: Option<&Lock>, provider: &ProviderName, to: &str, scheme: &Vers
             behind.push((addr.clone(), Arc::clone(&locked.version)));
         }
     }
-    match best {
-        Some((since, addr)) => Arrival::There { instance: addr.clone(), since },
-        None => Arrival::NotYet(behind),
-    }
+    let Some((since, addr)) = best else { return Arrival::NotYet(behind) };
+    behind.retain(|(addr, _)| is_to_reach(addr));
+    if behind.is_empty() { Arrival::There { instance: addr.clone(), since } } else { Arrival::Underway(behind) }
 }
 
 /// Since when an instance has had versions that will do, without a break.

@@ -12,7 +12,7 @@ use crate::model::inventory::Inventory;
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage};
 use crate::plan::change::{Change, Decision, Hop, NoteText};
 use crate::plan::input::{PlanInput, PlanOptions};
-use crate::plan::sample::{environment, now, provider, waiver};
+use crate::plan::sample::{environment, instance, now, provider, waiver};
 
 fn change(name: &str, decision: Decision, to: &str) -> Change {
     let hop = Hop {
@@ -43,6 +43,7 @@ fn change(name: &str, decision: Decision, to: &str) -> Change {
         settings: Vec::new(),
         recorded: Value::Null,
         settings_digest: Digest::of(b""),
+        seals: std::collections::BTreeMap::new(),
         accepted: Vec::new(),
         notes: Vec::new(),
         preflights: Vec::new(),
@@ -68,6 +69,7 @@ fn locked(version: &str, hops: &[(&str, &str)]) -> Locked {
         host: None,
         settings: Value::Null,
         settings_digest: Digest::of(b""),
+        seals: std::collections::BTreeMap::new(),
         observed: BTreeMap::new(),
         depends_on: Vec::new(),
         hops: hops.iter().map(hop).collect(),
@@ -76,7 +78,15 @@ fn locked(version: &str, hops: &[(&str, &str)]) -> Locked {
     }
 }
 
+/// An instance that test declares.
+fn in_test(addr: &str, version: &str) -> crate::model::estate::Instance {
+    let name = addr.strip_prefix("p.").unwrap_or(addr);
+    crate::model::estate::Instance { environment: "test".into(), ..instance("p", name, version) }
+}
+
 struct World {
+    /// Declared in test: address and version.
+    declared: Vec<(&'static str, &'static str)>,
     production: Environment,
     in_test: Vec<(&'static str, Locked)>,
     waivers: Vec<Waiver>,
@@ -90,7 +100,7 @@ impl World {
             soak: Some(Duration::from_secs(72 * 3600)),
             ..environment("production")
         };
-        Self { production, in_test: Vec::new(), waivers: Vec::new(), acknowledgements: Vec::new() }
+        Self { declared: Vec::new(), production, in_test: Vec::new(), waivers: Vec::new(), acknowledgements: Vec::new() }
     }
 
     fn gates(&self, changes: &[Change]) -> Vec<Gate> {
@@ -99,6 +109,11 @@ impl World {
             environments: [(name("production"), self.production.clone()), (name("test"), environment("test"))].into(),
             waivers: self.waivers.clone(),
             acknowledgements: self.acknowledgements.clone(),
+            instances: self
+                .declared
+                .iter()
+                .map(|(name, version)| (InstanceAddr::from_text(name), in_test(name, version)))
+                .collect(),
             ..Estate::default()
         };
         let mut lock = Lock::fresh(name("test"), Lineage::new("l"));
@@ -139,6 +154,22 @@ fn a_version_must_be_in_the_other_environment_first() {
     assert!(world.upgrade()[0].message.ends_with("where p.old is at 1.9"));
     world.in_test.push(("q.other", Locked { provider: "q".into(), ..locked("2.0", &[]) }));
     assert!(!world.upgrade()[0].open);
+}
+
+#[test]
+fn a_rollout_that_was_not_finished_is_no_evidence() {
+    let mut world = World::new();
+    let since = [("2.0", "2026-01-01T00:00:00Z")];
+    world.in_test = vec![("p.a", locked("2.0", &since)), ("p.b", locked("1.0", &[])), ("p.c", locked("1.0", &[]))];
+    // `p.b` and `p.c` stay behind on purpose.
+    world.declared = vec![("p.a", "2.0"), ("p.b", "1.0"), ("p.c", "~> 1.0")];
+    assert_eq!(open(&world.upgrade()), [(GateKind::Promotion, true), (GateKind::Soak, true)]);
+    for declared in ["2.0", "3.0", ">= 1.0"] {
+        world.declared[1].1 = declared;
+        let gates = world.upgrade();
+        assert_eq!(open(&gates), [(GateKind::Promotion, false), (GateKind::Soak, false)], "{declared}");
+        assert_eq!(gates[0].message, "p 2.0 must be applied everywhere in test first, where it is declared and p.b is at 1.0");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Everything that a plan is made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::spread::Spread;
 use crate::lock::Lock;
 use crate::model::estate::Estate;
 use crate::model::inventory::Inventory;
-use crate::model::name::{Digest, EnvironmentName, ProviderName};
+use crate::model::name::{Digest, EnvironmentName, InstanceAddr, ProviderName};
 use crate::model::provider::Provider;
 
 /// Everything that a plan is made from. Borrowed, so that making one costs nothing.
@@ -49,6 +49,8 @@ pub struct PlanOptions {
     /// What the plan is made for. Unless it is to bring instances to what is declared, `targets` are whole addresses, and nothing else
     /// is touched.
     pub purpose: Purpose,
+    /// Facts of configuration that are not as recorded, by instance: brought back by the provider's way to reconfigure.
+    pub bring_back: BTreeMap<InstanceAddr, BTreeSet<Arc<str>>>,
     /// Who plans or applies: an approval of theirs is not enough alone.
     pub user: String,
     /// Approvals that were given.

@@ -49,13 +49,14 @@ mod stop;
 mod waiver;
 mod window;
 
+pub use crate::model::drift::DriftClass;
 pub use action::{Action, ActionCheck, ActionKind, ActionUndo};
 pub use approval::{Approval, substance};
 pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightResult, SettingDiff};
 pub use checker::check;
 pub use compare::{Addition, additions};
 pub use delta::{Alteration, Altered, Delta, Pending, Revision};
-pub use drift::{Drift, DriftClass, InstanceState, Sight, compare};
+pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Sight, compare, judge};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
@@ -208,7 +209,11 @@ fn finish(
     for candidate::Draft { change, hops, .. } in drafts {
         let begin = slots.len();
         let place = changes.len();
-        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| Slot { change: place, hop, draft }));
+        let count = hops.len();
+        slots.extend(hops.into_iter().enumerate().map(|(hop, draft)| {
+            let verify = rollout::verify(input, &change, hop + 1 == count);
+            Slot { change: place, hop, draft, verify }
+        }));
         ranges.push(begin..slots.len());
         changes.push(change);
     }
@@ -232,3 +237,5 @@ fn finish(
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod way_down_tests;

@@ -39,6 +39,7 @@ fn rollouts() -> impl Strategy<Value = Rollout> {
             batch,
             max_unavailable,
             soak: soak.map(std::time::Duration::from_secs),
+            healthy_within: None,
         },
     )
 }

@@ -33,6 +33,9 @@ pub struct Verdict {
     pub kind: VerdictKind,
     /// Why, in sentences; for a blocked one every reason, with its remedy.
     pub why: Vec<String>,
+    /// What does not fit together although nothing is done about it: what it requires of others and does not get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Where the reason is written.
     #[serde(skip)]
     pub span: Option<Span>,
@@ -75,7 +78,7 @@ pub(super) fn told(candidates: Vec<Candidate<'_>>) -> (Report, Vec<Draft>) {
             }
         };
         let (instance, environment) = (candidate.addr.clone(), candidate.environment.clone());
-        report.verdicts.push(Verdict { instance, environment, kind, why, span });
+        report.verdicts.push(Verdict { instance, environment, kind, why, warnings: candidate.warnings, span });
     }
     (report, drafts)
 }

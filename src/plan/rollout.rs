@@ -2,7 +2,8 @@
 //!
 //! Takes the hops of every change and the order of the changes; gives a [`Schedule`]. Within one environment and provider, the
 //! canary goes first, then portions; never more than `max_unavailable` at once, and then every instance reaches a version before any
-//! goes on to the next. An installation or removal takes no turns: nobody is served by it yet or any more.
+//! goes on to the next. Where the provider knows the fact `healthy`, an instance must be healthy before its last hop is recorded, and
+//! a whole portion before the next one begins. An installation or removal takes no turns: nobody is served by it yet or any more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::model::estate::Rollout;
 
+use super::assemble::Verify;
 use super::change::{Change, Decision};
 use super::input::PlanInput;
 use super::order;
@@ -51,6 +53,14 @@ pub(super) fn group<'a>(input: &PlanInput<'_>, change: &'a Change) -> Option<((&
     let rollout = input.estate.environments.get(&change.environment)?.rollout;
     let takes_turns = matches!(change.decision, Decision::Upgrade | Decision::Rollback | Decision::Reconfigure);
     (takes_turns && rollout != Rollout::default()).then(|| ((change.environment.as_str(), change.provider.as_str()), rollout))
+}
+
+/// Who must be healthy after a hop of a change: whoever takes turns, where the provider knows the fact `healthy`.
+pub(super) fn verify(input: &PlanInput<'_>, change: &Change, before_record: bool) -> Option<Verify> {
+    let (_, rollout) = group(input, change)?;
+    let knows = input.providers.get(&change.provider)?.facts.contains_key("healthy");
+    let within = rollout.healthy_within.unwrap_or(Rollout::HEALTHY_WITHIN);
+    knows.then(|| Verify { instance: change.instance.clone(), within, before_record })
 }
 
 /// Lays out the turns. `sequence` is an order of the changes that satisfies `before`.

@@ -28,7 +28,7 @@ fn at_once(count: u32) -> Rollout {
 #[test]
 fn a_canary_goes_first_and_then_portions_with_pauses() {
     let rollout =
-        Rollout { canary: Some(1), batch: Some(Share::Count(2)), soak: Some(Duration::from_secs(600)), max_unavailable: None };
+        Rollout { canary: Some(1), batch: Some(Share::Count(2)), soak: Some(Duration::from_secs(600)), ..Rollout::default() };
     let (plan, _) = fleet(5, "1.1", rollout).plan();
     for after in ["app.b@1.1:backup", "app.c@1.1:backup"] {
         assert!(waits(&plan, after, "app.a@1.1:(record)"));
@@ -121,4 +121,54 @@ fn an_installation_takes_no_turns() {
     world.declare("app.y", "1.0", &[]);
     let (plan, _) = world.plan();
     assert!(!waits(&plan, "app.y@1.0:fresh", "app.x@1.0:(record)") && plan.actions.len() == 4);
+}
+
+/// With the fact `healthy`.
+fn with_health(mut world: World) -> World {
+    let provider = world.providers.get_mut("app").unwrap();
+    std::sync::Arc::make_mut(provider).facts.insert("healthy".into(), crate::plan::sample::fact());
+    world
+}
+
+fn verifies(plan: &crate::plan::Plan) -> Vec<(String, Vec<String>)> {
+    let verify = |action: &crate::plan::Action| match &action.kind {
+        ActionKind::Verify { instances, .. } => Some((action.id.to_string(), instances.iter().map(ToString::to_string).collect())),
+        _ => None,
+    };
+    plan.actions.iter().filter_map(verify).collect()
+}
+
+#[test]
+fn a_portion_begins_only_when_all_of_the_one_before_are_healthy() {
+    let rollout = Rollout {
+        canary: Some(1),
+        batch: Some(Share::Count(2)),
+        soak: Some(Duration::from_secs(600)),
+        healthy_within: Some(Duration::from_secs(30)),
+        ..Rollout::default()
+    };
+    let (plan, _) = with_health(fleet(5, "1.1", rollout)).plan();
+    let between: Vec<_> = verifies(&plan).into_iter().filter(|(id, _)| id.ends_with("(portion)")).map(|(_, whose)| whose).collect();
+    assert_eq!(between, [vec!["app.a"], vec!["app.b", "app.c"]]);
+    for after in ["app.b@1.1:backup", "app.c@1.1:backup"] {
+        assert!(waits(&plan, after, "app.b@1.1:(portion)"));
+    }
+    // The soak comes before the question, the question before everything of the portion.
+    assert!(waits(&plan, "app.b@1.1:(portion)", "app.b@1.1:(turn)") && waits(&plan, "app.e@1.1:download", "app.d@1.1:(portion)"));
+    let within = |kind: &ActionKind| matches!(kind, ActionKind::Verify { within, .. } if within.as_secs() == 30);
+    assert_eq!(plan.actions.iter().filter(|action| within(&action.kind)).count(), 5 + 2);
+}
+
+#[test]
+fn an_instance_is_recorded_only_when_it_is_healthy() {
+    let (plan, _) = with_health(fleet(2, "3.0", Rollout { canary: Some(1), ..Rollout::default() })).plan();
+    assert!(waits(&plan, "app.a@3.0:(record)", "app.a@3.0:(healthy)") && waits(&plan, "app.b@3.0:(record)", "app.b@3.0:(healthy)"));
+    // In the middle of a way of several hops nobody asks.
+    assert_eq!(verifies(&plan).len(), 3, "{:?}", verifies(&plan));
+}
+
+#[test]
+fn nobody_asks_for_health_without_rules_or_without_the_fact() {
+    assert_eq!(verifies(&fleet(2, "1.1", at_once(1)).plan().0), []);
+    assert_eq!(verifies(&with_health(fleet(2, "1.1", Rollout::default())).plan().0), []);
 }

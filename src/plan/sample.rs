@@ -167,6 +167,7 @@ pub(super) fn instance(provider: &str, name: &str, version: &str) -> Instance {
         strategy: None,
         settings: Arc::default(),
         settings_digest: Digest::of(b""),
+        seals: std::collections::BTreeMap::new(),
         backup: Value::Null,
         depends_on: Vec::new(),
         requires: Vec::new(),

@@ -202,7 +202,7 @@ fn a_root_used_as_a_whole_is_captured_as_a_whole() {
 fn a_host_is_seen_with_its_address() {
     let product = product();
     let catalogue = Catalogue::new(&product, &[]);
-    let ssh = Ssh { address: "dss01.example.com".to_owned(), port: None, user: None, identity_file: None };
+    let ssh = Ssh { address: "dss01.example.com".to_owned(), port: None, user: None, identity_file: None, ..Ssh::default() };
     let attributes = Value::object([("rack", Value::string("r7"))]);
     let host = Host { name: "dss01".into(), ssh: Some(ssh), concurrency: 1, attributes, span: None };
     let subject = Subject::declared(&product, &declared(), Some(&host), None, Env::pure(now()));

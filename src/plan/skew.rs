@@ -79,8 +79,8 @@ impl<'a> Skew<'a> {
         for candidate in candidates.iter_mut() {
             let Some(version) = after.get(candidate.addr) else { continue };
             match &mut candidate.course {
-                Course::Nothing(why) => {
-                    why.extend(self.requirements.unmet(candidate.addr, version, |addr| after.get(addr).cloned()));
+                Course::Nothing(_) => {
+                    candidate.warnings = self.requirements.unmet(candidate.addr, version, |addr| after.get(addr).cloned());
                 }
                 Course::Change(draft) => {
                     let meanwhile = self.requirements.broken(candidate.addr, version, |addr| before.get(addr).cloned());

@@ -479,6 +479,7 @@ impl<'a> Stage<'a> {
                 strategy: None,
                 settings: Arc::default(),
                 settings_digest: Digest::of(b""),
+                seals: std::collections::BTreeMap::new(),
                 backup: Value::Null,
                 depends_on: depends_on.into_iter().collect(),
                 requires: Vec::new(),

@@ -314,7 +314,7 @@ pub enum Outcome {
     Running,
     /// All done.
     Succeeded,
-    /// Failed; everything is as it was before.
+    /// What it did was undone, as far as that was asked for.
     RolledBack,
     /// Failed, or not known how an action ended; a person decides.
     Held,

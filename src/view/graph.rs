@@ -70,6 +70,7 @@ fn label(action: &Action, way: Way) -> String {
     let title = match (&action.kind, way) {
         (ActionKind::Record, _) => "record".to_owned(),
         (ActionKind::Pause(pause), _) => format!("wait {}", super::duration(*pause)),
+        (ActionKind::Verify { .. }, _) => "healthy?".to_owned(),
         (_, Way::Forward) => action.title.to_string(),
         (_, Way::Back) => format!("undo: {}", action.title),
     };

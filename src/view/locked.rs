@@ -11,7 +11,8 @@ use super::{Palette, bytes};
 /// Everything recorded of an instance.
 #[must_use]
 pub fn locked_text(addr: &InstanceAddr, environment: &EnvironmentName, locked: &Locked, palette: Palette) -> String {
-    let Locked { provider, version, host, settings, settings_digest: _, observed, depends_on, hops, backups, follow_ups } = locked;
+    let Locked { provider, version, host, settings, settings_digest: _, seals: _, observed, depends_on, hops, backups, follow_ups } =
+        locked;
     let mut text = format!(
         "{} {}  {}\n",
         palette.strong(addr.as_str()),

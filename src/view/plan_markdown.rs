@@ -34,6 +34,7 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     let mut pieces = Pieces::default();
     head(&mut pieces, plan, report);
     blocked(&mut pieces, report);
+    warnings(&mut pieces, report);
     rulings(&mut pieces, report);
     gates(&mut pieces, plan);
     returns(&mut pieces, plan);
@@ -85,7 +86,7 @@ fn head(pieces: &mut Pieces, plan: &Plan, report: &Report) {
     let waiting = plan.gates.iter().filter(|gate| !gate.open).count();
     let returns = points(plan).count();
     let steps = plan.actions.iter().filter(|action| action.kind.call().is_some()).count();
-    let waived = plan.gates.iter().filter(|gate| gate.waived.is_some()).count() + waived_checks(plan).count();
+    let waived = waived(plan);
     let downtime = total_downtime(plan).map_or_else(
         || "unknown".to_owned(),
         |sum| if sum.is_zero() { "none".to_owned() } else { format!("about {}", duration(sum)) },
@@ -115,6 +116,15 @@ fn blocked(pieces: &mut Pieces, report: &Report) {
             let _ = writeln!(text, "  - {}", escape(reason));
         }
         pieces.push(Weight::Must, "blocked instance", text);
+    }
+}
+
+fn warnings(pieces: &mut Pieces, report: &Report) {
+    for verdict in &report.verdicts {
+        for warning in &verdict.warnings {
+            let text = format!("- **does not fit** {}: {}\n", code(verdict.instance.as_str()), escape(warning));
+            pieces.push(Weight::Must, "warning", text);
+        }
     }
 }
 
@@ -181,9 +191,24 @@ pub(super) fn waived_checks(plan: &Plan) -> impl Iterator<Item = (&Change, &str,
     })
 }
 
+/// Waivers of risks and blocked moves that a change relies on.
+pub(super) fn accepted(plan: &Plan) -> impl Iterator<Item = (&Change, &str)> {
+    plan.changes.iter().flat_map(|change| change.accepted.iter().map(move |name| (change, &**name)))
+}
+
+/// How much is let pass by waivers: gates, checks, risks and blocked moves.
+pub(super) fn waived(plan: &Plan) -> usize {
+    let gates = plan.gates.iter().filter(|gate| gate.waived.is_some()).count();
+    gates + waived_checks(plan).count() + accepted(plan).count()
+}
+
 fn checks(pieces: &mut Pieces, plan: &Plan) {
     for (change, name, reason) in waived_checks(plan) {
         let text = format!("- {} **waived** for {}: {}\n", code(name), code(change.instance.as_str()), escape(reason));
+        pieces.push(Weight::Must, "waiver", text);
+    }
+    for (change, name) in accepted(plan) {
+        let text = format!("- waiver {} **relied on** by {}\n", code(name), code(change.instance.as_str()));
         pieces.push(Weight::Must, "waiver", text);
     }
     for change in &plan.changes {
@@ -217,7 +242,7 @@ fn changes(pieces: &mut Pieces, plan: &Plan) {
     for change in &plan.changes {
         let place =
             change.host.as_ref().map_or_else(|| change.environment.to_string(), |host| format!("{}, {host}", change.environment));
-        let by: Vec<String> = change.hops.iter().map(|hop| by(hop)).collect();
+        let by: Vec<String> = change.hops.iter().map(by).collect();
         let downtime: Vec<String> = change.hops.iter().map(hop_downtime).collect();
         let downtime = if downtime.iter().all(|downtime| downtime == "none") { "none".to_owned() } else { downtime.join("<br>") };
         let mut why: Vec<String> = change.why.iter().map(|reason| escape(reason)).collect();
@@ -333,7 +358,7 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\r'], " ").replace('@', "@\u{200b}")
 }
 
@@ -356,7 +381,7 @@ pub(super) fn code(text: &str) -> String {
 }
 
 /// A block of code behind a fence that is not in it.
-fn fenced(language: &str, text: &str) -> String {
+pub(super) fn fenced(language: &str, text: &str) -> String {
     let longest = text.split(|sign| sign != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end())

@@ -25,6 +25,7 @@ const FULL_UP_TO: usize = 400;
 pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Palette) -> String {
     let mut text = String::new();
     blocked(&mut text, report, palette);
+    warnings(&mut text, report, palette);
     for change in &plan.changes {
         change_text(&mut text, plan, change, previews, palette);
     }
@@ -46,6 +47,18 @@ fn blocked(text: &mut String, report: &Report, palette: Palette) {
             writeln!(text, "{sign} {} {word}  {}", palette.strong(instance.as_str()), palette.faint(&format!("({environment})")));
         for reason in why {
             let _ = writeln!(text, "    {reason}");
+        }
+        text.push('\n');
+    }
+}
+
+/// What does not fit together although nothing changes there.
+fn warnings(text: &mut String, report: &Report, palette: Palette) {
+    for verdict in report.verdicts.iter().filter(|verdict| !verdict.warnings.is_empty()) {
+        let name = palette.strong(verdict.instance.as_str());
+        let _ = writeln!(text, "{} {name} stays as it is, and something does not fit:", palette.warn("!"));
+        for warning in &verdict.warnings {
+            let _ = writeln!(text, "    {warning}");
         }
         text.push('\n');
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::{Drift, DriftClass, InstanceState, Sight};
+use crate::plan::{DriftClass, InstanceState, Sight};
 
 use crate::state::{BracketTime, OpenBracket};
 
@@ -10,8 +10,7 @@ use super::history::outcome_text;
 use super::{Palette, Table};
 
 /// One line an instance: declared, recorded, observed, and what is to be said about it.
-#[must_use]
-pub fn status_text(states: &[InstanceState], palette: Palette) -> String {
+pub(super) fn status_text(states: &[InstanceState], palette: Palette) -> String {
     if states.is_empty() {
         return "No instance is declared or recorded.\n".to_owned();
     }
@@ -32,8 +31,7 @@ pub fn status_text(states: &[InstanceState], palette: Palette) -> String {
 }
 
 /// What runs have left open: states that instances were put into and not taken out of.
-#[must_use]
-pub fn brackets_text(left: &[OpenBracket], palette: Palette) -> String {
+pub(super) fn brackets_text(left: &[OpenBracket], palette: Palette) -> String {
     let mut text = String::new();
     for OpenBracket { run, outcome, bracket: BracketTime { instance, name, opened, closed: _ } } in left {
         let since = opened.strftime("%Y-%m-%d %H:%M:%SZ");
@@ -49,29 +47,7 @@ pub fn brackets_text(left: &[OpenBracket], palette: Palette) -> String {
     text
 }
 
-/// What drifted, with its reasons; and how much did not.
-#[must_use]
-pub fn drift_text(states: &[InstanceState], palette: Palette) -> String {
-    let mut text = String::new();
-    for state in states.iter().filter(|state| !state.drift.is_empty()) {
-        let place = palette.faint(&format!("({})", state.environment));
-        let _ = writeln!(text, "{} {}  {place}", palette.warn("!"), palette.strong(state.instance.as_str()));
-        for Drift { class, message } in &state.drift {
-            let _ = writeln!(text, "    {} {message}", palette.bad(&format!("{}:", class.word())));
-        }
-    }
-    let drifted = states.iter().filter(|state| !state.drift.is_empty()).count();
-    let pending = states.iter().filter(|state| state.pending).count();
-    let head = if drifted == 0 { palette.good("No drift.") } else { palette.bad(&format!("{drifted} drifted.")) };
-    let _ = write!(text, "{head} {} compared with what was recorded", super::count(states.len(), "instance"));
-    if pending > 0 {
-        let _ = write!(text, "; {pending} differ from the declaration, see `windlass plan`");
-    }
-    text.push_str(".\n");
-    text
-}
-
-fn sight(sight: &Sight) -> String {
+pub(super) fn sight(sight: &Sight) -> String {
     match sight {
         Sight::Version(version) => version.to_string(),
         Sight::Nothing => "nothing".to_owned(),

@@ -43,7 +43,7 @@ fn etcd_rolls_through_three_nodes_while_a_probe_never_fails() {
 }
 
 #[test]
-fn production_waits_for_what_was_verified_in_test() {
+fn production_waits_for_what_was_tested_first() {
     rehearse("multi-environment/check", "SCRATCH");
 }
 

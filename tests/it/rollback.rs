@@ -45,6 +45,9 @@ fact "version" {
   }
   value = result.exists ? trimspace(result.content) : null
 }
+release "1.0.0" {}
+release "2.0.0" {}
+release "3.0.0" {}
 route "install" {
   movement = "install"
   strategy = "move"
@@ -80,6 +83,7 @@ impl Estate {
     fn tower() -> Self {
         let mut estate = Self::with(MAIN);
         estate.write("providers/tower/provider.hcl", PROVIDER);
+        estate.set("home", &estate.root.display().to_string());
         estate.set("version", "1.0.0");
         estate.apply().exit(0);
         estate
@@ -183,6 +187,7 @@ fn undo_is_that_of_the_provider_that_the_hop_was_applied_with() {
 fn a_run_that_is_not_done_goes_on_and_back_with_the_provider_that_it_was_planned_with() {
     let mut estate = Estate::with(&MAIN.replace("environment \"test\" {}", "environment \"test\" {\n  on_failure = \"halt\"\n}"));
     estate.write("providers/tower/provider.hcl", PROVIDER);
+    estate.set("home", &estate.root.display().to_string());
     estate.set("version", "1.0.0");
     estate.write("broken", "");
     estate.apply().exit(5);

@@ -274,6 +274,26 @@ fn an_upgrade_is_undone_by_lowering_the_version_on_another_machine() {
 }
 
 #[test]
+fn a_run_is_stopped_from_another_machine_and_goes_on_there() {
+    for server in Server::each() {
+        let mut estate = Estate::job();
+        server.keep_state(&mut estate);
+        estate.write("job/wait", "");
+        let applying = estate.spawn(&["apply", "--auto-approve"]);
+        estate.await_text("job/log", "slow");
+        let other = elsewhere(&estate, JOB, &server);
+        other.good(&["stop"]).says(&["was asked to stop"]);
+        // What runs is finished: it is told within a few seconds, and waits.
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        estate.remove("job/wait");
+        ended(applying, &["apply"]).exit(5).says(&["Stopped on request"]);
+        assert_eq!(estate.log(), ["first", "slow", "slow-end"]);
+        other.good(&["resume"]).says(&["Apply complete."]);
+        assert_eq!(estate.log(), ["first", "slow", "slow-end", "fragile"]);
+    }
+}
+
+#[test]
 fn a_person_confirms_on_another_machine() {
     for server in Server::each() {
         let mut estate = Estate::job();

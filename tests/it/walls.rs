@@ -43,11 +43,12 @@ const MAY: &[(&str, &[&str])] = &[
             "state::Move",
         ],
     ),
+    ("watch", &["lang", "model", "plan", "tls"]),
     (
         "cli",
         &[
             "source", "lang", "model", "config", "lock", "driver", "forge", "observe", "plan", "policy", "state", "tls", "apply",
-            "view",
+            "view", "watch",
         ],
     ),
 ];

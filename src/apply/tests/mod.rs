@@ -11,4 +11,6 @@ mod probe;
 mod recording;
 mod resumption;
 mod shared;
+mod states;
+mod verify;
 mod world;

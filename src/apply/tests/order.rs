@@ -109,6 +109,23 @@ async fn what_failed_before_it_did_anything_in_every_try_is_not_undone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_person_who_has_it_tried_again_does_not_make_the_first_try_unhappen() {
+    use super::world::Act::{FailsAfter, Refuses};
+    let mut stage = Stage::new();
+    stage.rules.on_failure = crate::model::estate::OnFailure::Halt;
+    stage.script("db.go", [FailsAfter(crate::driver::FailureKind::Failed), Refuses]);
+    let plan = Making::default().instance("db", "test", None, &[], &[step("go")]).plan();
+    stage.apply(&plan).await;
+    let retry =
+        crate::apply::ResumeOptions { retry: vec![crate::model::name::ActionId::from_text("fake.db@2:go")], skip: Vec::new() };
+    stage.resume(&plan, retry).await.unwrap();
+    assert_eq!(stage.effects(), ["db.go"]);
+    let finished = stage.roll_back(&plan).await.unwrap();
+    assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+    assert!(stage.effects().is_empty(), "the first try's effect is left");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_past_the_point_of_no_return_that_was_never_begun_is_not_past_it() {
     let stage = Stage::new();
     stage.script("db.migrate", [super::world::Act::Refuses]);

@@ -42,6 +42,7 @@ fn locked() -> Lock {
         host: None,
         settings: Value::object([("home", "/opt".into())]),
         settings_digest: Digest::of(b"old settings"),
+        seals: std::collections::BTreeMap::new(),
         observed: Default::default(),
         depends_on: Vec::new(),
         hops: vec![hop],
@@ -201,6 +202,10 @@ async fn facts_observed_after_the_hop_are_recorded() {
             version: Option<&str>,
         ) -> std::collections::BTreeMap<Arc<str>, Value> {
             [("seen".into(), format!("{instance} at {}", version.unwrap_or("nothing")).into())].into()
+        }
+
+        async fn healthy(&self, _: &crate::model::name::InstanceAddr) -> Result<(), String> {
+            Ok(())
         }
     }
     let (stage, plan) = upgrade(&[step("go")]);

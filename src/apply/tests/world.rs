@@ -477,6 +477,7 @@ impl Making {
             settings: Vec::new(),
             recorded: Value::object([("home", "/opt".into())]),
             settings_digest: Digest::of(b"settings"),
+            seals: std::collections::BTreeMap::new(),
             accepted: Vec::new(),
             notes: Vec::new(),
             preflights: Vec::new(),

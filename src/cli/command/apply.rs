@@ -17,7 +17,7 @@ use crate::cli::planfile::PlanFile;
 use crate::cli::planning::How;
 use crate::cli::preview::previews;
 use crate::cli::problem::state_problem;
-use crate::cli::running::{environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::running::{Ears, environments_of, finished, patience};
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::lang::Value;
@@ -69,7 +69,7 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
     }
     // People's word stands beside the plan that they have read.
     let path = path.or_else(|| args.review.against.as_ref().map(|path| session.place.root.join(path)));
-    let asking = Asking { file: path.as_deref(), wait };
+    let asking = Asking { file: path.as_deref(), again: false, wait };
     if session.permit(&plan, &report, asking).await? {
         // Much may have happened while it waited.
         check_saved(&plan, session).await?;
@@ -123,7 +123,7 @@ fn say_committed(session: &Session, committed: &Committed) {
 /// What may have changed while somebody was asked and the state was waited for: a window closes, another run was begun.
 async fn still_allowed(plan: &Plan, report: &Report, file: Option<&Path>, session: &mut Session) -> Result<(), Diagnostics> {
     check_unfinished(plan, session, true).await?;
-    session.permit(plan, report, Asking { file, wait: None }).await.map(|_| ())
+    session.permit(plan, report, Asking { file, again: true, wait: None }).await.map(|_| ())
 }
 
 async fn show(session: &Session, plan: &Plan, report: &Report, format: RunFormat) {
@@ -151,10 +151,10 @@ pub(in crate::cli) async fn execute(
     let mut locks = session.locks(environments).await?;
     adopt_fresh_lineages(&plan, &mut locks);
     let control = Control::new();
-    let signals = listen_to_signals(&control, run_dir(session, run));
+    let ears = Ears::open(&control, run, session, hold);
     let args = session.run_args(run, &plan, hold, locks, flags, &control).await?;
     let result = apply::execute(Arc::new(plan), args).await;
-    signals.abort();
+    drop(ears);
     result.map(|end| finished(session, &end))
 }
 

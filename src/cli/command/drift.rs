@@ -1,66 +1,43 @@
-//! `windlass drift` and `windlass status`: what is declared, recorded and deployed, side by side.
+//! `windlass drift`: what is declared, recorded and deployed, side by side; and what to do about it.
 
-use crate::cli::args::{DriftArgs, ScopeArgs, StatusArgs, TextOrJson};
+mod adopt;
+mod bring_back;
+mod tell;
+mod watch;
+
+use crate::cli::args::{DriftArgs, DriftCommand, DriftFormat};
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::plan::{InstanceState, compare};
+use crate::cli::terminal::Terminal;
+use crate::plan::DriftReport;
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::{brackets_text, drift_text, status_text};
+use crate::view::{Page, drift_json, drift_markdown, drift_text};
 
 /// Runs `drift`.
 pub(in crate::cli) async fn run(args: &DriftArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
-    let states = states(session, &args.scope, true).await?;
-    let terminal = session.place.terminal;
-    match args.format {
-        TextOrJson::Human => terminal.data(&drift_text(&states, terminal.out)),
-        TextOrJson::Json => terminal.data(&json(&states)?),
+    match &args.command {
+        Some(DriftCommand::Adopt(args)) => return adopt::run(args, session).await,
+        Some(DriftCommand::Plan(args)) => return bring_back::run(args, session).await,
+        None => {}
     }
-    let drifted = states.iter().any(|state| !state.drift.is_empty());
-    Ok(if drifted && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
-}
-
-/// Runs `status`.
-pub(in crate::cli) async fn status(args: &StatusArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
-    let states = states(session, &args.scope, args.refresh).await?;
-    let mut left = session.open_brackets().await?;
-    left.retain(|left| states.iter().any(|state| state.instance == left.bracket.instance));
-    let terminal = session.place.terminal;
-    match args.format {
-        TextOrJson::Human => {
-            terminal.data(&status_text(&states, terminal.out));
-            terminal.data(&brackets_text(&left, terminal.out));
-            for environment in session.estate.environments.keys() {
-                if let Ok(Some(holder)) = session.store.holder(environment).await {
-                    terminal.say(&format!("{environment} is held by {} ({}) since {}", holder.who, holder.operation, holder.since));
-                }
-            }
-        }
-        TextOrJson::Json => terminal.data(&document(&serde_json::json!({ "instances": states, "brackets": left }))?),
+    if args.watch {
+        return watch::run(args, session).await;
     }
-    Ok(Exit::Done)
+    let report = session.drift(&args.scope, true).await?;
+    print(&report, args, session.place.terminal)?;
+    let counts = report.worst().is_some_and(|worst| worst >= args.fail_on.severity());
+    Ok(if counts && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }
 
-async fn states(session: &mut Session, scope: &ScopeArgs, refresh: bool) -> Result<Vec<InstanceState>, Diagnostics> {
-    let environments = session.environments(scope)?;
-    session.check_targets(scope)?;
-    let locks = session.locks(&environments).await?;
-    session.add_recorded_providers(&locks)?;
-    let mut inventory = if refresh { session.inventory(&locks, true).await } else { crate::model::inventory::Inventory::default() };
-    let asked = |addr: &crate::model::name::InstanceAddr| {
-        scope.targets.is_empty() || scope.targets.iter().any(|target| addr.is_within(target))
-    };
-    inventory.instances.retain(|addr, _| asked(addr));
-    let mut states = compare(&session.estate, &locks, &inventory, &session.providers);
-    states.retain(|state| asked(&state.instance));
-    Ok(states)
+fn print(report: &DriftReport, args: &DriftArgs, terminal: Terminal) -> Result<(), Diagnostic> {
+    terminal.data(&match args.format {
+        DriftFormat::Human => drift_text(report, terminal.out),
+        DriftFormat::Json => drift_json(report).map_err(|error| unwritable(&error))?,
+        DriftFormat::Markdown => drift_markdown(report, Page { limit: args.page.limit, link: args.page.link.as_deref() }),
+    });
+    Ok(())
 }
 
-fn json(states: &[InstanceState]) -> Result<String, Diagnostic> {
-    document(&serde_json::json!({ "instances": states }))
-}
-
-fn document(document: &serde_json::Value) -> Result<String, Diagnostic> {
-    serde_json::to_string_pretty(document)
-        .map(|text| text + "\n")
-        .map_err(|error| Diagnostic::error("answer cannot be written").fault(Fault::Bug).detail(error.to_string()))
+pub(in crate::cli) fn unwritable(error: &serde_json::Error) -> Diagnostic {
+    Diagnostic::error("answer cannot be written").fault(Fault::Bug).detail(error.to_string())
 }

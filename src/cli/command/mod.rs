@@ -19,4 +19,5 @@ pub(super) mod run;
 pub(super) mod show;
 pub(super) mod state;
 mod state_prune;
+pub(super) mod status;
 pub(super) mod validate;

@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::plan::{Plan, Report, Ruling, VerdictKind, additions};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::{Against, Compared, Page, Previews, compared_markdown, compared_text, plan_markdown, plan_text};
+use crate::view::{Against, Compared, Page, Previews, compared_markdown, compared_text, plan_html, plan_markdown, plan_text};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
@@ -115,6 +115,8 @@ pub(in crate::cli) fn plan_as(
     Ok(match format {
         PlanFormat::Human => plan_text(plan, report, previews, terminal.out),
         PlanFormat::Json => plan_json(plan, report, previews, &Compared::default())?,
+        PlanFormat::Html => plan_html(plan, report, previews)
+            .map_err(|error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(format!("{error:#}")))?,
         PlanFormat::Markdown => plan_markdown(plan, report, previews, Page { limit: page.limit, link: page.link.as_deref() }),
     })
 }

@@ -1,7 +1,7 @@
 //! `windlass resume`, `rollback`, `stop`, `abandon`, `confirm`: what a person says about a run.
 #![expect(clippy::disallowed_methods, reason = "a door to the folders of runs")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::cli::args::{AbandonArgs, AbandonAs, ConfirmArgs, ResumeArgs, Rollback
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, who};
 use crate::cli::problem::{file_problem, state_problem};
-use crate::cli::running::{STOP_FILE, environments_of, finished, listen_to_signals, patience, run_dir};
+use crate::cli::running::{Ears, STOP_FILE, environments_of, finished, patience, run_dir, stop_wish};
 use crate::cli::session::Session;
 use crate::driver::Confirmation;
 use crate::model::name::{ActionId, EnvironmentName, InstanceAddr, RunId};
@@ -61,7 +61,14 @@ async fn check_newest(record: &RunRecord, environments: &[String], session: &Ses
     let later = runs.iter().filter(|run| run.id.as_str() > record.id.as_str());
     let mut later = later.flat_map(|run| run.moves.iter().map(move |step| (run, step)));
     let ours = |step: &Move| record.moves.iter().any(|moved| moved.instance == step.instance && is_meant(moved));
-    let over = later.find(|(_, step)| step.outcome != Outcome::RolledBack && ours(step));
+    let environments: BTreeSet<_> = record.moves.iter().map(|moved| moved.environment.clone()).collect();
+    let locks = session.locks(&environments.into_iter().collect::<Vec<_>>()).await?;
+    // What a later run moved and took back again, or another after it, is not in the way.
+    let is_on_top = |run: &RunRecord, step: &Move| {
+        let entry = locks.get(&step.environment).and_then(|lock| lock.instances.get(&step.instance));
+        !is_unfinished(run) && entry.and_then(|entry| entry.hops.last()).is_some_and(|hop| hop.run == record.id)
+    };
+    let over = later.find(|(run, step)| step.outcome != Outcome::RolledBack && ours(step) && !is_on_top(run, step));
     let Some((run, step)) = over else { return Ok(()) };
     Err(Diagnostic::error("run is not the newest")
         .fault(Fault::Refused)
@@ -110,10 +117,15 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
     for environment in session.estate.environments.keys() {
         let Some(holder) = session.store.holder(environment).await.map_err(|error| state_problem(&error))? else { continue };
         let asked = args.run_id.as_ref().is_none_or(|run| holder.run.as_ref().is_some_and(|held| held.as_str() == run));
-        let Some(run) = holder.run.filter(|_| asked) else { continue };
-        check_here(&holder.who, &run)?;
-        let path = run_dir(session, &run).join(STOP_FILE);
-        crate::state::durable::replace(&path, b"", 0o644).map_err(|error| file_problem("run cannot be told", &path, &error))?;
+        let Some(run) = holder.run.clone().filter(|_| asked) else { continue };
+        if is_here(&holder.who) {
+            let path = run_dir(session, &run).join(STOP_FILE);
+            crate::state::durable::replace(&path, b"", 0o600).map_err(|error| file_problem("run cannot be told", &path, &error))?;
+        } else if session.store.run_files().is_some() {
+            session.store.keep(&stop_wish(&holder), b"stop").await.map_err(|error| state_problem(&error))?;
+        } else {
+            return Err(out_of_reach(&holder.who, &run).into());
+        }
         session.place.terminal.say(&format!("Run {run} was asked to stop: it finishes what it is doing and begins nothing new."));
         told = true;
     }
@@ -126,16 +138,17 @@ pub(in crate::cli) async fn stop(args: &StopArgs, session: &Session) -> Result<E
         .into())
 }
 
-/// A wish to stop is a file on the machine that applies.
-fn check_here(who: &str, run: &RunId) -> Result<(), Diagnostic> {
-    let machine = who.rsplit_once('@').map_or(who, |(_, machine)| machine);
-    if machine == host_name() {
-        return Ok(());
-    }
-    Err(Diagnostic::error("run is on another machine")
+/// Whether a holder is on this machine, so that a file in the run's folder reaches it.
+fn is_here(who: &str) -> bool {
+    who.rsplit_once('@').map_or(who, |(_, machine)| machine) == host_name()
+}
+
+/// State is local, and the run is not.
+fn out_of_reach(who: &str, run: &RunId) -> Diagnostic {
+    Diagnostic::error("run is on another machine")
         .fault(Fault::Refused)
-        .detail(format!("run {run} is carried out on `{machine}`, by {who}"))
-        .help("run `windlass stop` there, or send its process SIGTERM"))
+        .detail(format!("run {run} is carried out by {who}"))
+        .help("run `windlass stop` there, or send its process SIGTERM")
 }
 
 /// Runs `confirm`: a manual action of a run, or a follow-up.
@@ -294,10 +307,10 @@ async fn go_on(
             }
         }
         let control = Control::new();
-        let signals = listen_to_signals(&control, run_dir(session, run));
+        let ears = Ears::open(&control, run, session, &hold);
         let given = session.run_args(run, &plan, &hold, locks, flags, &control).await?;
         let result = work(&plan, given).await;
-        signals.abort();
+        drop(ears);
         result
     }
     .await;

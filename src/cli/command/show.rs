@@ -23,9 +23,9 @@ pub(in crate::cli) async fn run(args: &ShowArgs, place: &mut Place) -> Result<Ex
     let format = match args.format {
         PlanFormat::Human => TextOrJson::Human,
         PlanFormat::Json => TextOrJson::Json,
-        PlanFormat::Markdown => {
+        PlanFormat::Markdown | PlanFormat::Html => {
             return Err(Diagnostic::error("there is no such format")
-                .detail(format!("`{}` is no saved plan, and only plans have Markdown", args.what))
+                .detail(format!("`{}` is no saved plan, and only plans have Markdown and HTML", args.what))
                 .help("leave out `--format`, or save a plan: `windlass plan --out PLAN`")
                 .into());
         }

@@ -163,7 +163,7 @@ async fn mv(session: &mut Session, from: &str, to: &str) -> Result<Exit, Diagnos
 }
 
 /// Records what is there: the plan's own adoption of one instance, without anything else of the plan.
-async fn import(session: &mut Session, address: &str) -> Result<Exit, Diagnostics> {
+pub(in crate::cli) async fn import(session: &mut Session, address: &str) -> Result<Exit, Diagnostics> {
     let scope = ScopeArgs { targets: vec![address.to_owned()], ..ScopeArgs::default() };
     let planned = session.plan(&scope, How { refresh: true, upgrade: false }).await?;
     let change = planned.plan.changes.iter().find(|change| change.instance.as_str() == address);
@@ -185,6 +185,7 @@ async fn import(session: &mut Session, address: &str) -> Result<Exit, Diagnostic
         host: instance.host.clone(),
         settings: change.recorded.clone(),
         settings_digest: instance.settings_digest.clone(),
+        seals: instance.seals.clone(),
         observed,
         depends_on: instance.depends_on.clone(),
         hops: Vec::new(),

@@ -13,7 +13,7 @@ use crate::driver::host::{Command, Kind, Stat};
 use crate::driver::{Context, Failure, FailureKind};
 
 /// The first piece; each that follows on it is twice as long.
-const FIRST: usize = 128 * 1024;
+const FIRST: usize = 512 * 1024;
 /// No piece is longer.
 const LONGEST: usize = 8 * 1024 * 1024;
 /// How long a piece may take.

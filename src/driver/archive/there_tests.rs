@@ -13,12 +13,14 @@ use crate::driver::testing::sshd::Server;
 
 struct There {
     server: Server,
+    ctx: Context,
     steps: tempfile::TempDir,
 }
 
 impl There {
     async fn start() -> Option<Self> {
-        let there = Self { server: Server::start().await?, steps: tempfile::tempdir().unwrap() };
+        let server = Server::start().await?;
+        let there = Self { ctx: server.ctx(), server, steps: tempfile::tempdir().unwrap() };
         fs::create_dir_all(there.path("")).unwrap();
         Some(there)
     }
@@ -30,11 +32,11 @@ impl There {
     /// Does it as a step does, in a folder of its own.
     async fn step(&self, call: serde_json::Value) -> Result<Value, Failure> {
         let dir = tempfile::tempdir_in(self.steps.path()).unwrap().keep();
-        Archive.run(&args(call), &Context { dir: Some(dir), ..self.server.ctx() }).await
+        Archive.run(&args(call), &Context { dir: Some(dir), ..self.ctx.clone() }).await
     }
 
     async fn look(&self, call: serde_json::Value) -> Result<Value, Failure> {
-        Archive.run(&args(call), &self.server.ctx()).await
+        Archive.run(&args(call), &self.ctx).await
     }
 }
 
@@ -61,7 +63,7 @@ fn noise(length: usize) -> Vec<u8> {
 #[tokio::test]
 async fn an_archive_of_another_machine_is_looked_into_as_one_of_this() {
     let Some(there) = There::start().await else { return };
-    let big = noise(600_000);
+    let big = noise(700_000);
     let files: [(&str, &[u8]); 3] = [("kit/VERSION", b"4.5.6\n"), ("kit/big.bin", &big), ("kit/last", b"end")];
     let tar = tar_of(&files.map(|(name, content)| file(name, content)));
     for (name, content) in [("kit.tgz", gz(&tar)), ("kit.tar", tar), ("kit.zip", zip_of(&files))] {

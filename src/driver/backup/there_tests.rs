@@ -13,13 +13,15 @@ use crate::driver::testing::sshd::Server;
 
 /// A folder as the tests of this machine have it, reached over SSH.
 struct There {
-    server: Server,
+    _server: Server,
+    ctx: Context,
     here: Here,
 }
 
 impl There {
     async fn start() -> Option<Self> {
-        Some(Self { server: Server::start().await?, here: Here::new() })
+        let server = Server::start().await?;
+        Some(Self { ctx: server.ctx(), _server: server, here: Here::new() })
     }
 
     async fn run(&self, call: serde_json::Value) -> Result<Value, Failure> {
@@ -28,7 +30,7 @@ impl There {
         let dir = tempfile::tempdir_in(&steps).unwrap().keep();
         let mut all = json!({"repository": self.here.repository()});
         all.as_object_mut().unwrap().extend(call.as_object().unwrap().clone());
-        Backup.run(&args(all), &Context { dir: Some(dir), ..self.server.ctx() }).await
+        Backup.run(&args(all), &Context { dir: Some(dir), ..self.ctx.clone() }).await
     }
 
     async fn create(&self, more: serde_json::Value) -> Result<Value, Failure> {

@@ -147,6 +147,8 @@ pub enum Recovered {
     Running,
     /// It was never begun.
     NotBegun,
+    /// It was to begin on another machine, which knows nothing of it: asked for once more from the same folder, it begins.
+    Withheld,
     /// It was begun, runs no longer, and nothing tells how it ended.
     Lost,
 }

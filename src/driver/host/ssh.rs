@@ -2,7 +2,8 @@
 //!
 //! One connection is shared by all calls. What is run travels through standard input, quoted, so that neither secrets nor arguments
 //! stand in a process list here or there. The machine needs a POSIX shell, GNU coreutils and findutils, and util-linux (`setsid`,
-//! `flock`, `setpriv`). Host keys are checked as the user's configuration says, and never asked about: an unknown one is refused.
+//! `flock`, `setpriv`). Host keys are always checked, whatever the user's configuration says, and never asked about: an unknown one is
+//! refused.
 #![expect(clippy::disallowed_methods, reason = "a door to the system's SSH client")]
 
 use std::path::Path;
@@ -28,6 +29,8 @@ use script::{Ran, envelope};
 
 /// Sessions at once over one connection: servers allow ten where not told otherwise.
 const SESSIONS: usize = 8;
+/// How long a machine that has dropped is asked again in the middle of a step, where its `ssh` block does not say.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How long one file operation may take.
 const FILE_TIMEOUT: Duration = Duration::from_secs(900);
 
@@ -39,6 +42,7 @@ pub struct Ssh {
     control: tempfile::TempDir,
     sessions: Semaphore,
     uid: OnceCell<u32>,
+    patience: Duration,
 }
 
 impl Ssh {
@@ -47,7 +51,7 @@ impl Ssh {
     /// # Errors
     /// An address that ssh would take for an option, or no private folder for the connection can be made.
     pub fn new(settings: &Settings, options: impl IntoIterator<Item = String>) -> Result<Self, Failure> {
-        let Settings { address, port, user, identity_file } = settings;
+        let Settings { address, port, user, identity_file, known_hosts_file, patience } = settings;
         if address.is_empty() || address.starts_with('-') || address.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(Failure::new(FailureKind::Invalid, format!("`{}` is no SSH address", address.escape_debug())));
         }
@@ -58,12 +62,17 @@ impl Ssh {
             )?;
         let mut all = vec![
             "BatchMode=yes".to_owned(),
+            // First, so that no configuration can turn it off: a key that is not known already is refused.
+            "StrictHostKeyChecking=yes".to_owned(),
+            "NoHostAuthenticationForLocalhost=no".to_owned(),
+            "VerifyHostKeyDNS=no".to_owned(),
             "ConnectTimeout=15".to_owned(),
             "ServerAliveInterval=15".to_owned(),
             "ServerAliveCountMax=4".to_owned(),
             "ControlMaster=auto".to_owned(),
             format!("ControlPath={}/c", control.path().display()),
             "ControlPersist=60".to_owned(),
+            "PermitLocalCommand=no".to_owned(),
             "ForwardX11=no".to_owned(),
             "ForwardAgent=no".to_owned(),
             "RequestTTY=no".to_owned(),
@@ -71,7 +80,8 @@ impl Ssh {
         ];
         all.extend(port.map(|port| format!("Port={port}")));
         all.extend(user.as_ref().map(|user| format!("User={user}")));
-        all.extend(identity_file.as_ref().map(|file| format!("IdentityFile={file}")));
+        all.extend(identity_file.as_ref().map(|file| format!("IdentityFile=\"{file}\"")));
+        all.extend(known_hosts_file.as_ref().map(|file| format!("UserKnownHostsFile=\"{file}\"")));
         all.extend(options);
         Ok(Self {
             name: address.clone(),
@@ -80,6 +90,7 @@ impl Ssh {
             control,
             sessions: Semaphore::new(SESSIONS),
             uid: OnceCell::new(),
+            patience: patience.unwrap_or(PATIENCE),
         })
     }
 
@@ -128,7 +139,7 @@ impl Ssh {
         let said = if words.is_empty() { format!("ssh ended with {}", output.ended) } else { words };
         let failure = Failure::new(FailureKind::Unreachable, format!("{what} `{}`{lost}: {said}", self.name));
         Err(if said.contains("Host key verification failed") {
-            failure.help("connect once by hand to check and accept the host's key, or add it to your known_hosts")
+            failure.help("connect once by hand to check and accept the host's key, or add it to known_hosts (`known_hosts_file` names another)")
         } else if said.contains("Permission denied") {
             failure.help("check the user, the key (`identity_file` or the agent), and that the key needs no passphrase to be typed")
         } else {

@@ -54,7 +54,7 @@ impl<'a> Tools<'a> {
     pub(super) async fn dump(&self, path: &Path, plain: bool, replace: bool, ctx: &Context) -> Result<Dumped, Failure> {
         let partial = partial(path)?;
         let begun = match &ctx.dir {
-            Some(dir) => ctx.host.recover(&dir.join("dump")).await? != Recovered::NotBegun,
+            Some(dir) => !matches!(ctx.host.recover(&dir.join("dump")).await?, Recovered::NotBegun | Recovered::Withheld),
             None => false,
         };
         if !begun {

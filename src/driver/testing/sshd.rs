@@ -66,8 +66,13 @@ impl Server {
     /// Reaches it, with this file of known host keys.
     pub(crate) fn client_knowing(&self, known: &str) -> Arc<Ssh> {
         let path = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
-        let settings =
-            Settings { address: "127.0.0.1".to_owned(), port: Some(self.port), user: None, identity_file: Some(path("user")) };
+        let settings = Settings {
+            address: "127.0.0.1".to_owned(),
+            port: Some(self.port),
+            user: None,
+            identity_file: Some(path("user")),
+            ..Settings::default()
+        };
         let options = [format!("UserKnownHostsFile={}", path(known)), "IdentitiesOnly=yes".to_owned()];
         Arc::new(Ssh::new(&settings, options).unwrap())
     }

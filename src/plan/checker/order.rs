@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::model::estate::Rollout;
 use crate::model::name::InstanceAddr;
 use crate::plan::action::ActionKind;
 use crate::plan::change::{Change, Decision, Hop};
@@ -32,6 +33,27 @@ pub(super) fn check(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<Str
         }
     }
     unavailable(plan, input, violations);
+    verified(plan, input, violations);
+}
+
+/// Where instances take turns, none is recorded at its last version before it was seen to be healthy.
+fn verified(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<String>) {
+    for change in &plan.changes {
+        let takes_turns = matches!(change.decision, Decision::Upgrade | Decision::Rollback | Decision::Reconfigure);
+        let has_rules = input.estate.environments.get(&change.environment).is_some_and(|rules| rules.rollout != Rollout::default());
+        let knows = input.providers.get(&change.provider).is_some_and(|provider| provider.facts.contains_key("healthy"));
+        if !(takes_turns && has_rules && knows) {
+            continue;
+        }
+        let record = change.hops.last().and_then(|hop| plan.actions.get(*hop.actions.last()? as usize));
+        let asks = |need: &u32| match plan.actions.get(*need as usize).map(|action| &action.kind) {
+            Some(ActionKind::Verify { instances, .. }) => *instances == [change.instance.clone()],
+            _ => false,
+        };
+        if !record.is_some_and(|record| record.needs.iter().all(asks)) {
+            violations.push(format!("{} can be recorded before it was seen to be healthy", change.instance));
+        }
+    }
 }
 
 /// What a change's instance depends on, directly or through instances that do not change.
@@ -80,10 +102,10 @@ fn waits(plan: &Plan, after: &Hop, before: &Hop) -> bool {
         let direct = action.needs.contains(&record);
         if inside || direct || behind(plan, action.needs.iter().copied().filter(|need| !own.contains(need)), record) {
             right.insert(at);
-        } else if !matches!(action.kind, ActionKind::Pause(_)) {
+        } else if !matches!(action.kind, ActionKind::Pause(_) | ActionKind::Verify { .. }) {
             return false;
         }
-        // A pause that is not behind it touches nothing; what waits for that pause alone is not behind it either.
+        // What only waits or looks touches nothing; what waits for that alone is not behind it either.
     }
     true
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod hands;
+mod hosts;
 mod preflight;
 mod rollback;
 mod story;

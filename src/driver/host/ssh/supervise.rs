@@ -19,8 +19,6 @@ use crate::driver::{Context, Failure, FailureKind};
 use crate::lang::function::shell_quoted;
 
 const REMOTE: &str = "remote.json";
-/// How long an unreachable machine is asked again before the outcome counts as unknown.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// At most so much of each log comes in one answer.
 const PORTION: usize = 1 << 20;
 
@@ -133,7 +131,11 @@ pub(super) async fn recover(ssh: &Ssh, dir: &Path) -> Result<Recovered, Failure>
         return Ok(Recovered::Finished(finished));
     }
     match remembered(dir)? {
-        Some(remote) => Ok(ask(ssh, &remote, u64::MAX / 2, u64::MAX / 2).await?.state),
+        Some(remote) => Ok(match ask(ssh, &remote, u64::MAX / 2, u64::MAX / 2).await?.state {
+            // Here it says that it was to begin, and the machine knows nothing of it.
+            Recovered::NotBegun => Recovered::Withheld,
+            state => state,
+        }),
         None => Ok(Recovered::NotBegun),
     }
 }
@@ -156,8 +158,29 @@ pub(super) async fn supervise(ssh: &Ssh, command: &Command, dir: &Path, ctx: &Co
             remote
         }
     };
-    if ask(ssh, &remote, 0, 0).await?.state == Recovered::NotBegun {
-        begin(ssh, command, &remote, ctx).await?;
+    let away = tokio::time::Instant::now();
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let begun = async {
+            match ask(ssh, &remote, 0, 0).await?.state {
+                // A folder of that name there is never begun in twice: to say it again after a connection was lost is safe.
+                Recovered::NotBegun => begin(ssh, command, &remote, ctx).await,
+                _ => Ok(()),
+            }
+        };
+        match begun.await {
+            Ok(()) => break,
+            Err(failure)
+                if failure.kind == FailureKind::Unreachable && !ctx.cancel.is_cancelled() && away.elapsed() < ssh.patience =>
+            {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = ctx.cancel.cancelled() => return Err(failure),
+                }
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     follow(ssh, command, &remote, &dir, ctx).await
 }
@@ -280,7 +303,7 @@ async fn follow(ssh: &Ssh, command: &Command, remote: &Remote, dir: &Path, ctx: 
                     Recovered::Finished(_) if more => continue,
                     Recovered::Finished(finished) => break finished,
                     Recovered::Running => {}
-                    Recovered::NotBegun | Recovered::Lost => {
+                    Recovered::NotBegun | Recovered::Withheld | Recovered::Lost => {
                         return Err(Failure::new(
                             FailureKind::Unknown,
                             format!("`{}` was begun on {}, and nothing tells how it ended", command.program(), ssh.name),
@@ -292,7 +315,7 @@ async fn follow(ssh: &Ssh, command: &Command, remote: &Remote, dir: &Path, ctx: 
             // The command does not mind: it goes on there.
             Err(failure) if failure.kind == FailureKind::Unreachable => {
                 let since = *unreachable_since.get_or_insert_with(tokio::time::Instant::now);
-                if since.elapsed() > PATIENCE || ctx.cancel.is_cancelled() {
+                if since.elapsed() > ssh.patience || ctx.cancel.is_cancelled() {
                     let message =
                         format!("`{}` was begun, but it cannot be asked how it ended: {}", command.program(), failure.message);
                     return Err(Failure { kind: FailureKind::Unknown, message, ..failure });

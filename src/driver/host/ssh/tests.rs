@@ -77,7 +77,8 @@ async fn a_machine_that_does_not_answer_is_unreachable_in_ssh_s_own_words() {
     let error = ctx.run(&sh("true")).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Unreachable);
     assert!(error.message.contains("refused"), "{error}");
-    let settings = Settings { address: "-oProxyCommand=x".to_owned(), port: None, user: None, identity_file: None };
+    let settings =
+        Settings { address: "-oProxyCommand=x".to_owned(), port: None, user: None, identity_file: None, ..Settings::default() };
     assert_eq!(Ssh::new(&settings, []).err().map(|failure| failure.kind), Some(FailureKind::Invalid));
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::world::{Dataphin, template, values};
+use crate::estate::{Ran, await_until};
 
 #[test]
 fn a01_the_mode_follows_from_the_versions_and_the_plan_says_why() {
@@ -34,10 +35,20 @@ fn a01_the_mode_follows_from_the_versions_and_the_plan_says_why() {
 fn a02_another_upgrade_is_refused_waited_for_or_force_stopped_by_a_persons_word() {
     let mut dataphin = Dataphin::of("V5.2.0");
     dataphin.offers("V5.2.0.1");
-    dataphin.faults(json!({"another_upgrade": {"seconds": 3}}));
+    dataphin.faults(json!({"another_upgrade": {}}));
     dataphin.plan("V5.2.0.1").exit(3).says(&["by somebody else is Upgrading", "if_in_progress"]);
     dataphin.set("if_in_progress", "\"wait\"");
-    dataphin.apply("V5.2.0.1").exit(0).says(&["Wait for the other upgrade to end"]);
+    dataphin.wants("V5.2.0.1");
+    let child = dataphin.estate.spawn(&["apply", "--auto-approve"]);
+    await_until("it waits for the other upgrade", || {
+        let inside =
+            |folder: std::path::PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let segments = inside(dataphin.estate.path(".windlass/runs")).flat_map(|run| inside(run.join("journal")));
+        segments.filter_map(|path| std::fs::read_to_string(path).ok()).any(|text| text.contains("wait_for_other"))
+    });
+    dataphin.faults(json!({}));
+    let applied = Ran::of(&["apply"], &child.wait_with_output().expect("it ends"));
+    applied.exit(0).says(&["Wait for the other upgrade to end"]);
     assert_eq!(dataphin.state()["upgrades"]["1"]["operator"], "somebody else");
     assert_eq!(dataphin.upgrade()["status"], "Succeeded");
 

@@ -85,7 +85,7 @@ fn k07_coming_from_2_x_the_default_source_of_mixed_projects_is_declared_once_and
 }
 
 #[test]
-fn k12_production_takes_only_what_was_verified_in_test() {
+fn k12_production_takes_only_what_was_tested_first() {
     let mut world = World::of("3.4.1", &["3.4.5"]);
     // Declared as production without a test environment before it.
     world.declare("  production = true\n");

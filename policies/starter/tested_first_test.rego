@@ -1,6 +1,6 @@
-package windlass.verified_in_test_test
+package windlass.tested_first_test
 
-import data.windlass.verified_in_test
+import data.windlass.tested_first
 
 moving(from, to, done) := {
 	"settings": {},
@@ -13,24 +13,24 @@ moving(from, to, done) := {
 }
 
 test_a_hop_that_test_had_passes if {
-	count(verified_in_test.deny) == 0 with input as moving("1", "2", [{"from": "1", "to": "2"}])
+	count(tested_first.deny) == 0 with input as moving("1", "2", [{"from": "1", "to": "2"}])
 }
 
 test_the_same_version_over_another_hop_is_denied if {
-	count(verified_in_test.deny) == 1 with input as moving("1", "2", [{"from": "1.5", "to": "2"}])
+	count(tested_first.deny) == 1 with input as moving("1", "2", [{"from": "1.5", "to": "2"}])
 }
 
 test_an_install_that_test_had_passes if {
-	count(verified_in_test.deny) == 0 with input as moving(null, "2", [{"from": null, "to": "2"}])
+	count(tested_first.deny) == 0 with input as moving(null, "2", [{"from": null, "to": "2"}])
 }
 
 test_nothing_in_test_is_denied if {
-	some objection in verified_in_test.deny with input as moving(null, "2", [])
+	some objection in tested_first.deny with input as moving(null, "2", [])
 	objection.msg == "db has not been from nothing to 2 in test"
 }
 
 test_the_environment_that_is_promoted_from_counts if {
 	moved := object.union(moving("1", "2", [{"from": "1", "to": "2"}]), {"environments": {"production": {"promote_from": "staging"}}})
-	some objection in verified_in_test.deny with input as moved
+	some objection in tested_first.deny with input as moved
 	objection.msg == "db has not been from 1 to 2 in staging"
 }

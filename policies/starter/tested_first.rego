@@ -2,7 +2,7 @@
 #
 # settings: production = ["production"]  environments that this is about
 #           tested_in  = "test"  the environment that must have had it; one that is promoted from wins
-package windlass.verified_in_test
+package windlass.tested_first
 
 production := object.get(input, ["settings", "production"], ["production"])
 
@@ -27,7 +27,7 @@ deny contains objection if {
 	from := source(change.environment)
 	not verified(from, change.provider, hop)
 	objection := {
-		"id": "verified_in_test",
+		"id": "tested_first",
 		"msg": sprintf("%s has not been from %s to %s in %s", [change.provider, shown(hop.from), shown(hop.to), from]),
 		"help": sprintf("apply the same hop in %s first", [from]),
 		"instance": change.instance,

@@ -1,98 +1,21 @@
-//! Drift: what is recorded against what is there, beside what is declared.
-//!
-//! Pure. A difference between declaration and record is a pending change and no drift: `plan` shows it.
+//! Finds what differs: recorded against observed, beside declared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::{Drift, InstanceState, Sight};
 use crate::lang::{Value, render};
 use crate::lock::{Lock, Locked};
+use crate::model::drift::DriftClass;
 use crate::model::estate::{Estate, Instance};
 use crate::model::inventory::{Inventory, Observation};
 use crate::model::name::{EnvironmentName, InstanceAddr, ProviderName};
 use crate::model::provider::Provider;
 use crate::model::version::{Version, VersionReq};
+use crate::plan::redact::redacted;
 
-/// One instance, three ways.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InstanceState {
-    /// Which instance.
-    pub instance: InstanceAddr,
-    /// Whose.
-    pub provider: ProviderName,
-    /// Where.
-    pub environment: EnvironmentName,
-    /// The version that is declared, as written; `None`: not declared any more.
-    pub declared: Option<Arc<str>>,
-    /// The version that is recorded; `None`: never applied.
-    pub recorded: Option<Arc<str>>,
-    /// What was seen of the version.
-    pub observed: Sight,
-    /// Whether declaration and record agree; where not, `plan` has something to do.
-    pub pending: bool,
-    /// What is not as it was recorded.
-    pub drift: Vec<Drift>,
-    /// Work that people owe.
-    pub follow_ups: Vec<Arc<str>>,
-}
-
-/// What was seen of an instance's version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sight {
-    /// This version is there.
-    Version(Arc<str>),
-    /// Nothing is there.
-    Nothing,
-    /// It could not be seen, and why.
-    Unseen(String),
-    /// Nobody looked.
-    NotLooked,
-}
-
-/// One thing that is not as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drift {
-    /// Which kind.
-    pub class: DriftClass,
-    /// What was found, in a sentence.
-    pub message: String,
-}
-
-/// Kinds of drift.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DriftClass {
-    /// Another version than recorded.
-    Version,
-    /// A fact that tells of configuration has another value than after the last hop.
-    Configuration,
-    /// Recorded, and not there.
-    Missing,
-    /// There and declared, and not recorded.
-    Unmanaged,
-    /// There, and not running or not healthy.
-    Unhealthy,
-    /// Could not be looked at.
-    Unreachable,
-}
-
-impl DriftClass {
-    /// The word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Version => "version",
-            Self::Configuration => "configuration",
-            Self::Missing => "missing",
-            Self::Unmanaged => "unmanaged",
-            Self::Unhealthy => "unhealthy",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
+/// Values longer than this are not written into the sentence; the difference shows them.
+const SHORT: usize = 400;
 
 /// Compares every instance that is declared or recorded in these environments, in address order.
 #[must_use]
@@ -123,11 +46,13 @@ pub fn compare(
                 instance: addr.clone(),
                 provider: name.clone(),
                 environment: environment.clone(),
+                host: declared.map_or_else(|| locked.and_then(|locked| locked.host.clone()), |declared| declared.host.clone()),
                 declared: declared.map(|instance| Arc::clone(&instance.version)),
                 recorded: locked.map(|locked| Arc::clone(&locked.version)),
                 pending: is_pending(provider, declared, locked),
                 drift: seen.map(|seen| drift(provider, declared, locked, seen, &observed)).unwrap_or_default(),
                 observed,
+                ignored: Vec::new(),
                 follow_ups: locked.into_iter().flat_map(|locked| &locked.follow_ups).map(|owed| Arc::clone(&owed.name)).collect(),
             })
         })
@@ -166,43 +91,77 @@ fn drift(
     seen: &Observation,
     observed: &Sight,
 ) -> Vec<Drift> {
-    let one = |class, message: String| vec![Drift { class, message }];
+    let desired = declared.map(|declared| Value::String(Arc::clone(&declared.version)));
+    let version = |class, locked: Option<&Locked>, message: String| Drift {
+        recorded: locked.map(|locked| Value::String(Arc::clone(&locked.version))),
+        desired: desired.clone(),
+        observed: match observed {
+            Sight::Version(there) => Some(Value::String(Arc::clone(there))),
+            Sight::Nothing => Some(Value::Null),
+            Sight::Unseen(_) | Sight::NotLooked => None,
+        },
+        ..Drift::new(class, message)
+    };
     let (there, locked) = match (observed, locked) {
-        (Sight::Unseen(why), _) => return one(DriftClass::Unreachable, format!("its version could not be seen: {why}")),
+        (Sight::Unseen(why), _) => {
+            return vec![Drift::new(DriftClass::Unreachable, format!("its version could not be seen: {why}"))];
+        }
         (Sight::Nothing | Sight::NotLooked, None) => return Vec::new(),
-        (Sight::Nothing | Sight::NotLooked, Some(locked)) => {
-            return one(DriftClass::Missing, format!("{} is recorded, and nothing is there", locked.version));
+        (Sight::Nothing | Sight::NotLooked, Some(recorded)) => {
+            let message = format!("{} is recorded, and nothing is there", recorded.version);
+            return vec![version(DriftClass::Missing, locked, message)];
         }
         (Sight::Version(there), None) => {
             let known = if declared.is_some() { "declared but not recorded" } else { "not declared" };
-            return one(DriftClass::Unmanaged, format!("{there} is there, {known}"));
+            return vec![version(DriftClass::Unmanaged, None, format!("{there} is there, {known}"))];
         }
         (Sight::Version(there), Some(locked)) => (there, locked),
     };
     let mut found = Vec::new();
     if !same_version(provider, there, &locked.version) {
-        found.push(Drift { class: DriftClass::Version, message: format!("{} is recorded, {there} is there", locked.version) });
+        let message = format!("{} is recorded, {there} is there", locked.version);
+        found.push(version(DriftClass::Version, Some(locked), message));
     }
-    for (name, before) in &locked.observed {
-        match seen.value(name) {
-            Some(now) if now == before => {}
-            Some(now) => found.push(Drift {
-                class: DriftClass::Configuration,
-                message: format!("{name} was {}, and is {}", render::text(before), render::text(now)),
-            }),
-            None => {
-                let why = seen.unseen(name).unwrap_or("the provider does not know this fact any more");
-                found.push(Drift { class: DriftClass::Unreachable, message: format!("{name} could not be seen: {why}") });
-            }
-        }
-    }
+    found.extend(locked.observed.iter().filter_map(|(name, before)| fact(name, before, declared, seen)));
     for (fact, word) in [("running", "not running"), ("healthy", "not healthy")] {
         if seen.value(fact) == Some(&Value::Bool(false)) {
-            found.push(Drift { class: DriftClass::Unhealthy, message: format!("it is {word}") });
+            found.push(Drift { fact: Some(fact.into()), ..Drift::new(DriftClass::Unhealthy, format!("it is {word}")) });
             break;
         }
     }
     found
+}
+
+/// One fact that tells of configuration.
+fn fact(name: &Arc<str>, before: &Value, declared: Option<&Instance>, seen: &Observation) -> Option<Drift> {
+    let fact = Some(Arc::clone(name));
+    let Some(now) = seen.value(name) else {
+        let why = seen.unseen(name).unwrap_or("the provider does not know this fact any more");
+        return Some(Drift { fact, ..Drift::new(DriftClass::Unreachable, format!("{name} could not be seen: {why}")) });
+    };
+    // A part that is sensitive has lost its content in the lockfile, and cannot be compared.
+    if crate::plan::redact::same(before, now) {
+        return None;
+    }
+    let now = redacted(now);
+    let (was, is) = (render::text(before), render::text(&now));
+    let message = if was.len() + is.len() > SHORT || [before, &now].iter().any(|value| has_lines(value)) {
+        format!("{name} is not what it was")
+    } else {
+        format!("{name} was {was}, and is {is}")
+    };
+    Some(Drift {
+        fact,
+        recorded: Some(before.clone()),
+        desired: declared.and_then(|declared| declared.settings.get(name)).map(redacted),
+        observed: Some(now),
+        ..Drift::new(DriftClass::Configuration, message)
+    })
+}
+
+/// Whether it is better shown line by line.
+fn has_lines(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim_end().contains('\n'))
 }
 
 fn same_version(provider: Option<&Provider>, left: &str, right: &str) -> bool {

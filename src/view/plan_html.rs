@@ -1,0 +1,234 @@
+//! A plan as one page for a browser: what a reviewer must know first, the graph as a picture, the timeline, every action with its
+//! commands and differences.
+//!
+//! One file that asks the network for nothing, and says so: its content security policy lets nothing but its own style and script
+//! work. Everything from outside is escaped by the template. Without the script all is there but the search.
+
+mod brief;
+mod picture;
+#[cfg(test)]
+mod sample;
+mod step;
+mod timeline;
+
+use base64::Engine as _;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::estimate::basis;
+use super::plan_json::Previews;
+use super::{count, plan_text};
+use crate::plan::{Action, ActionKind, Change, Plan, Report};
+use brief::Brief;
+use picture::{Picture, Words, picture, waves};
+use step::{Step, steps};
+use timeline::{Timeline, timeline};
+
+const PAGE: &str = include_str!("plan_html/page.html");
+const STYLE: &str = include_str!("plan_html/page.css");
+const SCRIPT: &str = include_str!("plan_html/page.js");
+
+/// What the template sees.
+#[derive(Serialize)]
+struct Page {
+    policy: String,
+    style: &'static str,
+    script: &'static str,
+    brief: Brief,
+    /// Where the times come from.
+    basis: String,
+    picture: Option<Picture>,
+    /// What a picture says of each action, and tables too.
+    labels: Vec<Label>,
+    waves: Vec<Vec<usize>>,
+    timeline: Option<Timeline>,
+    changes: Vec<ChangeView>,
+    /// Whether any difference of documents is shown.
+    differs: bool,
+}
+
+/// An action, in a few words.
+#[derive(Serialize)]
+struct Label {
+    title: String,
+    instance: String,
+    /// Words for what must not be missed: `downtime`, `no way back`.
+    signs: Vec<&'static str>,
+    down: bool,
+    point: bool,
+    landmark: bool,
+}
+
+/// What happens to an instance.
+#[derive(Serialize)]
+struct ChangeView {
+    instance: String,
+    place: String,
+    provider: String,
+    verb: &'static str,
+    versions: String,
+    why: Vec<String>,
+    /// Name, before, after.
+    settings: Vec<[String; 3]>,
+    hops: Vec<HopView>,
+}
+
+/// A stretch of the way.
+#[derive(Serialize)]
+struct HopView {
+    versions: String,
+    strategy: String,
+    route: String,
+    risk: u32,
+    downtime: String,
+    reverts: Option<String>,
+    steps: Vec<Step>,
+}
+
+/// The plan as one HTML page.
+///
+/// # Errors
+/// A mistake in the page's template; none that is known.
+pub fn plan_html(plan: &Plan, report: &Report, previews: &Previews) -> Result<String, minijinja::Error> {
+    let labels = labels(plan);
+    let words: Vec<Words> = labels.iter().map(|label| words(label, plan.changes.len() > 1)).collect();
+    let page = Page {
+        policy: policy(),
+        style: STYLE,
+        script: SCRIPT,
+        brief: Brief::of(plan, report),
+        basis: basis(plan),
+        picture: picture(plan, &words),
+        labels,
+        waves: waves(plan),
+        timeline: timeline(plan),
+        changes: plan.changes.iter().map(|change| change_view(plan, change, previews)).collect(),
+        differs: !previews.is_empty(),
+    };
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let syntax = environment.syntax().to_builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    environment.set_syntax(syntax);
+    environment.add_filter("count", |number: usize, thing: String| count(number, &thing));
+    environment.add_template("page.html", PAGE)?;
+    environment.get_template("page.html")?.render(minijinja::value::Serde(page))
+}
+
+/// Lets nothing be loaded, and nothing but the page's own style and script work.
+fn policy() -> String {
+    let hash = |text: &str| base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+}
+
+fn labels(plan: &Plan) -> Vec<Label> {
+    let points: std::collections::BTreeSet<u32> =
+        plan.changes.iter().flat_map(|change| &change.hops).filter_map(|hop| hop.point_of_no_return).collect();
+    (0..).zip(&plan.actions).map(|(number, action)| label(plan, action, points.contains(&number))).collect()
+}
+
+fn label(plan: &Plan, action: &Action, point: bool) -> Label {
+    let change = plan.changes.get(action.change as usize);
+    let mut signs = Vec::new();
+    if action.downtime {
+        signs.push("downtime");
+    }
+    if point {
+        signs.push("no way back");
+    }
+    Label {
+        title: match action.kind {
+            ActionKind::Pause(pause) if !pause.is_zero() => format!("{} ({})", action.title, super::duration(pause)),
+            _ => action.title.to_string(),
+        },
+        instance: change.map(|change| change.instance.to_string()).unwrap_or_default(),
+        signs,
+        down: action.downtime,
+        point,
+        landmark: action.kind.call().is_none(),
+    }
+}
+
+/// What stands in the picture. Signs have a shape, so that they are told apart without colour.
+fn words(label: &Label, several: bool) -> Words {
+    let sign = |shown: bool, sign: &'static str| if shown { sign } else { "" };
+    let name = picture::tail(&label.instance);
+    let instance = if several { &name } else { "" };
+    let mut below: Vec<&str> = vec![instance, sign(label.down, "▼ downtime"), sign(label.point, "✖ no way back")];
+    below.retain(|part| !part.is_empty());
+    Words { title: label.title.clone(), below: below.join(" · ") }
+}
+
+fn change_view(plan: &Plan, change: &Change, previews: &Previews) -> ChangeView {
+    let Change { instance, provider, environment, host, decision, from, to, why, settings, hops, .. } = change;
+    ChangeView {
+        instance: instance.to_string(),
+        place: host.as_ref().map_or_else(|| environment.to_string(), |host| format!("{environment}, {host}")),
+        provider: provider.to_string(),
+        verb: plan_text::verb(*decision),
+        versions: plan_text::versions(from.as_ref(), to.as_ref()),
+        why: why.clone(),
+        settings: settings
+            .iter()
+            .map(|diff| [diff.name.to_string(), plan_text::value_text(&diff.before), plan_text::value_text(&diff.after)])
+            .collect(),
+        hops: hops
+            .iter()
+            .map(|hop| HopView {
+                versions: plan_text::versions(hop.from.as_ref(), hop.to.as_ref()),
+                strategy: hop.strategy.to_string(),
+                route: hop.route.to_string(),
+                risk: hop.risk,
+                downtime: super::estimate::hop_downtime(hop),
+                reverts: hop.reverts.as_ref().map(ToString::to_string),
+                steps: steps(plan, hop, previews),
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_knows_the_page_s_own_style_and_script() {
+        let page = plan_html(&sample::plan(&[vec![], vec![0]]), &Report::default(), &Previews::new()).unwrap();
+        let between = |open: &str, close: &str| page.split_once(open).unwrap().1.split_once(close).unwrap().0;
+        let policy = between("content=\"default-src", "\">").replace("&#x27;", "'").replace("&#x2f;", "/");
+        for (text, directive) in [(between("<style>", "</style>"), "style-src"), (between("<script>", "</script>"), "script-src")] {
+            let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
+            assert!(policy.contains(&format!("{directive} 'sha256-{hash}'")), "{directive} {hash}: {policy}");
+        }
+        assert!(!page.contains(" style=") && !page.contains(" onclick"), "what the policy forbids is not used");
+    }
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        let mut plan = sample::plan(&[vec![], vec![0]]);
+        plan.actions[0].title = "<script>alert(1)</script>".into();
+        plan.changes[0].why = vec!["\"><img src=x onerror=alert(1)>".to_owned()];
+        let diff = crate::model::driver::Diff { path: "</pre><b>".to_owned(), text: "+</pre><script>".to_owned() };
+        let previews = Previews::from([(plan.actions[1].id.clone(), vec![diff])]);
+        let page = plan_html(&plan, &Report::default(), &previews).unwrap();
+        for outside in ["<script>alert", "<img", "<b>", "+</pre>"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(page.contains("&lt;img src=x"));
+    }
+
+    #[test]
+    fn an_action_says_in_words_what_a_colour_says() {
+        let mut plan = sample::plan(&[vec![], vec![0]]);
+        plan.actions[1].downtime = true;
+        plan.changes[0].hops[0].point_of_no_return = Some(1);
+        let label = label(&plan, &plan.actions[1], true);
+        assert_eq!(words(&label, false).below, "▼ downtime · ✖ no way back");
+        assert_eq!(words(&label, true).below, "app.main · ▼ downtime · ✖ no way back");
+    }
+}
