@@ -27,3 +27,4 @@ mod terminal;
 
 pub use exit::Exit;
 pub use main::main;
+pub use planfile::open_plan;

@@ -70,6 +70,14 @@ impl PlanFile {
                 .detail(format!("there is no file {place}"))
                 .help("make one with `windlass plan --out FILE`")
         })?;
+        Self::decode(&content, &place.to_string())
+    }
+
+    /// Reads the content of a file, found at `place`.
+    ///
+    /// # Errors
+    /// Not a plan, of another format, or changed since it was saved.
+    fn decode(content: &[u8], place: &str) -> Result<Self, Diagnostic> {
         let not_a_plan = |why: String| {
             Diagnostic::error("not a saved plan")
                 .detail(format!("{place}: {why}"))
@@ -79,13 +87,13 @@ impl PlanFile {
         struct Head {
             windlass_plan: u32,
         }
-        let head: Head = serde_json::from_slice(&content).map_err(|error| not_a_plan(error.to_string()))?;
+        let head: Head = serde_json::from_slice(content).map_err(|error| not_a_plan(error.to_string()))?;
         if head.windlass_plan != FORMAT {
             return Err(Diagnostic::error("plan of another format")
                 .detail(format!("{place} has format {}, this Windlass reads format {FORMAT}", head.windlass_plan))
                 .help("make the plan with the Windlass that applies it"));
         }
-        let file: Self = serde_json::from_slice(&content).map_err(|error| not_a_plan(error.to_string()))?;
+        let file: Self = serde_json::from_slice(content).map_err(|error| not_a_plan(error.to_string()))?;
         // The bytes too: what is not understood here might be by another reader.
         let is_whole = serde_json::to_vec(&file).is_ok_and(|bytes| bytes == content);
         if !is_whole || seal(&file.plan, &file.report)? != file.seal {
@@ -102,6 +110,14 @@ impl PlanFile {
 fn seal(plan: &Plan, report: &Report) -> Result<Digest, Diagnostic> {
     let bytes = serde_json::to_vec(&(FORMAT, plan, report)).map_err(|error| unwritable(&error))?;
     Ok(Digest::of(&bytes))
+}
+
+/// Reads the content of a saved plan, found at `place`.
+///
+/// # Errors
+/// Not a plan, of another format, or changed since it was saved.
+pub fn open_plan(content: &[u8], place: &str) -> Result<(Plan, Report), Diagnostic> {
+    PlanFile::decode(content, place).map(|file| (file.plan, file.report))
 }
 
 fn unwritable(error: &serde_json::Error) -> Diagnostic {

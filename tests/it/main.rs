@@ -17,6 +17,7 @@ mod examples;
 mod failure;
 mod fleet;
 mod forge;
+mod fuzz_finds;
 mod generated;
 mod matrix;
 mod page;
