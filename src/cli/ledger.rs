@@ -47,8 +47,6 @@ pub(super) struct Committed {
     pub(super) remarks: Vec<String>,
 }
 
-type Doubt = Result<(), Diagnostic>;
-
 impl Ledger {
     /// Looks whether lockfiles can be committed after a run of these environments. `None`: nobody asked for it.
     pub(super) fn open(args: &CommitArgs, session: &Session, environments: &[EnvironmentName]) -> Result<Option<Self>, Diagnostic> {
@@ -176,7 +174,7 @@ impl Ledger {
 
     /// Nobody else may have changed what this run has changed: on the branch, each such lockfile is as it was, or as it is to be.
     /// Before a run (nothing of ours yet), every lockfile is.
-    fn check_untouched(&self, commit: Oid, ours: &BTreeMap<PathBuf, Oid>) -> Doubt {
+    fn check_untouched(&self, commit: Oid, ours: &BTreeMap<PathBuf, Oid>) -> Result<(), Diagnostic> {
         let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(|error| trouble(&error))?;
         let touched = self.files.iter().find(|(path, before)| {
             let there = blob(Some(&tree), path);

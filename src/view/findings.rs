@@ -3,6 +3,7 @@
 //! [`findings_sarif`] gives SARIF 2.1.0, [`findings_junit`] JUnit XML. Reads nothing: places are given.
 
 use crate::model::name::Digest;
+use crate::plan::{Effect, Ruling};
 use crate::source::{Diagnostic, Diagnostics, Severity, SourceMap, Span};
 
 /// Something that was found.
@@ -91,6 +92,29 @@ fn finding(problem: &Diagnostic, sources: &SourceMap, prefix: &str) -> Finding {
         help: problem.help.clone(),
         places: problem.labels.iter().filter_map(place).collect(),
     }
+}
+
+/// What policies say, as findings. They are about a plan, so they have no place in a file.
+#[must_use]
+pub fn ruling_findings(rulings: &[Ruling]) -> Vec<Finding> {
+    let finding = |ruling: &Ruling| {
+        let whose = ruling.instance.as_ref().map(|instance| format!("{instance}: "));
+        let whose = whose.or_else(|| ruling.environment.as_ref().map(|environment| format!("{environment}: ")));
+        let waived = ruling.waived.as_ref().map(|waived| format!(" (waived: {})", waived.reason));
+        Finding {
+            rule: ruling.id.clone(),
+            level: match (&ruling.waived, ruling.effect) {
+                (Some(_), _) => Level::Note,
+                (None, Effect::Deny) => Level::Error,
+                (None, Effect::Warn) => Level::Warning,
+            },
+            title: format!("policy {}", ruling.id),
+            message: format!("{}{}{}", whose.unwrap_or_default(), ruling.message, waived.unwrap_or_default()),
+            help: ruling.help.clone(),
+            places: Vec::new(),
+        }
+    };
+    rulings.iter().map(finding).collect()
 }
 
 /// A summary as a name: `unknown setting` is `unknown-setting`.

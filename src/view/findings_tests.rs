@@ -31,6 +31,24 @@ fn diagnostics_become_findings_with_places_from_the_repositorys_root() {
 }
 
 #[test]
+fn what_policies_say_is_as_bad_as_its_effect_and_less_where_it_is_waived() {
+    use crate::plan::{Effect, Ruling, Waived};
+    let ruling = |effect: Effect, waived: bool| Ruling {
+        effect,
+        id: "friday".into(),
+        message: "not on a Friday".into(),
+        help: None,
+        instance: Some(crate::model::name::InstanceAddr::from_text("app.main")),
+        environment: None,
+        waived: waived.then(|| Waived { reason: "urgent".into(), owner: None, until: None }),
+    };
+    let rulings = [ruling(Effect::Deny, false), ruling(Effect::Warn, false), ruling(Effect::Deny, true)];
+    let found = crate::view::findings::ruling_findings(&rulings);
+    assert_eq!(found.iter().map(|finding| finding.level).collect::<Vec<_>>(), [Level::Error, Level::Warning, Level::Note]);
+    assert_eq!(found[2].message, "app.main: not on a Friday (waived: urgent)");
+}
+
+#[test]
 fn sarif_has_a_rule_and_a_place_for_every_result() {
     let document: serde_json::Value = serde_json::from_str(&findings_sarif(&sample(), "1.2.3")).unwrap();
     assert_eq!(document["version"], "2.1.0");
@@ -51,7 +69,7 @@ fn sarif_has_a_rule_and_a_place_for_every_result() {
 #[test]
 fn junit_fails_for_errors_only_and_is_escaped() {
     let text = findings_junit("validate", &sample(), &["the configuration loads".to_owned()]);
-    assert!(text.contains(r#"tests="3" failures="1" errors="0""#), "{text}");
+    assert!(text.contains(r#"tests="3" skipped="0" failures="1" errors="0""#), "{text}");
     assert!(text.contains("no `é` &amp; &lt;b&gt;") && !text.contains("<b>"), "{text}");
     assert!(text.contains(r#"file="estates/eu/main file.hcl""#) && text.contains("warning: say it anew"), "{text}");
 }

@@ -193,6 +193,8 @@ pub fn lockfile(data: &[u8]) {
         rollout: windlass::model::estate::Rollout::default(),
         on_failure: windlass::model::estate::OnFailure::default(),
         concurrency: 10,
+        approval: None,
+        max_risk: None,
         span: None,
     });
     plans(&loaded, Some(lock));

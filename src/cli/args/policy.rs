@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{TextOrJson, VariableArgs};
+use super::{FindingsFormat, VariableArgs};
 
 /// `windlass approve`.
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub struct PolicyTestArgs {
     pub dir: Option<PathBuf>,
     /// How to print what came out
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -62,7 +62,7 @@ pub struct PolicyEvalArgs {
     pub input: bool,
     /// How to print what they say
     #[arg(long, default_value = "human")]
-    pub format: TextOrJson,
+    pub format: FindingsFormat,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,

@@ -1,13 +1,14 @@
 //! `windlass policy`: tests policies, asks them about a saved plan, lists and shows those that there are.
 
-use crate::cli::args::{PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs, TextOrJson};
+use crate::cli::args::{FindingsFormat, PolicyCommand, PolicyEvalArgs, PolicyListArgs, PolicyShowArgs, PolicyTestArgs};
 use crate::cli::exit::Exit;
 use crate::cli::planfile::PlanFile;
 use crate::cli::policies::read_folder;
-use crate::cli::session::{Place, Session, on_a_deep_stack};
-use crate::policy::{Policies, starter, starters};
+use crate::cli::session::{Place, Session, VERSION, on_a_deep_stack};
+use crate::policy::{Policies, Trial, TrialEnd, starter, starters};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
-use crate::view::{policies_text, rulings_text, trials_json, trials_text};
+use crate::view::findings::{Finding, Level, Place as Spot, ruling_findings};
+use crate::view::{findings_junit, findings_sarif, policies_text, rulings_text, trials_json, trials_text};
 
 /// Runs a command that needs no state.
 pub(in crate::cli) fn run(command: &PolicyCommand, place: &mut Place) -> Result<Exit, Diagnostics> {
@@ -40,11 +41,31 @@ fn test(args: &PolicyTestArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
     let trials = on_a_deep_stack(|| Policies::new(&texts).map(|policies| policies.test()))?;
     let terminal = place.terminal;
     terminal.data(&match args.format {
-        TextOrJson::Human => trials_text(&trials, texts.len(), terminal.out),
-        TextOrJson::Json => trials_json(&trials),
+        FindingsFormat::Human => trials_text(&trials, texts.len(), terminal.out),
+        FindingsFormat::Json => trials_json(&trials),
+        FindingsFormat::Sarif => findings_sarif(&failures(&trials, &place.prefix()), VERSION),
+        FindingsFormat::Junit => {
+            let passed = trials.iter().filter(|trial| trial.end == TrialEnd::Passed).map(|trial| trial.rule.clone());
+            findings_junit("policy test", &failures(&trials, &place.prefix()), &passed.collect::<Vec<_>>())
+        }
     });
     let failed = trials.iter().any(|trial| trial.end != crate::policy::TrialEnd::Passed);
     Ok(if failed { Exit::Error } else { Exit::Done })
+}
+
+/// Tests that did not pass, as findings in their files.
+fn failures(trials: &[Trial], prefix: &str) -> Vec<Finding> {
+    let finding = |trial: &Trial| {
+        let message = match &trial.end {
+            TrialEnd::Passed => return None,
+            TrialEnd::Failed(was) => format!("{} is {was}, not true", trial.rule),
+            TrialEnd::Broken(why) => format!("{} cannot be evaluated: {why}", trial.rule),
+        };
+        let spot = Spot { file: format!("{prefix}{}", trial.file), begin: (1, 1), end: (1, 1), text: String::new() };
+        let title = trial.rule.clone();
+        Some(Finding { rule: "policy-test".into(), level: Level::Error, title, message, help: None, places: vec![spot] })
+    };
+    trials.iter().filter_map(finding).collect()
 }
 
 fn list(args: &PolicyListArgs, place: &mut Place) -> Result<Exit, Diagnostics> {
@@ -79,9 +100,14 @@ pub(in crate::cli) async fn eval(args: &PolicyEvalArgs, session: &Session) -> Re
     }
     let rulings = session.rulings(&plan, &report, "plan", now).await?;
     terminal.data(&match args.format {
-        TextOrJson::Human if rulings.is_empty() => "No policy objects.\n".to_owned(),
-        TextOrJson::Human => rulings_text(&rulings, terminal.out),
-        TextOrJson::Json => pretty(&rulings)? + "\n",
+        FindingsFormat::Human if rulings.is_empty() => "No policy objects.\n".to_owned(),
+        FindingsFormat::Human => rulings_text(&rulings, terminal.out),
+        FindingsFormat::Json => pretty(&rulings)? + "\n",
+        FindingsFormat::Sarif => findings_sarif(&ruling_findings(&rulings), VERSION),
+        FindingsFormat::Junit => {
+            let none = if rulings.is_empty() { vec!["no policy objects".to_owned()] } else { Vec::new() };
+            findings_junit("policy", &ruling_findings(&rulings), &none)
+        }
     });
     Ok(if rulings.iter().any(crate::plan::Ruling::denies) { Exit::Refused } else { Exit::Done })
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod estate;
 mod modules;
+mod past;
 mod provider;
 mod scale;
 mod variables;
