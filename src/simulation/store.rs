@@ -188,7 +188,13 @@ impl Store for Shared {
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
         self.only_alive().await;
         let act = self.count_write()?;
-        self.look().runs.insert(run.id.clone(), run.clone());
+        {
+            let mut inner = self.look();
+            if let Some(there) = inner.runs.get(&run.id) {
+                run.replaces(there)?;
+            }
+            inner.runs.insert(run.id.clone(), run.clone());
+        }
         self.answer(act).await
     }
 
