@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Filling;
+use super::shared::{files, shared};
 use super::world::{Act, Making, Stage, all_text, step};
 use crate::apply::event::{Direction, Ending, EventKind};
 use crate::apply::journal::{Entry, Medium, Segment};
@@ -293,6 +294,31 @@ async fn a_full_disk_lets_no_item_begin_and_says_why_the_run_is_held() {
         between_items += u32::from((1..3).contains(&worked.len()));
     }
     assert!(between_items > 0, "the disk was never full between two items");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_item_begins_that_a_shared_store_does_not_know_of() {
+    for stops in [false, true] {
+        let stage = shared();
+        stage.script("a.find", [found(&["x", "y"])]);
+        stage.script("work x", [Act::Takes(Duration::from_secs(5))]);
+        let plan = working(FanOut { at_once: 1, ..names() });
+        let watching = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            *files(&stage).away.lock().unwrap() = true;
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            assert_eq!(stage.calls(), ["a.find", "work x"], "the next one began, and no other machine could know");
+            if stops {
+                stage.control.stop();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            *files(&stage).away.lock().unwrap() = false;
+        };
+        let (finished, ()) = tokio::join!(stage.apply(&plan), watching);
+        let (outcome, worked) = if stops { (Outcome::Stopped, 0) } else { (Outcome::Succeeded, 1) };
+        assert_eq!(finished.record.outcome, outcome, "{:?}", finished.problems);
+        assert_eq!(count(&stage, "work y"), worked);
+    }
 }
 
 #[tokio::test(start_paused = true)]
