@@ -37,7 +37,9 @@ strategy "semi_downtime" {
 
   use "dump" {}
 
-  use "upgrade_applications" {}
+  use "upgrade_applications" {
+    downtime = true
+  }
 
   step "exit_maintenance" {
     title = "Exit upgrade maintenance mode"

@@ -68,7 +68,7 @@ strategy "zero_downtime" {
 
   use "dump" {}
 
-  use "roll_applications" {}
+  use "upgrade_applications" {}
 
   use "update_data" {}
 
