@@ -153,6 +153,7 @@ impl Dispatcher {
             scopes: Scopes::default(),
             files: HashMap::new(),
             waiting: VecDeque::new(),
+            waiting_items: VecDeque::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             ticks: mpsc::unbounded_channel(),
