@@ -75,6 +75,8 @@ pub(super) struct Dispatcher {
     pub(super) unmet: Vec<u32>,
     /// Actions that will be undone: how many others must be undone before.
     pub(super) to_undo: HashMap<u32, u32>,
+    /// By action that is to be undone: those that come next below it.
+    pub(super) undo_below: HashMap<u32, Vec<u32>>,
     /// What is known of actions that are not fresh.
     pub(super) modes: HashMap<u32, Mode>,
     /// By environment: running actions that take no room.

@@ -147,6 +147,7 @@ impl Dispatcher {
             is_store_away: false,
             instants: VecDeque::new(),
             to_undo: HashMap::new(),
+            undo_below: HashMap::new(),
             modes: HashMap::new(),
             secrets: BTreeSet::new(),
             scopes: Scopes::default(),
