@@ -36,6 +36,10 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
     };
     for (index, action) in plan.actions.iter().enumerate().rev() {
         if !has_effect(index) {
+            // It is gone already, as after going back in part; what stands upon it holds what is below it.
+            if keep[index] {
+                action.needs.iter().for_each(|need| keep[*need as usize] = true);
+            }
             continue;
         }
         keep[index] |= graph.environment(action) != environment
@@ -61,8 +65,16 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
         let here = graph.environment(&plan.actions[index]) == environment;
         here && has_effect(index) && !keep[index] && progress.states[index] != ActionState::Undoing
     };
+    // Below something that is gone, upon which something stands that is to go first: it waits for the next time.
+    let mut below = vec![false; count];
     for (index, action) in plan.actions.iter().enumerate().rev() {
         let number = super::graph::narrow(index);
+        for need in action.needs.iter().map(|need| *need as usize).filter(|_| below[index] || goes(index)) {
+            below[need] |= below[index] || !has_effect(need);
+        }
+        if below[index] && goes(index) {
+            continue;
+        }
         if goes(index) {
             let before = graph.dependents(number).iter().filter(|dependent| goes(**dependent as usize)).count();
             undoing.actions.push((number, super::graph::narrow(before)));
