@@ -103,7 +103,7 @@ row "P03" {
 }
 row "P04" {
   title = "The deploy command is recorded and reused to the letter; a difference is drift"
-  by    = ["pachyderm: in_place.record", "pachyderm: fact.record", "pachyderm: preflight.same_deploy_command"]
+  by    = ["pachyderm: in_place.record", "pachyderm: fact.record", "pachyderm: preflight.same_deploy_command", "pachyderm: preflight.same_storage"]
 }
 row "P05" {
   title = "Undeploy, upgrade the client, deploy, wait for the pods, compare versions"
@@ -191,11 +191,11 @@ row "A04" {
 }
 row "A05" {
   title = "Announcement and risk declaration"
-  by    = ["dataphin: downtime.announce", "dataphin: note.risk_declaration"]
+  by    = ["dataphin: downtime.announce", "dataphin: preflight.announcement", "dataphin: note.risk_declaration"]
 }
 row "A06" {
   title = "Maintenance mode: entered with its time, switches restored, never left on silently"
-  by    = ["dataphin: downtime.begin", "dataphin: downtime.await_exit", "dataphin: semi_downtime.exit_maintenance", "dataphin: semi_downtime.verify_switches"]
+  by    = ["dataphin: downtime.begin", "dataphin: downtime.prove_maintenance", "dataphin: downtime.await_exit", "dataphin: semi_downtime.exit_maintenance", "dataphin: semi_downtime.verify_switches"]
 }
 row "A07" {
   title = "History record; a saved configuration can be continued"
@@ -203,7 +203,7 @@ row "A07" {
 }
 row "A08" {
   title = "Database backup with its states; one database retried alone"
-  by    = ["dataphin: downtime.start_backup", "dataphin: downtime.await_backups", "dataphin: downtime.back_up_again", "dataphin: note.rds_backup", "dataphin: downtime.dump"]
+  by    = ["dataphin: downtime.start_backup", "dataphin: downtime.await_backups", "dataphin: downtime.back_up_again", "dataphin: note.rds_backup", "dataphin: note.other_backup", "dataphin: downtime.dump"]
 }
 row "A09" {
   title = "Semi-downtime: backup, pre-upgrade, applications, leave maintenance, data update"

@@ -1,5 +1,5 @@
 # Database backup. Self-managed PostgreSQL: by the Manager, database by database, and by pg_dump where connections are declared.
-# RDS: by a person in the RDS console.
+# RDS and other databases: by a person, in the RDS console or by the database's own means.
 
 step_group "begin_backup" {
   step "rds_backup" {
@@ -8,6 +8,16 @@ step_group "begin_backup" {
     manual {
       instructions = "Open the RDS console, back up the instances of ${join(", ", fact.databases)}, and wait until the backups are complete."
       url          = self.rds_console
+    }
+    harmless   = true
+    repeatable = true
+  }
+
+  step "other_backup" {
+    title = "Back up the databases by their own means"
+    when  = self.database == "other" && !self.skip_backup
+    manual {
+      instructions = "Back up ${join(", ", fact.databases)} as their vendor says, and wait until the backups are complete: the Manager backs up PostgreSQL only."
     }
     harmless   = true
     repeatable = true

@@ -16,6 +16,8 @@ locals {
   ours  = try(fact.in_progress.status == "Configuring" && fact.in_progress.to == to.text && fact.in_progress.operator == self.username, false)
   other = fact.in_progress != null && !local.ours
 
+  # What the Manager says of its databases, in the words of the setting `database`.
+  managed              = length([for one in fact.system.databases : one if one.managed == "rds"]) > 0 ? "rds" : (length([for one in fact.system.databases : one if one.managed != "self"]) > 0 ? "other" : "self_managed")
   backed_up_by_manager = self.database == "self_managed" && !self.skip_backup
 }
 
@@ -115,6 +117,15 @@ preflight "checked_later" {
   severity  = "warn"
 }
 
+# By days only: the page does not say in which time zone the time is.
+preflight "announcement" {
+  movements = ["upgrade"]
+  pass      = tonumber(replace(substr(self.announcement.estimated_completion, 0, 10), "-", "")) >= tonumber(formatdate("YYYYMMDD", timeadd(plantimestamp(), "-24h")))
+  message   = "the announced end of maintenance mode, ${self.announcement.estimated_completion}, is past"
+  remedy    = "set `estimated_completion` to when users can expect to work again"
+  severity  = "warn"
+}
+
 preflight "skippable" {
   movements = ["upgrade"]
   pass      = !contains(self.skip_data_updates, "metadata_acquisition")
@@ -125,7 +136,7 @@ preflight "skippable" {
 preflight "rds" {
   movements = ["upgrade"]
   when      = !self.skip_backup
-  pass      = (self.database == "rds") == (length([for one in fact.system.databases : one if one.managed == "rds"]) > 0)
+  pass      = self.database == local.managed
   message   = "`database` is ${self.database}, but the Manager has ${join(", ", fact.databases)}"
   remedy    = "set `database` to what the Manager says"
 }
@@ -143,7 +154,12 @@ note "risk_declaration" {
 
 note "mode" {
   when = local.same_line == false && local.semi_since
-  text = "Semi-downtime is what the vendor recommends here. Users can log on again once the applications are upgraded; the upgrade is complete only after the data update. Asynchronous calls of DataService Studio APIs keep working with StarRocks, MaxCompute, Databricks and OceanBase as data sources; check others."
+  text = "Semi-downtime is what the vendor recommends here. Users can log on again once the applications are upgraded; the upgrade is complete only after the data update."
+}
+
+note "asynchronous_calls" {
+  when = !(local.same_line && local.offers_zero)
+  text = "Meanwhile synchronous calls of DataService Studio APIs keep working. Asynchronous ones do with StarRocks, MaxCompute, Databricks and OceanBase as data sources; check what uses others."
 }
 
 note "insufficient_resources" {
@@ -161,10 +177,21 @@ note "rds_backup" {
   text        = "The databases are RDS instances: the run stops until a person has backed them up in the RDS console and confirms it; the Manager's own backup is then skipped with a risk declaration."
 }
 
+note "other_backup" {
+  acknowledge = true
+  when        = self.database == "other" && !self.skip_backup
+  text        = "The Manager backs up neither of the databases: the run stops until a person has backed them up by their own means and confirms it; the Manager's own backup is then skipped with a risk declaration."
+}
+
 note "force_stop_other" {
   acknowledge = true
   when        = self.if_in_progress == "force_stop" && local.other
   text        = "Upgrade ${try(fact.in_progress.id, "?")} to ${try(fact.in_progress.to, "?")} is force-stopped as ${try(self.force_stop_other.outcome, "?")}. The system does not recover from that by itself: it must have been completed or rolled back by hand."
+}
+
+note "generated" {
+  text      = "Instances are generated at 23:00 every day: what the upgrade was verified with may be a generation of the old version. After the next 23:00, compare the number of generated instances with the 7-day average in the Manager once more."
+  follow_up = true
 }
 
 note "acquisition" {

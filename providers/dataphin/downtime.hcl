@@ -177,7 +177,9 @@ strategy "downtime" {
 
   use "dump" {}
 
-  use "upgrade_applications" {}
+  use "upgrade_applications" {
+    downtime = true
+  }
 
   step "rerun_tasks" {
     title = "Run the stopped tasks again"

@@ -241,6 +241,29 @@ step_group "enter_maintenance" {
     }
     note = "no scheduled task is dispatched from here on, running ones go on, users cannot operate; the Manager records the time"
   }
+
+  # Both environments: task scheduling off, task execution on. In development scheduling is always off.
+  step "prove_maintenance" {
+    title = "Check that scheduling is off and execution on, and since when"
+    http {
+      url   = local.manager.system
+      login = local.login
+      tls   = local.tls
+    }
+    poll {
+      until    = result.json.data.maintenance != null && alltrue([for one in values(result.json.data.switches) : !one.schedule && one.execution])
+      fail     = !(result.json.data.maintenance != null && alltrue([for one in values(result.json.data.switches) : !one.schedule && one.execution]))
+      message  = "the system is not as maintenance mode should make it: the switches are ${jsonencode(result.json.data.switches)} (wanted: schedule off, execution on), maintenance mode is ${result.json.data.maintenance == null ? "off" : "on"}"
+      interval = "2s"
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "2m"
+    retry {
+      attempts = 3
+      backoff  = "1s"
+    }
+  }
 }
 
 locals {

@@ -81,6 +81,10 @@ setting "configurations" {
     condition = alltrue([for one in values(self.configurations) : contains(["standard", "non-standard"], one.kind)])
     message   = "`kind` must be `standard` or `non-standard`"
   }
+  validation {
+    condition = alltrue([for one in values(self.configurations) : length(regexall(one.kind == "standard" ? "[.](yaml|yml|zip)$" : "[.]zip$", lower(one.configuration_file))) == 1])
+    message   = "a `standard` configuration file is YAML or ZIP, a `non-standard` one is ZIP"
+  }
 }
 
 setting "overwrite_version_configuration" {
@@ -148,10 +152,10 @@ setting "database" {
   type        = string
   default     = "self_managed"
   on_change   = "ignore"
-  description = "Where the metadata is: `self_managed` (PostgreSQL, backed up by the Manager) or `rds` (backed up in the RDS console by a person)."
+  description = "Where the metadata is: `self_managed` (PostgreSQL, backed up by the Manager), `rds` (backed up in the RDS console by a person) or `other` (backed up by a person by its own means)."
   validation {
-    condition = contains(["self_managed", "rds"], self.database)
-    message   = "must be `self_managed` or `rds`"
+    condition = contains(["self_managed", "rds", "other"], self.database)
+    message   = "must be `self_managed`, `rds` or `other`"
   }
 }
 

@@ -40,6 +40,15 @@ preflight "same_deploy_command" {
   remedy    = "put `deploy` back as it was recorded in ${local.record}: an upgrade must use the same arguments, fields and storage"
 }
 
+# Also where the deployment was made by hand and its command is only what the configuration says.
+preflight "same_storage" {
+  movements = ["upgrade"]
+  when      = !local.elsewhere && contains(["local", "google", "amazon", "microsoft"], try(fact.deployed.deploy[0], "")) && try(fact.storage.STORAGE_BACKEND, "") != ""
+  pass      = try(fact.storage.STORAGE_BACKEND, "") == upper(try(fact.deployed.deploy[0], ""))
+  message   = "the running deployment stores to ${try(fact.storage.STORAGE_BACKEND, "?")}, and the deploy command is `${fact.deploy_command}`"
+  remedy    = "put into `deploy` the command that this deployment was made with: an upgrade must use the same storage"
+}
+
 preflight "healthy" {
   movements = ["upgrade"]
   pass      = fact.healthy

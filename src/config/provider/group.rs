@@ -1,7 +1,8 @@
 //! `step_group "X" { step … }` of a provider, and `use "X" {}` in a strategy.
 //!
 //! Takes the groups and a strategy's body, gives the strategy's `step` blocks with those of the groups standing where they are used.
-//! What a step means is the business of `step`: it never learns where a step was written.
+//! What a step means is the business of `step`: it never learns where a step was written. What a `use` says of its steps is written into
+//! those that do not say it themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use super::named;
 use crate::config::fields::{Shape, check_shape, labels, suggestion};
 use crate::lang::{Block, Body};
 use crate::source::{Diagnostic, Diagnostics};
+
+/// What a `use` can say of all steps of its group.
+const USE: [&str; 1] = ["downtime"];
 
 /// The step groups of a provider, and which of them are used.
 pub(super) struct Groups<'a> {
@@ -35,7 +39,10 @@ impl<'a> Groups<'a> {
         for block in &body.blocks {
             match &*block.ident {
                 "step" => steps.push(block.clone()),
-                "use" => steps.extend(self.group(block, problems).into_iter().flatten().cloned()),
+                "use" => {
+                    let group = self.group(block, problems).into_iter().flatten();
+                    steps.extend(group.map(|step| with_defaults(step.clone(), &block.body)));
+                }
                 _ => {}
             }
         }
@@ -43,7 +50,7 @@ impl<'a> Groups<'a> {
     }
 
     fn group(&mut self, block: &Block, problems: &mut Diagnostics) -> Option<impl Iterator<Item = &'a Block> + use<'a>> {
-        check_shape(&block.body, &Shape { what: "`use`", attributes: &[], blocks: &[] }, problems);
+        check_shape(&block.body, &Shape { what: "`use`", attributes: &USE, blocks: &[] }, problems);
         let [(name, span)] = labels(block, ["GROUP"], problems)?;
         let Some((name, group)) = self.by_name.get_key_value(name).map(|(name, group)| (*name, *group)) else {
             let known: Vec<&str> = self.by_name.keys().map(|name| &***name).collect();
@@ -74,4 +81,14 @@ impl<'a> Groups<'a> {
             );
         }
     }
+}
+
+/// A step with what the `use` of its group says, where it does not say it itself. A probe runs beside others and has no downtime.
+fn with_defaults(mut step: Block, said: &Body) -> Block {
+    if step.body.blocks.iter().all(|block| &*block.ident != "probe") {
+        for (name, attribute) in said.attributes.iter().filter(|(name, _)| USE.contains(&&***name)) {
+            step.body.attributes.entry(Arc::clone(name)).or_insert_with(|| attribute.clone());
+        }
+    }
+    step
 }

@@ -253,6 +253,29 @@ fn the_steps_of_a_group_stand_where_it_is_used() {
 }
 
 #[test]
+fn what_a_use_says_counts_for_the_steps_that_do_not_say_it_themselves() {
+    let step = |name: &str, inside: &str| format!("step \"{name}\" {{\nexec {{ command = [] }}\nharmless = true\n{inside}\n}}\n");
+    let text = format!(
+        "{VERSION}step_group \"g\" {{\n{}{}{}}}\nstrategy \"s\" {{\nuse \"g\" {{\ndowntime = true\n}}\n{}}}\nstrategy \"t\" {{\nuse \"g\" {{}}\n}}\n",
+        step("a", ""),
+        step("b", "downtime = false"),
+        step("look", "after = []\nprobe {\nduring = [step.a]\npass = true\ninterval = \"1s\"\n}"),
+        step("c", ""),
+    );
+    let (provider, _) = load(&text).unwrap();
+    let down = |strategy: &str| -> Vec<String> {
+        let steps = provider.strategies[strategy].steps.iter();
+        steps.filter(|step| step.downtime).map(|step| step.name.to_string()).collect()
+    };
+    assert_eq!(down("s"), ["a"]);
+    assert_eq!(down("t"), [""; 0]);
+    let wrong = "step_group \"g\" {\nstep \"a\" {\nexec { command = [] }\nharmless = true\n}\n}\nstrategy \"s\" {\nuse \"g\" {\ndowntime = \"long\"\n}\n}";
+    let found = refused(wrong);
+    // Told where the `use` stands.
+    assert!(found.contains("[b.hcl:12:12] wrong type: `downtime` must be true or false"), "{found}");
+}
+
+#[test]
 fn mistakes_around_step_groups_are_told_once_and_with_their_place() {
     let good = "step \"a\" {\nexec { command = [] }\nharmless = true\n}\n";
     for (text, told) in [

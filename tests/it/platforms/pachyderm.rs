@@ -220,6 +220,11 @@ fn p04_another_deploy_command_is_refused_and_a_changed_record_is_drift() {
     let cluster = lab.estate.read("lab/cluster-simulated.json");
     lab.estate.write("lab/cluster-simulated.json", cluster.replace("\"GOOGLE\"", "\"MINIO\""));
     lab.estate.run(&["drift", "--detailed-exitcode"]).exit(2).says(&["storage", "MINIO"]);
+    lab.to("1.9.7").plan().exit(3).says(&[
+        "same_storage",
+        "the running deployment stores to MINIO",
+        "pachctl deploy google pachyderm-data 10",
+    ]);
 }
 
 #[test]

@@ -59,6 +59,8 @@ def start(estate, key, body):
         raise Refused(409, "WRONG_STAGE", f"the upgrade is in the stage {record['stage']}, not in backup")
     if any(database["managed"] == "rds" for database in estate.data["databases"]):
         raise Refused(409, "BACKUP_IN_RDS", "the databases are RDS instances: back them up in the RDS console")
+    if any(database["managed"] != "self" for database in estate.data["databases"]):
+        raise Refused(409, "BACKUP_NOT_OFFERED", "only a self-managed PostgreSQL is backed up here: back the databases up by their own means")
     found = states(estate, record)
     names = list(found) if body.get("all") else body.get("ids", [])
     begun = []

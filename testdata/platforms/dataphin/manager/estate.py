@@ -76,7 +76,7 @@ def new_estate(version, databases, service):
         "switches": {"production": {"schedule": True, "execution": True}, "development": {"schedule": False, "execution": True}},
         "maintenance": None,
         "services": {name: {"name": name, "group": group, "version": version, "state": "Running"} for name, group in SERVICES},
-        "databases": [{"name": name, "engine": "postgresql", "managed": "rds" if service == "rds" else "self"} for name in databases],
+        "databases": [{"name": name, "engine": "oceanbase" if service == "other" else "postgresql", "managed": service} for name in databases],
         "running_tasks": [task("backfill_orders", "backfill"), task("daily_sales", "auto triggered"),
                           task("query_of_lin", "ad hoc", rerunnable=False, seconds=1.0)],
         "upgrades": {},
@@ -114,7 +114,7 @@ class Estate:
         except (OSError, ValueError):
             return None
         value = faults.get(name)
-        if not value:
+        if value is None or value is False:
             return None
         value = value if isinstance(value, dict) else {}
         if key is not None and "names" in value and key not in value["names"]:

@@ -130,7 +130,7 @@ def enter(estate, key, body):
     if record["mode"] != "zero-downtime":
         record["times"]["entered_maintenance"] = clock()
         estate.data["maintenance"] = {"since": clock(), "upgrade": key, "announcement": record["announcement"]}
-        estate.data["switches"]["production"] = {"schedule": False, "execution": True}
+        estate.data["switches"]["production"] = {"schedule": bool(estate.fault("scheduling_stays_on")), "execution": True}
         estate.data["switches"]["development"] = {"schedule": False, "execution": True}
     return record
 

@@ -18,6 +18,9 @@ fn a01_the_mode_follows_from_the_versions_and_the_plan_says_why() {
         dataphin.offers(to);
         let plan = dataphin.plan(to).exit(0).says(&[why]);
         assert!(plan.out.contains(mode), "{from} to {to}: not {mode}:\n{}", plan.out);
+        // What else users can count on meanwhile stands in the plan, downtime or not.
+        let told = plan.out.contains("StarRocks, MaxCompute, Databricks and OceanBase");
+        assert_eq!(told, mode != "zero_downtime", "{from} to {to}:\n{}", plan.out);
     }
     // A person may ask for another one, where there is one.
     let mut dataphin = Dataphin::of("V5.2.0");
@@ -126,6 +129,10 @@ fn a04_a_non_standard_configuration_must_fit_the_version_and_differences_are_tol
     dataphin.configure(to, &entry(strange, ""));
     dataphin.plan(to).exit(3).says(&["overlays/x.yaml: product.dataphin.colour", "product.dataphin.domain is missing"]);
 
+    // No other kind of file is one.
+    dataphin.configure(to, &entry("/files/changed.yaml".into(), ""));
+    dataphin.plan(to).exit(1).says(&["a `non-standard` one is ZIP"]);
+
     // Values that differ from the running ones are told, and used.
     let changed = running.replace("replicas: 2", "replicas: 3");
     let changed = dataphin.zip("changed.zip", &[(member, &template), ("overlays/oltp.yaml", overlay), ("values.yaml", &changed)]);
@@ -161,5 +168,7 @@ fn a05_users_are_told_when_it_ends_and_whom_to_ask_and_the_risk_is_declared_by_n
     dataphin.estate.apply().exit(3).says(&["Risk declaration", "risk_declaration"]);
     dataphin.estate.write("main.hcl", main.replace("2026-12-01 06:30", "tomorrow"));
     dataphin.estate.run(&["plan"]).exit(1).says(&["YYYY-MM-DD hh:mm"]);
+    dataphin.estate.write("main.hcl", main.replace("2026-12-01 06:30", "2025-12-01 06:30"));
+    dataphin.estate.run(&["plan"]).exit(0).says(&["the announced end of maintenance mode, 2025-12-01 06:30, is past"]);
     assert!(dataphin.deeds().is_empty(), "{:?}", dataphin.deeds());
 }

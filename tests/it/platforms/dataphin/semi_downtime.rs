@@ -34,6 +34,20 @@ fn a06_maintenance_mode_is_entered_and_left_with_its_times_and_the_switches_come
 }
 
 #[test]
+fn a06_where_tasks_are_still_dispatched_the_upgrade_stops_before_anything_is_replaced() {
+    let mut dataphin = Dataphin::of("V5.2.0");
+    dataphin.offers("V5.3.0");
+    let before = dataphin.state()["switches"].clone();
+    dataphin.faults(json!({"scheduling_stays_on": true}));
+    dataphin.apply("V5.3.0").exit(4).says(&["prove_maintenance", "wanted: schedule off, execution on", "rolled back"]);
+    let deeds = dataphin.deeds();
+    assert!(deeds.iter().any(|deed| deed == "begin") && deeds.iter().any(|deed| deed == "stop"), "{deeds:?}");
+    assert!(!deeds.iter().any(|deed| deed == "databases/backup" || deed == "applications"), "{deeds:?}");
+    assert!(dataphin.state()["maintenance"].is_null());
+    assert_eq!(dataphin.state()["switches"], before);
+}
+
+#[test]
 fn x05_the_history_has_the_times_of_entering_and_leaving_maintenance_mode() {
     let mut dataphin = Dataphin::of("V5.2.0");
     dataphin.offers("V5.3.0");
@@ -119,6 +133,21 @@ fn a08_rds_is_backed_up_by_a_person_and_skipping_needs_a_waiver() {
     dataphin.add("waiver \"no_backup\" {\n  reason = \"a laboratory\"\n}");
     dataphin.apply("V5.3.0").exit(0);
     assert!(!dataphin.deeds().iter().any(|deed| deed == "databases/backup"));
+}
+
+#[test]
+fn a08_a_database_that_the_manager_cannot_back_up_is_handed_to_a_person() {
+    let mut dataphin = Dataphin::with("V5.2.0", &["--database-service", "other"]);
+    dataphin.offers("V5.3.0");
+    dataphin.plan("V5.3.0").exit(3).says(&["`database` is self_managed, but the Manager has dataphin_meta (other)"]);
+    dataphin.set("database", "\"other\"");
+    dataphin.apply("V5.3.0").exit(3).says(&["by their own means"]);
+    dataphin.add(&declared("other_backup"));
+    dataphin.apply("V5.3.0").exit(5).says(&["as their vendor says"]);
+    assert!(!dataphin.deeds().iter().any(|deed| deed == "applications"), "{:?}", dataphin.deeds());
+    dataphin.estate.good(&["confirm", "dataphin.main@V5.3.0:other_backup", "--note", "snapshot 12"]);
+    dataphin.estate.run(&["resume"]).exit(0);
+    assert_eq!(dataphin.upgrade()["operations"]["backup_skipped"], true);
 }
 
 #[test]
