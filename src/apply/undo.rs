@@ -69,10 +69,13 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
     let mut below = vec![false; count];
     for (index, action) in plan.actions.iter().enumerate().rev() {
         let number = super::graph::narrow(index);
-        for need in action.needs.iter().map(|need| *need as usize).filter(|_| below[index] || goes(index)) {
-            below[need] |= below[index] || !has_effect(need);
+        let waits = below[index];
+        if waits || goes(index) {
+            for need in action.needs.iter().map(|need| *need as usize) {
+                below[need] |= waits || !has_effect(need);
+            }
         }
-        if below[index] && goes(index) {
+        if waits && goes(index) {
             continue;
         }
         if goes(index) {

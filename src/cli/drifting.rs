@@ -38,7 +38,8 @@ impl Session {
         let mut carried_on = HashSet::new();
         for environment in &environments {
             let holder = self.store.holder(environment).await.map_err(|error| state_problem(&error))?;
-            carried_on.extend(holder.and_then(|holder| holder.run));
+            let living = holder.filter(|holder| !holder.has_died(self.place.now));
+            carried_on.extend(living.and_then(|holder| holder.run));
         }
         report.moving = set_aside(&mut report.instances, &runs, &carried_on, self.place.now);
         Ok(report)

@@ -117,7 +117,6 @@ fn what_a_run_is_moving_is_no_drift() {
     child.wait().expect("it ends");
     estate.remove("job/wait");
     await_until("the command ends", || estate.log().iter().filter(|line| *line == "slow-end").count() == 2);
-    estate.good(&["unlock", "test", "--force"]);
     estate.good(&["drift"]).says(&["has not come to its end (`windlass resume"]);
     estate.run(&["drift", "adopt", "job.one", "--reason", "x"]).exit(3).says(&["moves it and has not come to its end"]);
     estate.run(&["plan"]).says(&["Mind: run", "Apply refuses this plan until it is ended."]);

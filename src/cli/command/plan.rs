@@ -65,7 +65,8 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
 async fn mind_unfinished(plan: &Plan, session: &Session) -> Result<(), Diagnostics> {
     let mut carried_on = false;
     for environment in plan.bases.keys() {
-        carried_on |= session.store.holder(environment).await.map_err(|error| state_problem(&error))?.is_some();
+        let holder = session.store.holder(environment).await.map_err(|error| state_problem(&error))?;
+        carried_on |= holder.is_some_and(|holder| !holder.has_died(session.place.now));
     }
     if let Err(unfinished) = check_unfinished(plan, session, !carried_on).await {
         for problem in unfinished.iter() {

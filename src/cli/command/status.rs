@@ -42,7 +42,10 @@ pub(in crate::cli) async fn run(args: &StatusArgs, session: &mut Session) -> Res
     let mut holders = Vec::new();
     for environment in &environments {
         if let Ok(Some(holder)) = session.store.holder(environment).await {
-            holders.push((environment.clone(), holder));
+            // What a holder that died has left is shown by its run.
+            if !holder.has_died(session.place.now) {
+                holders.push((environment.clone(), holder));
+            }
         }
     }
     let carried_on = holders.iter().filter_map(|(_, holder)| holder.run.clone()).collect();
