@@ -37,6 +37,7 @@ const MAY: &[(&str, &[&str])] = &[
             "apply::event",
             "apply::progress",
             "state::BracketTime",
+            "state::Holder",
             "state::OpenBracket",
             "state::Outcome",
             "state::RunRecord",
