@@ -287,25 +287,8 @@ strategy "in_place" {
     note       = "no way back from here: nothing says how a volume is restored from its snapshot (`volume_snapshot`, `volume_restore`)"
   }
 
-  step "wait_for_pods" {
-    title = "Wait until all pods are ready"
-    kubernetes {
-      action        = "wait_ready"
-      selector      = "suite=pachyderm"
-      at_least      = 2
-      remedy_delete = { reasons = self.stuck_reasons, labels = { app = "etcd" }, after = self.stuck_after, max = self.stuck_deletions }
-      kubectl       = self.kubectl
-      kubeconfig    = self.kubeconfig
-      namespace     = self.namespace
-      environment   = self.command_environment
-      timeout       = self.ready_timeout
-    }
-    harmless   = true
-    repeatable = true
-    downtime   = true
-    timeout    = "2h"
-    estimate   = "3m"
-    note       = "an etcd pod that is stuck after its volume was not attached again is deleted, `stuck_deletions` times at most; where that does not help, delete its node, or undeploy and deploy again"
+  use "ready" {
+    downtime = true
   }
 
   use "reconnect" {}

@@ -65,24 +65,7 @@ strategy "install" {
     note       = "an undone installation leaves the volumes and the bucket: Windlass never deletes data"
   }
 
-  step "wait_for_pods" {
-    title = "Wait until all pods are ready"
-    kubernetes {
-      action        = "wait_ready"
-      selector      = "suite=pachyderm"
-      at_least      = 2
-      remedy_delete = { reasons = self.stuck_reasons, labels = { app = "etcd" }, after = self.stuck_after, max = self.stuck_deletions }
-      kubectl       = self.kubectl
-      kubeconfig    = self.kubeconfig
-      namespace     = self.namespace
-      environment   = self.command_environment
-      timeout       = self.ready_timeout
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "2h"
-    estimate   = "3m"
-  }
+  use "ready" {}
 
   use "reconnect" {}
 }

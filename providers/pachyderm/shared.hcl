@@ -93,6 +93,29 @@ step_group "programs" {
   }
 }
 
+# P05, P07: after a deploy.
+step_group "ready" {
+  step "wait_for_pods" {
+    title = "Wait until all pods are ready"
+    kubernetes {
+      action        = "wait_ready"
+      selector      = "suite=pachyderm"
+      at_least      = 2
+      remedy_delete = { reasons = self.stuck_reasons, labels = { app = "etcd" }, after = self.stuck_after, max = self.stuck_deletions }
+      kubectl       = self.kubectl
+      kubeconfig    = self.kubeconfig
+      namespace     = self.namespace
+      environment   = self.command_environment
+      timeout       = self.ready_timeout
+    }
+    harmless   = true
+    repeatable = true
+    timeout    = "2h"
+    estimate   = "3m"
+    note       = "an etcd pod that is stuck after its volume was not attached again is deleted, `stuck_deletions` times at most; where that does not help, delete its node, or undeploy and deploy again"
+  }
+}
+
 # P08: whoever is upgraded loses the port forwarding, and the address may be another one.
 step_group "reconnect" {
   step "find_service" {

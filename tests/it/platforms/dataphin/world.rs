@@ -172,8 +172,11 @@ acknowledgement "dataphin.risk_declaration" {{
         deeds.iter().position(|made| made == deed).unwrap_or_else(|| panic!("no `{deed}` in {deeds:#?}"))
     }
 
-    /// Stops the Manager and starts it again, at another port.
+    /// Kills the Manager and starts it again, where it was.
     pub(crate) fn restart_manager(&mut self) {
+        let url = self.place("manager.json");
+        let port = url.split(['/', ':']).find(|part| part.parse::<u16>().is_ok()).expect("a URL with a port");
+        self.options.extend(["--port".to_owned(), port.to_owned()]);
         let _ = self.manager.kill();
         let _ = self.manager.wait();
         self.estate.remove("sim/manager.json");
