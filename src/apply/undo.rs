@@ -44,6 +44,8 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
             if keep[index] {
                 action.needs.iter().for_each(|need| keep[*need as usize] = true);
             }
+            // It is gone already, as after going back in part; what stands upon it holds what is below it.
+            }
             continue;
         }
         keep[index] |= graph.environment(action) != environment
@@ -75,8 +77,19 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
         below.iter().for_each(|other| waits[*other as usize] += 1);
         undoing.below.insert(super::graph::narrow(index), below);
     }
+    // Below something that is gone, upon which something stands that is to go first: it waits for the next time.
+    let mut below = vec![false; count];
     for (index, action) in plan.actions.iter().enumerate().rev() {
         let number = super::graph::narrow(index);
+        let waits = below[index];
+        if waits || goes(index) {
+            for need in action.needs.iter().map(|need| *need as usize) {
+                below[need] |= waits || !has_effect(need);
+            }
+        }
+        if waits && goes(index) {
+            continue;
+        }
         if goes(index) {
             undoing.actions.push((number, waits[index]));
         } else if graph.environment(action) == environment && has_effect(index) && progress.states[index] != ActionState::Undoing {

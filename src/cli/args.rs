@@ -341,6 +341,9 @@ pub struct ResumeArgs {
     /// Takes a held or failed action as done; may be repeated
     #[arg(long, value_name = "ACTION")]
     pub skip: Vec<String>,
+    /// What becomes of the lockfile.
+    #[command(flatten)]
+    pub commit: review::CommitArgs,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -360,6 +363,9 @@ pub struct RollbackArgs {
     /// Goes no further back than to this version; `ADDRESS=VERSION` where the run moved several instances, may be repeated
     #[arg(long, value_name = "[ADDRESS=]VERSION")]
     pub to: Vec<String>,
+    /// What becomes of the lockfile.
+    #[command(flatten)]
+    pub commit: review::CommitArgs,
     /// Where variable values come from.
     #[command(flatten)]
     pub variables: VariableArgs,
@@ -386,6 +392,9 @@ pub struct AbandonArgs {
     /// Why; recorded in the history
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+    /// What becomes of the lockfile.
+    #[command(flatten)]
+    pub commit: review::CommitArgs,
 }
 
 /// What an abandoned run is recorded as.

@@ -1,16 +1,24 @@
 //! From a session to a report of drift: looks, compares, judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use jiff::Timestamp;
 
 use super::args::ScopeArgs;
+use super::command::run::is_unfinished;
+use super::problem::state_problem;
 use super::session::{Session, on_a_deep_stack};
 use crate::apply::redacted;
 use crate::driver::Redactor;
 use crate::lock::Lock;
 use crate::model::inventory::{Inventory, Observed};
-use crate::model::name::{EnvironmentName, InstanceAddr};
-use crate::plan::{DriftReport, compare, judge};
+use crate::model::name::{EnvironmentName, InstanceAddr, RunId};
+use crate::plan::{DriftReport, InstanceState, Moving, compare, judge};
 use crate::source::Diagnostics;
+use crate::state::RunRecord;
+
+/// Runs that are looked through for those that have not come to an end.
+const RUNS: usize = 1000;
 
 impl Session {
     /// Looks at a part of the estate, or takes the lockfile's word where `refresh` is false.
@@ -24,7 +32,17 @@ impl Session {
             true => self.seen_of(&locks, &asked).await,
             false => Inventory::default(),
         };
-        Ok(self.judged(&locks, &inventory, &asked))
+        let mut report = self.judged(&locks, &inventory, &asked);
+        // Asked for after the look, so that none is missed that began meanwhile.
+        let runs = self.store.runs(RUNS).await.map_err(|error| state_problem(&error))?;
+        let mut carried_on = HashSet::new();
+        for environment in &environments {
+            let holder = self.store.holder(environment).await.map_err(|error| state_problem(&error))?;
+            let living = holder.filter(|holder| !holder.has_died(self.place.now));
+            carried_on.extend(living.and_then(|holder| holder.run));
+        }
+        report.moving = set_aside(&mut report.instances, &runs, &carried_on, self.place.now);
+        Ok(report)
     }
 
     /// Compares what was seen, without any secret, with what is recorded and declared.
@@ -39,7 +57,7 @@ impl Session {
             let mut instances = compare(estate, locks, inventory, providers);
             instances.retain(|state| asked(&state.instance));
             let expired = judge(&mut instances, estate, locks, now);
-            DriftReport { at: now, instances, expired }
+            DriftReport { at: now, instances, expired, moving: Vec::new() }
         })
     }
 
@@ -68,4 +86,34 @@ impl Session {
         }
         inventory
     }
+}
+
+/// Takes away the drift that is the work of a run: of one that has not come to an end, or has since the look began.
+pub(super) fn set_aside(
+    instances: &mut [InstanceState],
+    runs: &[RunRecord],
+    carried_on: &HashSet<RunId>,
+    since: Timestamp,
+) -> Vec<Moving> {
+    let mut moving = Vec::new();
+    for record in runs.iter().filter(|record| is_unfinished(record) || record.ended.is_some_and(|ended| ended >= since)) {
+        let moved: BTreeSet<&InstanceAddr> = record.moves.iter().map(|moved| &moved.instance).collect();
+        let mut run = Moving {
+            run: record.id.clone(),
+            operation: record.operation.clone(),
+            who: record.who.clone(),
+            began: record.began,
+            carried_on: carried_on.contains(&record.id) || !is_unfinished(record),
+            instances: Vec::new(),
+        };
+        for state in instances.iter_mut().filter(|state| moved.contains(&state.instance)) {
+            state.drift.retain(|drift| !run.explains(drift.class));
+            state.ignored.retain(|ignored| !run.explains(ignored.drift.class));
+            run.instances.push(state.instance.clone());
+        }
+        if !run.instances.is_empty() {
+            moving.push(run);
+        }
+    }
+    moving
 }

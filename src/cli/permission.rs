@@ -14,7 +14,7 @@ use crate::model::duration::parse_duration;
 use crate::model::name::EnvironmentName;
 use crate::plan::{Gate, GateKind, Plan, PlanInput, PlanOptions, Report, Ruling, gates_of, substance};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::view::rulings_text;
+use crate::view::{alike, named, rulings_text, unsaid_opening};
 
 /// The longest time between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -78,6 +78,14 @@ impl Session {
             let waits: Vec<String> = closed.iter().map(|gate| gate.message.clone()).collect();
             if waits != said {
                 self.place.terminal.say(&told(&closed, now));
+                // A policy may deny it for good: who waits should know.
+                let fresh = Plan { gates: gates.clone(), ..plan.clone() };
+                let mut denials = self.rulings(&fresh, report, "apply", now).await?;
+                denials.retain(Ruling::denies);
+                if !denials.is_empty() {
+                    self.place.terminal.say("After that it would still be refused, as things are now:");
+                    self.place.terminal.say(rulings_text(&denials, self.place.terminal.err).trim_end());
+                }
                 said = waits;
                 pause = Duration::from_secs(1);
             }
@@ -123,11 +131,11 @@ fn opens_by_itself(gate: &Gate) -> bool {
 
 /// A closed gate refuses the whole plan.
 fn closed_gates(closed: &[&Gate]) -> Diagnostics {
-    closed
-        .iter()
-        .map(|gate| {
-            let whose = gate.instance.as_ref().map(|instance| format!(" for {instance}")).unwrap_or_default();
-            let opens = gate.opens.map(|opens| format!("; it opens at {opens}")).unwrap_or_default();
+    alike(closed.iter().copied())
+        .into_iter()
+        .map(|(gate, about)| {
+            let whose = if about.is_empty() { String::new() } else { format!(" for {}", named(&about, str::to_owned)) };
+            let opens = unsaid_opening(&gate.message, gate.opens).map(|opens| format!("; it opens at {opens}")).unwrap_or_default();
             Diagnostic::error("gate is closed")
                 .fault(Fault::Refused)
                 .detail(format!("{}{whose}: {}{opens}", gate.environment, gate.message))
@@ -163,8 +171,8 @@ fn denials(rulings: &[Ruling]) -> Diagnostics {
 /// What is waited for, and how long that will take where it is known.
 fn told(closed: &[&Gate], now: Timestamp) -> String {
     let mut text = "Waiting (Ctrl-C ends it):".to_owned();
-    for gate in closed {
-        let whose = gate.instance.as_ref().map(|instance| format!("{instance}: ")).unwrap_or_default();
+    for (gate, about) in alike(closed.iter().copied()) {
+        let whose = if about.is_empty() { String::new() } else { format!("{}: ", named(&about, str::to_owned)) };
         let left = gate.opens.filter(|opens| *opens > now).map(|opens| {
             let minutes = between(now, opens).as_secs().div_ceil(60);
             format!(", in {} h {} min", minutes / 60, minutes % 60)

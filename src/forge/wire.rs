@@ -113,7 +113,7 @@ impl Wire {
                 error.what = format!("{}; it asks to wait for {} s, which is too long", error.what, wait.as_secs());
                 return Err(error);
             }
-            tracing::info!(seconds = wait.as_secs_f32(), "{}; trying again", error.what);
+            tracing::warn!(seconds = wait.as_secs_f32(), "{}; trying again", error.what);
             tokio::time::sleep(wait).await;
             waited += wait;
             attempt += 1;

@@ -56,7 +56,7 @@ pub use change::{Change, Decision, Hop, NoteText, PreflightOutcome, PreflightRes
 pub use checker::check;
 pub use compare::{Addition, additions};
 pub use delta::{Alteration, Altered, Delta, Pending, Revision};
-pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Sight, compare, judge};
+pub use drift::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Moving, Sight, compare, judge};
 pub use estimate::WayBack;
 pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};

@@ -200,7 +200,7 @@ pub(super) fn price(way: &Way<'_>) -> String {
     let downtime = match way.downtime {
         Some(Duration::ZERO) => "no downtime".to_owned(),
         Some(downtime) => format!("{} of downtime", length(downtime)),
-        None => "downtime of unknown length".to_owned(),
+        None => "downtime of a length that the provider does not state".to_owned(),
     };
     if way.route.risk == 0 { downtime } else { format!("{downtime}, risk {}", way.route.risk) }
 }

@@ -125,7 +125,7 @@ fn is_dead(holder: &Holder, now: Timestamp, here: &str) -> bool {
     let term = SignedDuration::try_from(LEASE_TERM).unwrap_or(SignedDuration::from_secs(60));
     let expired = holder.heartbeat.saturating_add(term).is_ok_and(|end| end < now);
     let host = holder.who.rsplit_once('@').map_or("", |(_, host)| host);
-    expired || (host == here && !Path::new("/proc").join(holder.pid.to_string()).exists())
+    expired || super::process::is_gone(holder) || (host == here && !Path::new("/proc").join(holder.pid.to_string()).exists())
 }
 
 fn unreachable_at(path: &Path, action: &'static str, error: &io::Error) -> StateError {

@@ -187,6 +187,16 @@ pub struct Holder {
     pub heartbeat: Timestamp,
 }
 
+impl Holder {
+    /// Whether nobody carries on what it does: it gave no sign of life for twice the term of a lease, or its process has ended on this
+    /// machine. Clocks of machines differ a little.
+    #[must_use]
+    pub fn has_died(&self, now: Timestamp) -> bool {
+        let term = jiff::SignedDuration::try_from(LEASE_TERM * 2).unwrap_or(jiff::SignedDuration::from_secs(120));
+        self.heartbeat.saturating_add(term).is_ok_and(|end| end < now) || process::is_gone(self)
+    }
+}
+
 /// The right to write one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {

@@ -124,7 +124,7 @@ fn push_within(text: &mut String, lines: impl ExactSizeIterator<Item = String>, 
     }
 }
 
-fn head(delta: &Delta) -> String {
+pub(super) fn head(delta: &Delta) -> String {
     let commit = delta.base.commit.get(..12).unwrap_or(&delta.base.commit);
     let altered = match delta.altered.len() {
         0 => "alters nothing".to_owned(),
@@ -137,7 +137,7 @@ fn head(delta: &Delta) -> String {
     }
 }
 
-fn word(altered: &Altered) -> &'static str {
+pub(super) fn word(altered: &Altered) -> &'static str {
     match altered.alteration {
         Alteration::New => "changes because of this",
         Alteration::Other => "changes otherwise than before",
@@ -146,7 +146,7 @@ fn word(altered: &Altered) -> &'static str {
     }
 }
 
-fn line(addition: &Addition) -> String {
+pub(super) fn line(addition: &Addition) -> String {
     match &addition.instance {
         Some(instance) => format!("{instance}: {}", addition.what),
         None => addition.what.clone(),
@@ -154,11 +154,14 @@ fn line(addition: &Addition) -> String {
 }
 
 #[cfg(test)]
+pub(super) use tests::compared as sample;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Revision;
 
-    fn compared(number: usize) -> Compared {
+    pub(in crate::view) fn compared(number: usize) -> Compared {
         let instance = |index: usize| crate::model::name::InstanceAddr::from_text(format!("app.i{index}"));
         let altered = |index| Altered {
             instance: instance(index),

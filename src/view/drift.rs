@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use crate::lang::{Value, render};
 use crate::model::drift::{DriftClass, Severity};
 use crate::model::driver::Diff;
-use crate::plan::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState};
+use crate::model::name::InstanceAddr;
+use crate::plan::{Drift, DriftReport, ExpiredIgnore, Ignored, InstanceState, Moving};
 
 use super::Palette;
+use super::alike::named;
 use super::diff::diff_text;
 use super::status::sight;
 
@@ -36,6 +38,9 @@ pub fn drift_text(report: &DriftReport, palette: Palette) -> String {
     for expired in &report.expired {
         let _ = writeln!(text, "{} {}", palette.warn("!"), expired_line(expired));
     }
+    for moving in &report.moving {
+        let _ = writeln!(text, "{} {}", palette.warn("…"), moving_line(moving));
+    }
     text.push_str(&last_line(report, palette));
     text
 }
@@ -45,12 +50,15 @@ fn last_line(report: &DriftReport, palette: Palette) -> String {
     let pending = report.instances.iter().filter(|state| state.pending).count();
     let ignored: usize = report.instances.iter().map(|state| state.ignored.len()).sum();
     let mut text = if drifted == 0 { palette.good("No drift.") } else { palette.bad(&format!("{drifted} drifted.")) };
-    let _ = write!(text, " {} compared with what was recorded", super::count(report.instances.len(), "instance"));
+    let moving: std::collections::BTreeSet<_> = report.moving.iter().flat_map(|moving| &moving.instances).collect();
+    let compared = report.instances.len().saturating_sub(moving.len());
+    let _ = write!(text, " {} compared with what was recorded", super::count(compared, "instance"));
     if ignored > 0 {
         let _ = write!(text, "; {ignored} ignored by rules");
     }
     if pending > 0 {
-        let _ = write!(text, "; {pending} differ from the declaration, see `windlass plan`");
+        let verb = if pending == 1 { "differs" } else { "differ" };
+        let _ = write!(text, "; {pending} {verb} from the declaration, see `windlass plan`");
     }
     text.push_str(".\n");
     text
@@ -106,6 +114,22 @@ pub(super) fn expired_line(expired: &ExpiredIgnore) -> String {
         some => format!("it would still hide {some}: see to it, or give it a new end"),
     };
     format!("the rule `{rule}` ({reason}{owner}) ran out at {until}; {hides}")
+}
+
+/// A run that moves what was looked at.
+#[must_use]
+pub fn moving_line(moving: &Moving) -> String {
+    let Moving { run, operation, who, began, carried_on, instances } = moving;
+    let names: Vec<&str> = instances.iter().map(InstanceAddr::as_str).collect();
+    let state = match carried_on {
+        true => "is in progress".to_owned(),
+        false => format!("has not come to its end (`windlass resume {run}` goes on)"),
+    };
+    let began = began.strftime("%Y-%m-%d %H:%M:%SZ");
+    format!(
+        "run {run} ({operation} by {who}, since {began}) {state}: what it moves was not compared: {}",
+        named(&names, str::to_owned)
+    )
 }
 
 /// The report as a document: as it is, with the difference beside each configuration, and counts.

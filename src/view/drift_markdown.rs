@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::plan::{Drift, DriftReport, InstanceState};
 
 use super::count;
-use super::drift::{expired_line, ignored_line};
+use super::drift::{expired_line, ignored_line, moving_line};
 use super::pieces::{Pieces, Weight};
 use super::plan_markdown::{Page, code, escape, fenced, html};
 use super::status::sight;
@@ -31,6 +31,9 @@ pub fn drift_markdown(report: &DriftReport, page: Page<'_>) -> String {
     found.sort_by_key(|(_, drift)| std::cmp::Reverse(drift.severity));
     for (state, drift) in &found {
         pieces.push(Weight::Change, "line", line(state, drift));
+    }
+    for moving in &report.moving {
+        pieces.push(Weight::Must, "run in progress", format!("\n- {}\n", escape(&moving_line(moving))));
     }
     for expired in &report.expired {
         pieces.push(Weight::Note, "rule that has run out", format!("\n- {}\n", escape(&expired_line(expired))));

@@ -176,7 +176,7 @@ pub fn fleet_text(fleet: &Fleet<'_>, all: bool, palette: Palette) -> String {
         }
     }
     for wait in waits(fleet) {
-        let opens = wait.opens.map(|opens| format!(" (opens {opens})")).unwrap_or_default();
+        let opens = super::unsaid_opening(wait.message, wait.opens).map(|opens| format!(" (opens {opens})")).unwrap_or_default();
         let _ = writeln!(
             text,
             "{} {} in {} waits for the gate {}: {}{opens}",

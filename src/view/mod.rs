@@ -2,6 +2,7 @@
 //!
 //! Meaning survives without colour: every colour stands beside a word or a sign that says the same.
 
+mod alike;
 mod backup;
 mod commit;
 mod compared;
@@ -30,15 +31,18 @@ mod provider;
 mod provider_json;
 pub mod reference;
 mod schedule;
+mod sequence;
 mod status;
 mod strategy;
 mod style;
 mod table;
 
+pub use alike::alike;
+pub(crate) use alike::{named, unsaid_opening};
 pub use backup::{Kept, Whereabouts, backups_json, backups_text};
 pub use commit::commit_message;
 pub use compared::{Against, Compared, compared_markdown, compared_text};
-pub use drift::{drift_json, drift_text};
+pub use drift::{drift_json, drift_text, moving_line};
 pub use drift_markdown::drift_markdown;
 pub use driver::{driver_text, drivers_json, drivers_text};
 pub use findings_junit::findings_junit;

@@ -4,10 +4,11 @@
 //! One file that asks the network for nothing, and says so: its content security policy lets nothing but its own style and script
 //! work. Everything from outside is escaped by the template. Without the script all is there but the search.
 
+mod beside;
 mod brief;
 mod picture;
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 mod step;
 mod timeline;
 
@@ -16,10 +17,12 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::compared::Compared;
 use super::estimate::basis;
 use super::plan_json::Previews;
 use super::{count, plan_text};
 use crate::plan::{Action, ActionKind, Change, Plan, Report};
+use beside::Beside;
 use brief::Brief;
 use picture::{Picture, Words, picture, waves};
 use step::{Step, steps};
@@ -36,6 +39,7 @@ struct Page {
     style: &'static str,
     script: &'static str,
     brief: Brief,
+    beside: Beside,
     /// Where the times come from.
     basis: String,
     picture: Option<Picture>,
@@ -90,14 +94,16 @@ struct HopView {
 ///
 /// # Errors
 /// A mistake in the page's template; none that is known.
-pub fn plan_html(plan: &Plan, report: &Report, previews: &Previews) -> Result<String, minijinja::Error> {
+pub fn plan_html(plan: &Plan, report: &Report, previews: &Previews, compared: &Compared) -> Result<String, minijinja::Error> {
+    let beside = Beside::of(compared);
     let labels = labels(plan);
     let words: Vec<Words> = labels.iter().map(|label| words(label, plan.changes.len() > 1)).collect();
     let page = Page {
         policy: policy(),
         style: STYLE,
         script: SCRIPT,
-        brief: Brief::of(plan, report),
+        brief: Brief::of(plan, report, beside.is_idle()),
+        beside,
         basis: basis(plan),
         picture: picture(plan, &words),
         labels,
@@ -198,7 +204,8 @@ mod tests {
 
     #[test]
     fn the_policy_knows_the_page_s_own_style_and_script() {
-        let page = plan_html(&sample::plan(&[vec![], vec![0]]), &Report::default(), &Previews::new()).unwrap();
+        let page =
+            plan_html(&sample::plan(&[vec![], vec![0]]), &Report::default(), &Previews::new(), &Compared::default()).unwrap();
         let between = |open: &str, close: &str| page.split_once(open).unwrap().1.split_once(close).unwrap().0;
         let policy = between("content=\"default-src", "\">").replace("&#x27;", "'").replace("&#x2f;", "/");
         for (text, directive) in [(between("<style>", "</style>"), "style-src"), (between("<script>", "</script>"), "script-src")] {
@@ -215,11 +222,36 @@ mod tests {
         plan.changes[0].why = vec!["\"><img src=x onerror=alert(1)>".to_owned()];
         let diff = crate::model::driver::Diff { path: "</pre><b>".to_owned(), text: "+</pre><script>".to_owned() };
         let previews = Previews::from([(plan.actions[1].id.clone(), vec![diff])]);
-        let page = plan_html(&plan, &Report::default(), &previews).unwrap();
+        let page = plan_html(&plan, &Report::default(), &previews, &Compared::default()).unwrap();
         for outside in ["<script>alert", "<img", "<b>", "+</pre>"] {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(page.contains("&lt;img src=x"));
+    }
+
+    #[test]
+    fn what_was_pending_and_what_is_not_approved_stand_in_the_page() {
+        let compared = super::super::compared::sample(2);
+        let page = plan_html(&sample::plan(&[vec![]]), &Report::default(), &Previews::new(), &compared).unwrap();
+        for shown in [
+            "What this change alters",
+            "changes otherwise than before",
+            "tell @everyone &lt;b&gt;",
+            "Pending before this change: 2",
+        ] {
+            assert!(page.contains(shown), "{shown}");
+        }
+        assert!(page.contains("This plan adds 2 things to the approved plan") && page.contains("app.i0: it was not to change"));
+        let idle = crate::plan::Delta { altered: Vec::new(), ..compared.delta.unwrap() };
+        let compared = Compared { delta: Some(idle), against: None };
+        let page = plan_html(
+            &Plan { changes: Vec::new(), actions: Vec::new(), ..sample::plan(&[]) },
+            &Report::default(),
+            &Previews::new(),
+            &compared,
+        )
+        .unwrap();
+        assert!(page.contains("<h1>Nothing changes because of this</h1>") && page.contains("upgrade 1 → 2"));
     }
 
     #[test]

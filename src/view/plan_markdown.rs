@@ -6,14 +6,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use crate::model::call::{Arg, Call};
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Effect, Hop, Plan, PreflightOutcome, Report, VerdictKind};
 
+use super::alike::{alike, named, unsaid_opening};
 use super::estimate::{action_time, basis, hop_downtime, risk};
 use super::pieces::{Pieces, Weight};
 use super::plan_json::Previews;
 use super::plan_text::{total_downtime, value_text, verb, versions};
 use super::policy::about;
+use super::sequence::sequence;
 use super::{count, duration};
 
 /// What a comment may be, and where the whole is.
@@ -40,8 +44,9 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     returns(&mut pieces, plan);
     checks(&mut pieces, plan);
     notes(&mut pieces, plan);
-    changes(&mut pieces, plan);
-    for change in &plan.changes {
+    let sequence = sequence(plan);
+    changes(&mut pieces, &sequence);
+    for (change, _) in &sequence {
         for hop in &change.hops {
             hop_steps(&mut pieces, plan, change, hop, previews);
         }
@@ -148,12 +153,14 @@ fn rulings(pieces: &mut Pieces, report: &Report) {
 }
 
 fn gates(pieces: &mut Pieces, plan: &Plan) {
-    for gate in plan.gates.iter().filter(|gate| !gate.open || gate.waived.is_some()) {
-        let whose = gate.instance.as_ref().map(|instance| format!(", {}", code(instance.as_str()))).unwrap_or_default();
+    for (gate, about) in alike(plan.gates.iter().filter(|gate| !gate.open || gate.waived.is_some())) {
+        let whose = if about.is_empty() { String::new() } else { format!(", {}", named(&about, code)) };
         let what = match &gate.waived {
             Some(reason) => format!("**waived** ({})", escape(reason)),
             None => {
-                let until = gate.opens.map(|opens| format!(", opens {}", escape(&opens.to_string()))).unwrap_or_default();
+                let until = unsaid_opening(&gate.message, gate.opens)
+                    .map(|opens| format!(", opens {}", escape(&opens.to_string())))
+                    .unwrap_or_default();
                 format!("**waits**: {}{until}", escape(&gate.message))
             }
         };
@@ -211,35 +218,51 @@ fn checks(pieces: &mut Pieces, plan: &Plan) {
         let text = format!("- waiver {} **relied on** by {}\n", code(name), code(change.instance.as_str()));
         pieces.push(Weight::Must, "waiver", text);
     }
-    for change in &plan.changes {
-        for check in change.preflights.iter().filter(|check| check.outcome == PreflightOutcome::Warn) {
-            let text = format!("- warning for {}: {}\n", code(change.instance.as_str()), escape(&check.message));
-            pieces.push(Weight::Note, "warning", text);
-        }
+    let warnings = plan.changes.iter().flat_map(|change| {
+        let warned = change.preflights.iter().filter(|check| check.outcome == PreflightOutcome::Warn);
+        warned.map(move |check| ("warning", change.instance.as_str(), escape(&check.message)))
+    });
+    said_once(pieces, "warning", warnings);
+}
+
+/// What is said of several instances is said once, where it is said first: what it is, of whom, the sentence.
+fn said_once<'a>(pieces: &mut Pieces, kind: &'static str, said: impl Iterator<Item = (&'static str, &'a str, String)>) {
+    let mut gathered: IndexMap<(&str, String), Vec<&str>> = IndexMap::new();
+    for (word, whose, sentence) in said {
+        gathered.entry((word, sentence)).or_default().push(whose);
+    }
+    for ((word, sentence), whose) in gathered {
+        pieces.push(Weight::Note, kind, format!("- {word} for {}: {sentence}\n", named(&whose, code)));
     }
 }
 
 fn notes(pieces: &mut Pieces, plan: &Plan) {
-    for change in &plan.changes {
-        for note in &change.notes {
+    let notes = plan.changes.iter().flat_map(|change| {
+        change.notes.iter().map(move |note| {
             let word = match (note.acknowledge, note.follow_up) {
                 (true, _) => "note to acknowledge",
                 (false, true) => "follow-up",
                 (false, false) => "note",
             };
             let url = note.url.as_ref().map(|url| format!(" ({})", escape(url))).unwrap_or_default();
-            let text = format!("- {word} for {}: {}{url}\n", code(change.instance.as_str()), escape(&note.text));
-            pieces.push(Weight::Note, "note", text);
-        }
-    }
+            (word, change.instance.as_str(), format!("{}{url}", escape(&note.text)))
+        })
+    });
+    said_once(pieces, "note", notes);
 }
 
-fn changes(pieces: &mut Pieces, plan: &Plan) {
-    if plan.changes.is_empty() {
+/// What begins earlier stands earlier.
+fn changes(pieces: &mut Pieces, sequence: &[(&Change, Vec<&Change>)]) {
+    if sequence.is_empty() {
         return;
     }
-    pieces.push(Weight::Change, "heading", "\n| instance | where | change | by | downtime | why |\n|---|---|---|---|---|---|\n");
-    for change in &plan.changes {
+    pieces.push(
+        Weight::Change,
+        "heading",
+        "\n| instance | where | change | after | by | downtime | why |\n|---|---|---|---|---|---|---|\n",
+    );
+    for (change, after) in sequence {
+        let after: Vec<&str> = after.iter().map(|other| other.instance.as_str()).collect();
         let place =
             change.host.as_ref().map_or_else(|| change.environment.to_string(), |host| format!("{}, {host}", change.environment));
         let by: Vec<String> = change.hops.iter().map(by).collect();
@@ -250,11 +273,12 @@ fn changes(pieces: &mut Pieces, plan: &Plan) {
             format!("{}: {} → {}", code(&setting.name), code(&value_text(&setting.before)), code(&value_text(&setting.after)))
         }));
         let text = format!(
-            "| {} | {} | {} {} | {} | {downtime} | {} |\n",
+            "| {} | {} | {} {} | {} | {} | {downtime} | {} |\n",
             code(change.instance.as_str()),
             escape(&place),
             verb(change.decision),
             escape(&versions(change.from.as_ref(), change.to.as_ref())),
+            named(&after, code),
             by.join(", "),
             why.join("<br>"),
         );
@@ -395,6 +419,21 @@ mod tests {
     fn nothing_from_outside_means_anything() {
         assert_eq!(escape("a|b <img> @all `x` [l](u)\n# h"), "a\\|b &lt;img&gt; @\u{200b}all \\`x\\` \\[l\\](u) \\# h");
         assert_eq!(code("a|b`c*d"), "<code>a&#124;b&#96;c&#42;d</code>");
+    }
+
+    #[test]
+    fn what_is_said_of_several_instances_is_said_once() {
+        let mut pieces = Pieces::default();
+        let names: Vec<String> = (0..12).map(|number| format!("app.i{number}")).collect();
+        let read = names.iter().map(|name| ("note", name.as_str(), "Read this.".to_owned()));
+        let wait = [("note", "app.i3", "Wait.".to_owned()), ("follow-up", "app.i3", "Read this.".to_owned())];
+        said_once(&mut pieces, "note", read.chain(wait));
+        let text = pieces.fit(10_000, |_| String::new());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[0].starts_with("- note for <code>app.i0</code>, <code>app.i1</code>,"), "{text}");
+        assert!(lines[0].ends_with("<code>app.i7</code> and 4 more: Read this."), "{text}");
+        assert_eq!(lines[1], "- note for <code>app.i3</code>: Wait.");
     }
 
     #[test]

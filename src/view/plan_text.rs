@@ -11,6 +11,7 @@ use crate::plan::{
     Action, ActionKind, ActionUndo, Change, Decision, GateKind, Hop, Plan, PreflightOutcome, Report, Verdict, VerdictKind,
 };
 
+use super::alike::{alike, named};
 use super::diff::diff_text;
 use super::estimate::{action_time, hop_downtime};
 use super::plan_json::Previews;
@@ -208,22 +209,22 @@ pub(super) fn value_text(value: &Value) -> String {
 }
 
 fn gates(text: &mut String, plan: &Plan, palette: Palette) {
-    for gate in plan.gates.iter().filter(|gate| !gate.open) {
-        let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "{} gate of {}: {} {whose}", palette.warn("⏸"), gate.environment, gate.message);
+    for (gate, about) in alike(plan.gates.iter().filter(|gate| !gate.open)) {
+        let whose = if about.is_empty() { String::new() } else { format!(" ({})", named(&about, str::to_owned)) };
+        let _ = writeln!(text, "{} gate of {}: {}{whose}", palette.warn("⏸"), gate.environment, gate.message);
         for line in gate.paste.iter().flat_map(|paste| paste.lines()) {
             let _ = writeln!(text, "      {line}");
         }
     }
     let shown = [GateKind::Acknowledgement, GateKind::Approval, GateKind::Window];
-    for gate in plan.gates.iter().filter(|gate| gate.open && gate.waived.is_none() && shown.contains(&gate.kind)) {
-        let whose = gate.instance.as_ref().map(ToString::to_string).unwrap_or_default();
-        let whose = if whose.is_empty() { whose } else { format!("{whose}: ") };
+    for (gate, about) in alike(plan.gates.iter().filter(|gate| gate.open && gate.waived.is_none() && shown.contains(&gate.kind))) {
+        let whose = if about.is_empty() { String::new() } else { format!("{}: ", named(&about, str::to_owned)) };
         let _ = writeln!(text, "{} {whose}{}", palette.good("✓"), gate.message);
     }
-    for gate in &plan.gates {
+    for (gate, about) in alike(&plan.gates) {
         if let Some(reason) = &gate.waived {
-            let _ = writeln!(text, "{} gate of {} waived: {reason}", palette.warn("!"), gate.environment);
+            let whose = if about.is_empty() { String::new() } else { format!(" ({})", named(&about, str::to_owned)) };
+            let _ = writeln!(text, "{} gate of {} waived{whose}: {reason}", palette.warn("!"), gate.environment);
         }
     }
 }

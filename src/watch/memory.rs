@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::lang::Value;
 use crate::model::drift::{DriftClass, Severity};
 use crate::model::name::{EnvironmentName, InstanceAddr};
-use crate::plan::{Drift, DriftReport, InstanceState};
+use crate::plan::{Drift, DriftReport, InstanceState, Moving};
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -150,7 +150,8 @@ impl Memory {
         self.known.values()
     }
 
-    /// Takes a report in, and tells what it changes. What could not be seen this time is taken to be as it was.
+    /// Takes a report in, and tells what it changes. What could not be seen this time, or is being moved by a
+    /// run, is taken to be as it was.
     pub fn update(&mut self, report: &DriftReport) -> Changes {
         let mut now: BTreeMap<String, Finding> = BTreeMap::new();
         for (state, drift) in report.findings() {
@@ -161,7 +162,10 @@ impl Memory {
             now.insert(finding.key(), finding);
         }
         let hidden = hidden(report);
+        let moving: BTreeMap<&InstanceAddr, &Moving> =
+            report.moving.iter().flat_map(|moving| moving.instances.iter().map(move |instance| (instance, moving))).collect();
         let is_hidden = |finding: &Finding| match finding.class {
+            class if moving.get(&finding.instance).is_some_and(|moving| moving.explains(class)) => true,
             DriftClass::Unreachable | DriftClass::StaleBackup => false,
             DriftClass::Configuration => {
                 hidden.contains(&(&finding.instance, finding.fact.as_deref())) || hidden.contains(&(&finding.instance, None))
@@ -231,7 +235,7 @@ mod tests {
             ignored: Vec::new(),
             follow_ups: Vec::new(),
         };
-        DriftReport { at: at(seconds), instances: vec![state], expired: Vec::new() }
+        DriftReport { at: at(seconds), instances: vec![state], expired: Vec::new(), moving: Vec::new() }
     }
 
     fn config(observed: &str) -> Drift {
@@ -267,6 +271,23 @@ mod tests {
         assert_eq!(words(&memory.update(&report(4, vec![config("a")]))), (0, 0, 1), "it is reachable again");
         assert_eq!(words(&memory.update(&report(5, vec![unseen(Some("config"), "locked")]))), (1, 0, 0));
         assert_eq!(words(&memory.update(&report(6, vec![]))), (0, 0, 2));
+    }
+
+    #[test]
+    fn while_a_run_moves_it_an_instance_is_taken_to_be_as_it_was() {
+        let mut memory = Memory::default();
+        memory.update(&report(1, vec![config("a"), unseen(None, "no answer")]));
+        let moving = Moving {
+            run: crate::model::name::RunId::new("r"),
+            operation: "apply".to_owned(),
+            who: "ann@lab".to_owned(),
+            began: at(2),
+            carried_on: true,
+            instances: vec![InstanceAddr::from_text("app.main")],
+        };
+        let during = DriftReport { moving: vec![moving], ..report(2, vec![]) };
+        assert!(memory.update(&during).is_empty());
+        assert_eq!(words(&memory.update(&report(3, vec![]))), (0, 0, 2));
     }
 
     #[test]

@@ -24,8 +24,11 @@ use windlass::plan::{Plan, PlanInput, PlanOptions, Report, check, plan};
 use windlass::source::SourceMap;
 use windlass::view::{Page, Palette, Previews, Way, graph_dot, graph_mermaid, plan_json, plan_markdown, plan_text, provider_text};
 
+/// What takes an input of a target.
+type Entry = fn(&[u8]);
+
 /// Every target with what it calls. The names are those of the folders under `corpus/`.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub const TARGETS: [(&str, Entry); 10] = [
     ("archive", archive),
     ("configuration", configuration),
     ("document", document),

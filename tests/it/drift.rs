@@ -95,6 +95,40 @@ fn what_a_plan_did_not_bring_back_stays_drift() {
 }
 
 #[test]
+fn what_a_run_is_moving_is_no_drift() {
+    let mut estate = Estate::job();
+    estate.set("on_failure", "halt");
+    estate.apply().exit(0);
+    estate.set("version", "2.0.0");
+    estate.write("job/wait", "");
+    let mut child = estate.spawn(&["apply", "--auto-approve"]);
+    await_until("the run waits in `slow`", || estate.log().iter().filter(|line| *line == "slow").count() == 2);
+    // Half way: as the run leaves it for a while.
+    estate.write("job/version", "1.5.0");
+    let told = estate.run(&["drift", "--detailed-exitcode"]).exit(0);
+    told.says(&["is in progress: what it moves was not compared: job.one", "No drift. 0 instances compared"]);
+    estate.good(&["drift", "--format", "markdown"]).says(&["is in progress"]);
+    let json = estate.good(&["drift", "--format", "json"]).json();
+    assert_eq!((&json["moving"][0]["carried_on"], &json["moving"][0]["instances"][0]), (&true.into(), &"job.one".into()));
+    estate.good(&["status"]).lacks("drifted");
+    estate.good(&["drift", "plan"]).says(&["is in progress", "Nothing has drifted that a plan could bring back."]);
+    // Killed, it has still not come to its end.
+    signal(&child, Signal::KILL);
+    child.wait().expect("it ends");
+    estate.remove("job/wait");
+    await_until("the command ends", || estate.log().iter().filter(|line| *line == "slow-end").count() == 2);
+    estate.good(&["drift"]).says(&["has not come to its end (`windlass resume"]);
+    estate.run(&["drift", "adopt", "job.one", "--reason", "x"]).exit(3).says(&["moves it and has not come to its end"]);
+    estate.run(&["plan"]).says(&["Mind: run", "Apply refuses this plan until it is ended."]);
+    estate.write("job/version", "1.0.0");
+    estate.good(&["resume"]);
+    estate.run(&["drift", "--detailed-exitcode"]).exit(0).says(&["No drift. 1 instance compared"]).lacks("run ");
+    // What somebody does afterwards is drift again.
+    estate.write("job/version", "1.5.0");
+    estate.run(&["drift", "--detailed-exitcode"]).exit(2).says(&["2.0.0 is recorded, 1.5.0 is there"]);
+}
+
+#[test]
 fn an_exception_hides_until_it_runs_out() {
     let (estate, conf) = applied();
     estate.write("app/sample.conf", conf + "by hand\n");

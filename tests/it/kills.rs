@@ -4,6 +4,7 @@
 //! `tests/kills 500` kills so often and prints what was hit. `WINDLASS_KILL_SEED` chooses other moments.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -142,6 +143,8 @@ struct Site {
     span: Duration,
     /// The version that everything is at: each round is an upgrade.
     version: String,
+    /// Configuration and link of the sample product before the round.
+    before: (String, PathBuf),
     tally: Tally,
 }
 
@@ -158,7 +161,8 @@ impl Site {
         estate.apply().exit(0);
         let span = began.elapsed();
         let version = "1.0.0".to_owned();
-        let mut site = Self { estate, numbers: Numbers(seed), rounds: 0, span, version, tally: Tally::default() };
+        let mut site =
+            Self { estate, numbers: Numbers(seed), rounds: 0, span, version, before: Default::default(), tally: Tally::default() };
         site.judge("succeeded", "1.0.0", "");
         site
     }
@@ -172,6 +176,8 @@ impl Site {
         for name in COUNTED {
             self.estate.write(&format!("{name}/log"), "");
         }
+        let link = std::fs::read_link(self.estate.path("app/current")).expect("it is installed");
+        self.before = (self.estate.read("app/sample.conf"), link);
         let kind = self.numbers.below(6);
         if kind == 0 {
             self.estate.write("two/broken", "");
@@ -227,19 +233,40 @@ impl Site {
         None
     }
 
-    /// What an honest person says of what is held: the log of its commands tells.
+    /// What an honest person says of what is held: the log of its commands tells. An undo that needs a result which was lost with
+    /// the kill is done by hand.
     fn answer(&mut self, ran: &Ran) -> Vec<String> {
         let text = ran.err.replace(['\n', '│'], " ");
         let Some((_, rest)) = text.split_once("--retry") else { return Vec::new() };
         let action = rest.split('\'').nth(1).unwrap_or_else(|| panic!("no action is named:\n{}", ran.err)).to_owned();
         let (instance, name) = action.split_once(':').unwrap_or((&action, ""));
         let instance = instance.split(['.', '@']).nth(1).unwrap_or_default();
+        if instance == "web" {
+            let is_undo = text.contains(&format!("could not be undone: `{action}`"));
+            if is_undo {
+                self.undo_by_hand(name);
+            }
+            *self.tally.asked.entry(if is_undo { "undone by hand" } else { "--retry" }).or_default() += 1;
+            return words(&[if is_undo { "--skip" } else { "--retry" }, &action]);
+        }
         let log = self.estate.read(&format!("{instance}/log"));
         let is_undo = log.lines().any(|line| line.starts_with("undo-"));
         let name = if is_undo { format!("undo-{name}") } else { name.to_owned() };
         let word = if log.lines().any(|line| line == format!("{name} end")) { "--skip" } else { "--retry" };
         *self.tally.asked.entry(word).or_default() += 1;
         words(&[word, &action])
+    }
+
+    /// Makes undone what a step of the sample product did.
+    fn undo_by_hand(&self, step: &str) {
+        match step {
+            "configure" => self.estate.write("app/sample.conf", &self.before.0),
+            "switch" => {
+                self.estate.remove("app/current");
+                std::os::unix::fs::symlink(&self.before.1, self.estate.path("app/current")).expect("it can be linked");
+            }
+            _ => panic!("the undo of `{step}` needs no result"),
+        }
     }
 
     /// The newest run and how it ended.

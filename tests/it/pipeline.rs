@@ -176,6 +176,39 @@ fn a_version_goes_from_a_branch_over_review_and_merge_to_the_platform_and_the_lo
 }
 
 #[test]
+fn a_run_that_halted_is_ended_by_a_person_and_the_lockfile_follows() {
+    let world = World::new();
+    let main =
+        world.runner.read("main.hcl").replace("environment \"test\" {}", "environment \"test\" {\n  on_failure = \"halt\"\n}");
+    world.runner.write("main.hcl", main);
+    world.push("", "halt", "main");
+    world.runner.good(&["apply", "--auto-approve", "--commit", "--push"]);
+    let lock = || world.git("origin.git", &["show", "main:windlass.test.lock"]);
+    let subject = || world.git("origin.git", &["log", "-1", "--format=%s", "main"]);
+    world.change("up", "1.0.0", "1.1.0");
+    world.review("up").exit(0);
+    world.merge("up");
+    // The release is not there: the run halts.
+    let release = world.runner.read("store/1.1.0/VERSION");
+    std::fs::remove_dir_all(world.runner.path("store/1.1.0")).expect("it is there");
+    world.apply().exit(5);
+    assert!(!lock().contains("version  = \"1.1.0\""), "{}", lock());
+    // Neither another apply nor anything else goes on by itself.
+    world.apply().exit(3).says(&["run is not finished"]);
+    world.runner.write("store/1.1.0/VERSION", release);
+    world.runner.good(&["resume", "--commit", "--push"]).says(&["Committed the lockfiles as"]);
+    assert_eq!(subject(), "windlass: sample.one 1.0.0 → 1.1.0 in test");
+    assert!(lock().contains("\"1.1.0\""), "{}", lock());
+    assert_eq!(world.git("", &["status", "--porcelain", "--branch"]), "## main...origin/main");
+    // Back again, at once.
+    world.runner.good(&["rollback", "--auto-approve", "--commit", "--push"]).says(&["Committed the lockfiles as"]);
+    assert_eq!(world.runner.read("app/current/VERSION"), "1.0.0");
+    assert!(subject().starts_with("windlass: "), "{}", subject());
+    assert!(!lock().contains("\"1.1.0\""), "{}", lock());
+    world.runner.run(&["resume", "--push"]).exit(1).says(&["--commit"]);
+}
+
+#[test]
 fn what_was_not_approved_is_not_applied() {
     let world = World::new();
     world.runner.good(&["apply", "--auto-approve", "--commit", "--push"]);

@@ -173,7 +173,7 @@ fn an_approval_of_another_lets_a_plan_pass_and_ones_own_does_not() {
     estate.good(&["approve", "p.plan", "--reason", "I made it"]);
     let err = estate.run(&["apply", "p.plan"]).exit(3).err;
     assert!(said(&err).contains("there is only that of who applies: ada (I made it)"), "{err}");
-    assert!(estate.run(&["approve", "p.plan", "--reason", "hm", "--by", "mallory"]).exit(1).err.contains("may not approve"));
+    assert!(estate.run(&["approve", "p.plan", "--reason", "hm", "--by", "mallory"]).exit(3).err.contains("may not approve"));
     assert!(estate.run(&["approve", "p.plan", "--reason", " ", "--by", "ben"]).exit(1).err.contains("a reason"));
     let err = estate.good(&["approve", "p.plan", "--reason", "read it", "--by", "ben"]).err;
     assert!(err.contains("ben approves"), "{err}");

@@ -390,7 +390,7 @@ fn every_class_of_drift_is_told_apart() {
     estate.write("app/sample.conf", &conf);
     let mut estate = estate;
     estate.set("version", "1.1.0");
-    drift(&estate).exit(0).says(&["1 differ from the declaration"]);
+    drift(&estate).exit(0).says(&["1 differs from the declaration"]);
 }
 
 #[test]

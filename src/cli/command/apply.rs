@@ -88,23 +88,30 @@ pub(in crate::cli) async fn run(args: &ApplyArgs, session: &mut Session) -> Resu
         Err(problems) => Err(problems),
     };
     // While nobody else can write the lockfile.
-    let committed = match &ledger {
-        Some(ledger) => commit(ledger, session, &run).await,
-        None => Ok(()),
-    };
+    let committed = commit_after(ledger.as_ref(), session, &run).await;
     hold.give_back(session).await;
+    with_commit(exit, committed, session)
+}
+
+/// How a run ended, and its commit: how the run ended goes before, where it is not good.
+pub(in crate::cli) fn with_commit(
+    exit: Result<Exit, Diagnostics>,
+    committed: Result<(), Diagnostics>,
+    session: &Session,
+) -> Result<Exit, Diagnostics> {
     match (exit, committed) {
         (Ok(Exit::Done), Err(problem)) => Err(problem),
         (exit, Err(problem)) => {
-            terminal.problems(&problem, &session.place.sources);
+            session.place.terminal.problems(&problem, &session.place.sources);
             exit
         }
         (exit, Ok(())) => exit,
     }
 }
 
-/// Brings the lockfiles into git, also where the run failed: what it has recorded did happen.
-async fn commit(ledger: &Ledger, session: &Session, run: &RunId) -> Result<(), Diagnostics> {
+/// Brings the lockfiles into git where that was asked for, also where the run failed: what it has recorded did happen.
+pub(in crate::cli) async fn commit_after(ledger: Option<&Ledger>, session: &Session, run: &RunId) -> Result<(), Diagnostics> {
+    let Some(ledger) = ledger else { return Ok(()) };
     let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
     let record = runs.iter().find(|record| record.id == *run);
     say_committed(session, &ledger.commit(record)?);

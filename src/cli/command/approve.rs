@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::planfile::PlanFile;
 use crate::cli::session::Session;
 use crate::plan::{Approval, substance};
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Fault};
 
 /// Runs the command.
 pub(in crate::cli) async fn run(args: &ApproveArgs, session: &Session) -> Result<Exit, Diagnostics> {
@@ -27,6 +27,7 @@ pub(in crate::cli) async fn run(args: &ApproveArgs, session: &Session) -> Result
     for (name, rule) in &asking {
         if !rule.from.is_empty() && !rule.from.iter().any(|of| of.trim().eq_ignore_ascii_case(&approval.by)) {
             return Err(Diagnostic::error("nothing was approved")
+                .fault(Fault::Refused)
                 .detail(format!("{} may not approve for {name}: it asks for an approval of {}", approval.by, rule.from.join(", ")))
                 .help("let one of them approve it")
                 .into());

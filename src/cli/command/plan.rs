@@ -1,10 +1,12 @@
 //! `windlass plan`: shows what apply would do, and why.
 
 use crate::cli::args::{PageArgs, PlanArgs, PlanFormat};
+use crate::cli::command::apply::check_unfinished;
 use crate::cli::exit::Exit;
 use crate::cli::planfile::PlanFile;
 use crate::cli::planning::{How, Planned};
 use crate::cli::preview::previews;
+use crate::cli::problem::state_problem;
 use crate::cli::session::Session;
 use crate::cli::terminal::Terminal;
 use crate::plan::{Plan, Report, Ruling, VerdictKind, additions};
@@ -30,6 +32,7 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
         format => plan_beside(format, &args.page, (shown, told, &previews), &compared, terminal)?,
     };
     terminal.data(&text);
+    mind_unfinished(&plan, session).await?;
     let adds = compared.against.as_ref().is_some_and(|against| !against.additions.is_empty());
     let denied = told.rulings.iter().any(Ruling::denies);
     let refused = denied || adds || compared.delta.as_ref().map_or_else(|| is_blocked(&report), |delta| delta.is_stuck());
@@ -56,6 +59,21 @@ pub(in crate::cli) async fn run(args: &PlanArgs, session: &mut Session) -> Resul
         (false, true) => Exit::Changes,
         (false, false) => Exit::Done,
     })
+}
+
+/// What a run has half done looks like somebody's own work: says that there is such a run.
+async fn mind_unfinished(plan: &Plan, session: &Session) -> Result<(), Diagnostics> {
+    let mut carried_on = false;
+    for environment in plan.bases.keys() {
+        let holder = session.store.holder(environment).await.map_err(|error| state_problem(&error))?;
+        carried_on |= holder.is_some_and(|holder| !holder.has_died(session.place.now));
+    }
+    if let Err(unfinished) = check_unfinished(plan, session, !carried_on).await {
+        for problem in unfinished.iter() {
+            session.place.terminal.say(&format!("Mind: {}. Apply refuses this plan until it is ended.", problem.detail));
+        }
+    }
+    Ok(())
 }
 
 /// Compares with what was asked for.
@@ -98,8 +116,14 @@ fn plan_beside(
             let text = if idle { IDLE.to_owned() } else { plan_as(format, &page, shown, terminal)? };
             Ok(text + &after)
         }
-        other => plan_as(other, page, shown, terminal),
+        PlanFormat::Html => html(shown, compared),
+        PlanFormat::Json => plan_as(format, page, shown, terminal),
     }
+}
+
+fn html((plan, report, previews): (&Plan, &Report, &Previews), compared: &Compared) -> Result<String, Diagnostic> {
+    plan_html(plan, report, previews, compared)
+        .map_err(|error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(format!("{error:#}")))
 }
 
 /// The head of a comment on a change that alters nothing.
@@ -115,8 +139,7 @@ pub(in crate::cli) fn plan_as(
     Ok(match format {
         PlanFormat::Human => plan_text(plan, report, previews, terminal.out),
         PlanFormat::Json => plan_json(plan, report, previews, &Compared::default())?,
-        PlanFormat::Html => plan_html(plan, report, previews)
-            .map_err(|error| Diagnostic::error("plan cannot be written").fault(Fault::Bug).detail(format!("{error:#}")))?,
+        PlanFormat::Html => html((plan, report, previews), &Compared::default())?,
         PlanFormat::Markdown => plan_markdown(plan, report, previews, Page { limit: page.limit, link: page.link.as_deref() }),
     })
 }

@@ -6,9 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::apply::{self, ActionState, Back, Control, Landing, ResumeOptions, RunArgs as Given};
-use crate::cli::args::{AbandonArgs, AbandonAs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, RunFormat, ScopeArgs, StopArgs};
+use crate::cli::args::{
+    AbandonArgs, AbandonAs, CommitArgs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, RunFormat, ScopeArgs, StopArgs,
+};
+use crate::cli::command::apply::{commit_after, with_commit};
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, who};
+use crate::cli::ledger::Ledger;
 use crate::cli::problem::{file_problem, state_problem};
 use crate::cli::running::{Ears, STOP_FILE, environments_of, finished, patience, run_dir, stop_wish};
 use crate::cli::session::Session;
@@ -24,7 +28,7 @@ pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> 
     let record = find(session, args.run_id.as_deref(), "resume", is_unfinished).await?;
     let ids = |texts: &[String]| texts.iter().map(ActionId::from_text).collect();
     let options = ResumeOptions { retry: ids(&args.retry), skip: ids(&args.skip) };
-    go_on(session, &record.id, "resume", &args.run, async |_, given| apply::resume(options, given).await).await
+    go_on(session, &record.id, "resume", (&args.run, &args.commit), async |_, given| apply::resume(options, given).await).await
 }
 
 /// Runs `rollback`.
@@ -49,7 +53,9 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
             .help("answer `yes`, or give `--auto-approve`")
             .into());
     }
-    let exit = go_on(session, &record.id, "rollback", &args.run, async |_, given| apply::rollback(&back, given).await).await?;
+    let exit =
+        go_on(session, &record.id, "rollback", (&args.run, &args.commit), async |_, given| apply::rollback(&back, given).await)
+            .await?;
     // What was asked for was done.
     Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
 }
@@ -108,7 +114,7 @@ pub(in crate::cli) async fn abandon(args: &AbandonArgs, session: &mut Session) -
         AbandonAs::Succeeded => apply::AbandonedAs::Succeeded,
         AbandonAs::Failed => apply::AbandonedAs::Failed,
     };
-    go_on(session, &record.id, "abandon", &flags, async |_, given| apply::abandon(&reason, how, given).await).await
+    go_on(session, &record.id, "abandon", (&flags, &args.commit), async |_, given| apply::abandon(&reason, how, given).await).await
 }
 
 /// Runs `stop`: tells the process that applies.
@@ -288,7 +294,7 @@ async fn go_on(
     session: &mut Session,
     run: &RunId,
     operation: &str,
-    flags: &RunArgs,
+    (flags, commit): (&RunArgs, &CommitArgs),
     work: impl AsyncFnOnce(&Plan, Given) -> Result<apply::Finished, Diagnostics>,
 ) -> Result<Exit, Diagnostics> {
     let dir = bring(session, run).await?;
@@ -296,6 +302,7 @@ async fn go_on(
     let _ = fs::remove_file(dir.join(STOP_FILE));
     let (plan, _) = apply::inspect(&dir)?;
     let environments = environments_of(&plan);
+    let ledger = Ledger::open(commit, session, &environments)?;
     let hold = Hold::take(session, &environments, operation, Some(run), patience(flags)?).await?;
     let result = async {
         let mut locks = session.locks(&environments).await?;
@@ -314,8 +321,10 @@ async fn go_on(
         result
     }
     .await;
+    // While nobody else can write the lockfile.
+    let committed = commit_after(ledger.as_ref(), session, run).await;
     hold.give_back(session).await;
-    result.map(|end| finished(session, &end))
+    with_commit(result.map(|end| finished(session, &end)), committed, session)
 }
 
 /// The folder of a run, brought here where the store has it and this machine has not.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::args::{StatusArgs, StatusFormat};
 use crate::cli::command::run::is_unfinished;
+use crate::cli::drifting::set_aside;
 use crate::cli::exit::Exit;
 use crate::cli::planning::How;
 use crate::cli::problem::state_problem;
@@ -26,7 +27,7 @@ pub(in crate::cli) async fn run(args: &StatusArgs, session: &mut Session) -> Res
     let inventory = if args.refresh { session.without_secrets(planned.inventory) } else { Inventory::default() };
     let targets = &args.scope.targets;
     let asked = |addr: &InstanceAddr| targets.is_empty() || targets.iter().any(|target| addr.is_within(target));
-    let states = session.judged(&locks, &inventory, &asked).instances;
+    let mut states = session.judged(&locks, &inventory, &asked).instances;
     let mut gates = planned.plan.gates;
     gates.retain(|gate| !gate.open && gate.instance.as_ref().is_none_or(asked));
     let verdicts = planned.report.verdicts.into_iter();
@@ -41,9 +42,14 @@ pub(in crate::cli) async fn run(args: &StatusArgs, session: &mut Session) -> Res
     let mut holders = Vec::new();
     for environment in &environments {
         if let Ok(Some(holder)) = session.store.holder(environment).await {
-            holders.push((environment.clone(), holder));
+            // What a holder that died has left is shown by its run.
+            if !holder.has_died(session.place.now) {
+                holders.push((environment.clone(), holder));
+            }
         }
     }
+    let carried_on = holders.iter().filter_map(|(_, holder)| holder.run.clone()).collect();
+    set_aside(&mut states, &runs, &carried_on, session.place.now);
     let terminal = session.place.terminal;
     let fleet = Fleet {
         environments: &environments,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lang::Value;
 use crate::model::drift::{DriftClass, Severity};
-use crate::model::name::{EnvironmentName, HostName, InstanceAddr, ProviderName};
+use crate::model::name::{EnvironmentName, HostName, InstanceAddr, ProviderName, RunId};
 
 /// What one look at the fleet came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,26 @@ pub struct DriftReport {
     /// Exceptions that have run out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<ExpiredIgnore>,
+    /// Runs that have not come to an end, or did so while this was looked at: what they move is not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moving: Vec<Moving>,
+}
+
+/// A run, and the instances whose drift is not told because it moves them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// Which run.
+    pub run: RunId,
+    /// `apply`, `rollback`.
+    pub operation: String,
+    /// `user@host`.
+    pub who: String,
+    /// When it began.
+    pub began: Timestamp,
+    /// Whether somebody carries it on; where nobody does, it waits for `windlass resume`.
+    pub carried_on: bool,
+    /// What it moves, of what was looked at.
+    pub instances: Vec<InstanceAddr>,
 }
 
 impl DriftReport {
@@ -42,6 +62,19 @@ impl DriftReport {
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         self.findings().map(|(_, drift)| drift.severity).max()
+    }
+}
+
+impl Moving {
+    /// Whether drift of a class is no news of an instance that the run moves. While somebody carries it on, nothing is but the age of
+    /// a backup; a run that waits has left versions and configuration as they are, but nothing should be down.
+    #[must_use]
+    pub fn explains(&self, class: DriftClass) -> bool {
+        match class {
+            DriftClass::StaleBackup => false,
+            DriftClass::Unhealthy | DriftClass::Unreachable => self.carried_on,
+            DriftClass::Version | DriftClass::Configuration | DriftClass::Missing | DriftClass::Unmanaged => true,
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::super::duration;
 use super::super::estimate::risk;
 use super::super::plan_markdown::{accepted, headline, is_stuck, points, waived, waived_checks};
 use super::super::plan_text::total_downtime;
+use super::super::{duration, unsaid_opening};
 use crate::plan::{Effect, GateKind, NoteText, Plan, PreflightOutcome, Report, Ruling, VerdictKind};
 
 /// The head of the page.
@@ -62,11 +62,16 @@ impl Remark {
 }
 
 impl Brief {
-    pub(super) fn of(plan: &Plan, report: &Report) -> Self {
+    /// `idle`: the plan is shown for a change of the configuration that alters nothing.
+    pub(super) fn of(plan: &Plan, report: &Report, idle: bool) -> Self {
         let parts = headline(plan, report);
         let blocked = report.verdicts.iter().filter(|verdict| is_stuck(verdict.kind));
         Self {
-            headline: if parts.is_empty() { "No changes".to_owned() } else { parts.join(", ") },
+            headline: match (parts.is_empty(), idle) {
+                (true, true) => "Nothing changes because of this".to_owned(),
+                (true, false) => "No changes".to_owned(),
+                (false, _) => parts.join(", "),
+            },
             created: plan.created.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
             tool: plan.tool_version.clone(),
             digest: plan.digest().map(|digest| digest.to_string()).unwrap_or_default(),
@@ -133,7 +138,7 @@ fn remarks(plan: &Plan) -> Vec<Remark> {
         remarks.push(match &gate.waived {
             Some(reason) => Remark::new("Gate waived", whose, reason.clone()),
             None => {
-                let opens = gate.opens.map(|opens| format!(" (opens {opens})")).unwrap_or_default();
+                let opens = unsaid_opening(&gate.message, gate.opens).map(|opens| format!(" (opens {opens})")).unwrap_or_default();
                 Remark { paste: gate.paste.clone(), ..Remark::new("Gate closed", whose, format!("{}{opens}", gate.message)) }
             }
         });
@@ -211,7 +216,7 @@ mod tests {
             acknowledge: false,
         };
         plan.changes[0].notes = vec![note("https://example.org/1"), note("javascript:alert(1)")];
-        let brief = Brief::of(&plan, &Report::default());
+        let brief = Brief::of(&plan, &Report::default(), false);
         assert_eq!(brief.notes[0].url.as_deref(), Some("https://example.org/1"));
         assert_eq!((brief.notes[1].url.as_deref(), &*brief.notes[1].text), (None, "Read (javascript:alert(1))"));
     }
@@ -229,7 +234,7 @@ mod tests {
             environment: Some("production".into()),
             waived: None,
         };
-        let brief = Brief::of(&plan, &Report { rulings: vec![ruling], ..Report::default() });
+        let brief = Brief::of(&plan, &Report { rulings: vec![ruling], ..Report::default() }, false);
         let said: Vec<(&str, &str)> = brief.points.iter().map(|remark| (remark.kind, &*remark.text)).collect();
         assert_eq!(said[0], ("Denied by policy", "no_friday: today is Friday (wait until Monday)"));
         assert_eq!(said[1].0, "Point of no return");

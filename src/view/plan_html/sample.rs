@@ -10,7 +10,7 @@ use crate::model::provider::Retry;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Decision, FORMAT, Hop, Plan};
 
 /// One instance, one hop, and an action for each list of what it needs.
-pub(super) fn plan(needs: &[Vec<u32>]) -> Plan {
+pub(in crate::view) fn plan(needs: &[Vec<u32>]) -> Plan {
     let instance = InstanceAddr::from_text("app.main");
     let hop = Hop {
         from: Some("1.0".into()),

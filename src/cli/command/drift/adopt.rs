@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cli::args::{DriftAdoptArgs, ScopeArgs};
+use crate::cli::command::run::is_unfinished;
 use crate::cli::command::state;
 use crate::cli::exit::Exit;
 use crate::cli::hold::{new_run, who};
@@ -41,6 +42,7 @@ pub(super) async fn run(args: &DriftAdoptArgs, session: &mut Session) -> Result<
                 .into());
         }
     };
+    check_unmoved(session, &addr).await?;
     let recorded = locks.get(&state.environment).and_then(|lock| lock.instances.get(&addr)).cloned();
     let exit = match recorded {
         None => state::import(session, addr.as_str()).await?,
@@ -60,6 +62,16 @@ pub(super) async fn run(args: &DriftAdoptArgs, session: &mut Session) -> Result<
     };
     session.store.put_run(&entry(session, &state, there, &args.reason)).await.map_err(|error| state_problem(&error))?;
     Ok(exit)
+}
+
+/// What a run has left half way is its own to end: its record would not fit to another that was written under it.
+async fn check_unmoved(session: &Session, addr: &InstanceAddr) -> Result<(), Diagnostics> {
+    let runs = session.store.runs(1000).await.map_err(|error| state_problem(&error))?;
+    let moves = |record: &&RunRecord| is_unfinished(record) && record.moves.iter().any(|moved| moved.instance == *addr);
+    let Some(record) = runs.iter().find(moves) else { return Ok(()) };
+    Err(refused(addr, format!("run {} moves it and has not come to its end", record.id))
+        .help("end the run first: `windlass resume`, `windlass rollback` or `windlass abandon`")
+        .into())
 }
 
 /// The address, if any configuration or lockfile knows it.

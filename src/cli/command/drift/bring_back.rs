@@ -13,6 +13,9 @@ use crate::source::Diagnostics;
 pub(super) async fn run(args: &PlanArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let report = session.drift(&args.scope, true).await?;
     let terminal = session.place.terminal;
+    for moving in &report.moving {
+        terminal.say(&crate::view::moving_line(moving));
+    }
     for (instance, what) in out_of_reach(&report) {
         terminal.say(&format!("{instance}: {what}"));
     }
