@@ -102,6 +102,7 @@ fn locked(number: u32) -> Locked {
         host: None,
         settings: Value::object([("port", Value::from(u64::from(number))), ("root", Value::from(format!("/srv/{number}")))]),
         settings_digest: Digest::of(&number.to_le_bytes()),
+        seals: BTreeMap::new(),
         observed: BTreeMap::new(),
         depends_on: Vec::new(),
         hops: Vec::new(),

@@ -147,6 +147,7 @@ fn locked(number: usize) -> Locked {
         host: None,
         settings_digest: Digest::of(number.to_string().as_bytes()),
         settings,
+        seals: BTreeMap::new(),
         observed: BTreeMap::from([(Arc::from("config"), text(Digest::of(b"config").as_str().to_owned()))]),
         seals: BTreeMap::new(),
         depends_on: Vec::new(),

@@ -168,10 +168,13 @@ fn rules_that_mean_nothing_or_too_much_are_refused() {
     }
 }
 
+/// The head of a message, and its body.
+type Message = (String, Vec<u8>);
+
 /// Takes messages: refuses the first two, takes the others, keeps all.
 struct Receiver {
     port: u16,
-    got: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    got: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Receiver {
