@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
 use super::bracket::{Bracket, News};
@@ -75,6 +75,8 @@ pub(super) struct Dispatcher {
     pub(super) unmet: Vec<u32>,
     /// Actions that will be undone: how many others must be undone before.
     pub(super) to_undo: HashMap<u32, u32>,
+    /// By action that is to be undone: those that come next below it.
+    pub(super) undo_below: HashMap<u32, Vec<u32>>,
     /// What is known of actions that are not fresh.
     pub(super) modes: HashMap<u32, Mode>,
     /// By environment: running actions that take no room.
@@ -86,6 +88,8 @@ pub(super) struct Dispatcher {
     pub(super) files: HashMap<Digest, Files>,
     pub(super) durable: watch::Receiver<Durable>,
     pub(super) waiting: VecDeque<(u64, u32, Direction, Mode)>,
+    /// Items that may begin once the journal is durable up to that entry.
+    pub(super) waiting_items: VecDeque<(u64, oneshot::Sender<()>)>,
     pub(super) tasks: JoinSet<Report>,
     pub(super) running: HashMap<task::Id, (u32, Direction)>,
     pub(super) aides: JoinSet<()>,
@@ -174,6 +178,8 @@ impl Dispatcher {
         if let Some(failure) = failure {
             self.around.voice.warn(format!("the journal cannot be written, so nothing more is begun: {failure}"));
             self.broken = Some(failure);
+            // Without an answer nothing begins.
+            self.waiting_items.clear();
             return;
         }
         while let Some((sequence, action, direction, mode)) = self.waiting.front().copied() {
@@ -182,6 +188,11 @@ impl Dispatcher {
             }
             self.waiting.pop_front();
             self.spawn(action, direction, mode);
+        }
+        while self.waiting_items.front().is_some_and(|(sequence, _)| *sequence <= through) {
+            if let Some((_, answer)) = self.waiting_items.pop_front() {
+                let _ = answer.send(());
+            }
         }
         if self.lost.is_none() {
             self.delivery.release(through);
@@ -210,8 +221,7 @@ impl Dispatcher {
         let line = is_probe.then(|| self.probes.begin(action, is_late));
         let (around, redact) = (Arc::clone(&self.around), self.redact.clone());
         let (items, post) = (self.progress.items.of(action, direction), self.items.0.clone());
-        let durable = self.journal.durable();
-        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, durable, line };
+        let job = Job { around, index: action, direction, mode, scope, provider, files, redact, items, post, line };
         let handle = self.tasks.spawn(carry_out(job));
         self.running.insert(handle.id(), (action, direction));
     }
@@ -229,17 +239,7 @@ impl Dispatcher {
             Err(error) => {
                 let Some((index, direction)) = self.running.remove(&error.id()) else { return };
                 let outcome = match error.try_into_panic() {
-                    Ok(panic) => {
-                        let said = panic
-                            .downcast_ref::<&str>()
-                            .map(ToString::to_string)
-                            .or_else(|| panic.downcast_ref::<String>().cloned());
-                        let said = self.redact.apply(&said.unwrap_or_default()).into_owned();
-                        let message = format!("the driver panicked: {said}");
-                        let help = Some("this is a defect of Windlass: please report it".to_owned());
-                        let ending = Ending::Failed { kind: FailureKind::Failed, message, output: Vec::new(), help };
-                        Told::Ended { ending, kind: Some(FailureKind::Failed), result: Value::Null }
-                    }
+                    Ok(panic) => invoke::panicked(&*panic, &self.redact),
                     Err(_) => invoke::held(FailureKind::Unknown, "it was given up while it ran".to_owned()),
                 };
                 self.on_report(Report { index, direction, outcome });
@@ -281,7 +281,7 @@ impl Dispatcher {
                 if !self.is_halted() {
                     self.progress.items.begin(index, direction, Arc::clone(&item), at);
                     let sequence = self.journal.append(&Entry::ItemBegan { at, action, direction, item });
-                    let _ = answer.send(sequence);
+                    self.waiting_items.push_back((sequence, answer));
                 }
             }
             SaidWhat::Ended(end) => {
@@ -390,6 +390,10 @@ impl Dispatcher {
 
     fn on_stop(&mut self) {
         self.is_stopping = true;
+        if self.shipping.is_some() {
+            // A store that is away may never have the entries.
+            self.waiting_items.clear();
+        }
         self.around.voice.say(EventKind::Stopping);
     }
 

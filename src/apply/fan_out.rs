@@ -4,14 +4,15 @@
 //! durable before it begins. What has ended well is not done again, and what had begun is asked about as an action is.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use super::clock::between;
 use super::errand::{Errand, Work};
 use super::event::{Direction, Ending, EventKind};
-use super::invoke::{Job, Mode, Told, held, succeeded};
+use super::invoke::{Job, Mode, Told, held, panicked, succeeded};
 use super::item::{ItemEnd, ItemState, Said, SaidWhat};
 use super::progress::has_done_nothing;
 use crate::driver::{Failure, FailureKind, Sink as _};
@@ -103,7 +104,12 @@ impl Job {
         let (name, direction) = (action.id.clone(), self.direction);
         self.around.voice.say(EventKind::ItemBegan { action: name.clone(), direction, item: key.to_string() });
         let errand = Errand::new(self, action, change, work).of_item(Arc::clone(&key), each, asks.get(&key).cloned(), mode);
-        let Told::Ended { ending, kind, result } = errand.run().await else { return (key, None) };
+        // The others that run must be seen to their end, whatever becomes of this one.
+        let told = match AssertUnwindSafe(errand.run()).catch_unwind().await {
+            Ok(told) => told,
+            Err(panic) => panicked(&*panic, &self.redact),
+        };
+        let Told::Ended { ending, kind, result } = told else { return (key, None) };
         let took = between(began, self.around.clock.now());
         let end = ItemEnd { ending: ending.clone(), kind, result };
         let what = SaidWhat::Ended(end.clone());
@@ -115,16 +121,10 @@ impl Job {
 
     /// Has an item's beginning written down; answers whether it may begin.
     async fn begin_item(&self, key: &Arc<str>) -> bool {
-        let (answer, sequence) = tokio::sync::oneshot::channel();
+        let (answer, durable) = tokio::sync::oneshot::channel();
         let (item, what) = (Arc::clone(key), SaidWhat::Begins(answer));
         let said = Said { action: self.index, direction: self.direction, item, what };
-        if self.post.send(said).is_err() {
-            return false;
-        }
-        let Ok(sequence) = sequence.await else { return false };
-        let mut durable = self.durable.clone();
-        let state = durable.wait_for(|durable| durable.through >= sequence || durable.failure.is_some()).await;
-        let is_safe = state.is_ok_and(|durable| durable.through >= sequence);
+        let is_safe = self.post.send(said).is_ok() && durable.await.is_ok();
         crash_point!("apply.item");
         is_safe
     }

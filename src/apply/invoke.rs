@@ -3,20 +3,19 @@
 //! Runs as a task of its own and touches nothing of the run's state: it takes everything it needs and gives a [`Report`]. How a
 //! driver is called stands in `errand`.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use super::clock::{Clock, between};
 use super::control::Control;
 use super::errand::{Errand, Work};
 use super::event::{Direction, Ending, EventKind};
 use super::item::{Known, Post};
-use super::journal::Durable;
 use super::probe::Line;
 use super::run::{Hosts, Observer};
 use super::voice::Voice;
@@ -57,8 +56,6 @@ pub(super) struct Job {
     pub items: Known,
     /// Where it tells what becomes of them.
     pub post: Post,
-    /// How far the journal is durable.
-    pub durable: watch::Receiver<Durable>,
 }
 
 /// What is known when an action is carried out.
@@ -165,6 +162,16 @@ pub(super) fn succeeded(result: Value) -> Told {
 
 pub(super) fn already_done() -> Told {
     Told::Ended { ending: Ending::AlreadyDone, kind: None, result: Value::Null }
+}
+
+/// What a driver's panic is: a failure, and a defect.
+pub(super) fn panicked(panic: &(dyn Any + Send), redact: &Redactor) -> Told {
+    let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+    let said = redact.apply(&said.unwrap_or_default()).into_owned();
+    let message = format!("the driver panicked: {said}");
+    let help = Some("this is a defect of Windlass: please report it".to_owned());
+    let ending = Ending::Failed { kind: FailureKind::Failed, message, output: Vec::new(), help };
+    Told::Ended { ending, kind: Some(FailureKind::Failed), result: Value::Null }
 }
 
 pub(super) fn held(kind: FailureKind, message: String) -> Told {

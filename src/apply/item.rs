@@ -87,8 +87,8 @@ pub(super) struct Said {
 /// What happened to the item.
 #[derive(Debug)]
 pub(super) enum SaidWhat {
-    /// It is about to begin. The answer is the number of the journal's entry; none: nothing may begin any more.
-    Begins(oneshot::Sender<u64>),
+    /// It is about to begin. The answer comes once that is durable; none: nothing may begin any more.
+    Begins(oneshot::Sender<()>),
     /// It ended.
     Ended(ItemEnd),
 }

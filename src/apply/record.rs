@@ -132,7 +132,7 @@ impl Books {
         }
         let is_last = info.index as usize + 1 == change.hops.len();
         // Brought back is what is again as it was recorded. What is not stays recorded as it was, so that it stays drift.
-        let kept = (change.decision == Decision::Reconfigure && change.settings.is_empty()).then(|| entry.as_ref()).flatten();
+        let kept = (change.decision == Decision::Reconfigure && change.settings.is_empty()).then_some(entry.as_ref()).flatten();
         let kept = kept.map(|entry| entry.observed.clone()).unwrap_or_default();
         let mut entry = self.content(sources, change, Some(Arc::clone(&to)), entry, facts);
         entry.observed.extend(kept);

@@ -234,11 +234,11 @@ impl Dispatcher {
             (Direction::Undo, ActionState::Undone) => {
                 self.to_undo.remove(&index);
                 self.take_into_lock(index);
-                for need in &action.needs {
-                    if let Some(before) = self.to_undo.get_mut(need) {
+                for next in self.undo_below.remove(&index).unwrap_or_default() {
+                    if let Some(before) = self.to_undo.get_mut(&next) {
                         *before = before.saturating_sub(1);
                         if *before == 0 {
-                            self.offer_undo(*need);
+                            self.offer_undo(next);
                         }
                     }
                 }
@@ -316,6 +316,7 @@ impl Dispatcher {
         let because = self.progress.undoing.get(&self.graph.environments[environment]).cloned().flatten();
         self.around.voice.say(EventKind::UndoBegan { because, actions: undoing.actions.len() });
         self.to_undo.extend(undoing.actions.iter().copied());
+        self.undo_below.extend(undoing.below);
         for (index, before) in undoing.actions {
             if before == 0 {
                 self.offer_undo(index);

@@ -1,5 +1,7 @@
 //! What is undone after a failure, and what has to stay.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::graph::Graph;
 use super::progress::{ActionState, Progress};
 use crate::plan::{ActionKind, ActionUndo, Plan};
@@ -9,6 +11,8 @@ use crate::plan::{ActionKind, ActionUndo, Plan};
 pub(super) struct Undoing {
     /// Actions to undo, with how many others of these must be undone before.
     pub actions: Vec<(u32, u32)>,
+    /// Which of them wait for which: the key must be undone before the values.
+    pub below: BTreeMap<u32, Vec<u32>>,
     /// Actions that stay although something of them is there: past the point of no return, or needed by what stays.
     pub kept: Vec<u32>,
 }
@@ -24,7 +28,7 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
     let past: Vec<bool> = (0..graph.hops.len()).map(|hop| progress.is_past_return(graph, hop)).collect();
     let has_effect = |index: usize| progress.states[index].has_effect() && !progress.untouched[index];
     // By change: it stays at a version by a person's wish, and nothing beyond that is left. Empty where there is no wish.
-    let settled: Vec<bool> = if progress.stays.values().all(std::collections::BTreeMap::is_empty) {
+    let settled: Vec<bool> = if progress.stays.values().all(BTreeMap::is_empty) {
         Vec::new()
     } else {
         let is_left = |action: &u32| {
@@ -36,7 +40,7 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
     };
     for (index, action) in plan.actions.iter().enumerate().rev() {
         if !has_effect(index) {
-            // It is gone already, as after going back in part; what stands upon it holds what is below it.
+            // What stays was built upon it and upon what is below it, though it has been undone since.
             if keep[index] {
                 action.needs.iter().for_each(|need| keep[*need as usize] = true);
             }
@@ -65,25 +69,34 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
         let here = graph.environment(&plan.actions[index]) == environment;
         here && has_effect(index) && !keep[index] && progress.states[index] != ActionState::Undoing
     };
-    // Below something that is gone, upon which something stands that is to go first: it waits for the next time.
-    let mut below = vec![false; count];
+    let mut waits = vec![0_u32; count];
+    for index in (0..count).filter(|index| goes(*index)) {
+        let below = next_below(plan, index, &goes, &has_effect);
+        below.iter().for_each(|other| waits[*other as usize] += 1);
+        undoing.below.insert(super::graph::narrow(index), below);
+    }
     for (index, action) in plan.actions.iter().enumerate().rev() {
         let number = super::graph::narrow(index);
-        let waits = below[index];
-        if waits || goes(index) {
-            for need in action.needs.iter().map(|need| *need as usize) {
-                below[need] |= waits || !has_effect(need);
-            }
-        }
-        if waits && goes(index) {
-            continue;
-        }
         if goes(index) {
-            let before = graph.dependents(number).iter().filter(|dependent| goes(**dependent as usize)).count();
-            undoing.actions.push((number, super::graph::narrow(before)));
+            undoing.actions.push((number, waits[index]));
         } else if graph.environment(action) == environment && has_effect(index) && progress.states[index] != ActionState::Undoing {
             undoing.kept.push(number);
         }
     }
     undoing
+}
+
+/// The actions to undo that come next below one: what it needs, and what that needs where it is undone already.
+fn next_below(plan: &Plan, index: usize, goes: &impl Fn(usize) -> bool, has_effect: &impl Fn(usize) -> bool) -> Vec<u32> {
+    let mut below = BTreeSet::new();
+    let mut passed = BTreeSet::new();
+    let mut open: Vec<u32> = plan.actions[index].needs.clone();
+    while let Some(need) = open.pop() {
+        if goes(need as usize) {
+            below.insert(need);
+        } else if !has_effect(need as usize) && passed.insert(need) {
+            open.extend(&plan.actions[need as usize].needs);
+        }
+    }
+    below.into_iter().collect()
 }

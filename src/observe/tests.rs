@@ -233,7 +233,7 @@ async fn a_host_that_does_not_answer_is_given_up_and_keeps_nobody_waiting() {
     let host = |name: &str| estate::Host { name: name.into(), ssh: None, concurrency: 1, attributes: Value::Null, span: None };
     let hosts = [host("dead"), host("alive")];
     let provider = provider(vec![("version", fact(Some("host.name == \"dead\" ? \"sleep\" : \"7\""), Some("result.say")))]);
-    let named = |number: usize| Instance { addr: InstanceAddr::from_text(&format!("demo.i{number:02}")), ..instance() };
+    let named = |number: usize| Instance { addr: InstanceAddr::from_text(format!("demo.i{number:02}")), ..instance() };
     let instances: Vec<Instance> = (0..40).map(named).collect();
     let targets: Vec<Target<'_>> = instances
         .iter()

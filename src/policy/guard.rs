@@ -22,11 +22,8 @@ pub(super) fn check(text: &str) -> Result<(), (usize, String)> {
     while let Some(sign) = signs.next() {
         match sign {
             '\n' => line += 1,
-            '#' => {
-                if signs.by_ref().any(|sign| sign == '\n') {
-                    line += 1;
-                }
-            }
+            // A comment ends with its line.
+            '#' => line += usize::from(signs.by_ref().any(|sign| sign == '\n')),
             '"' => {
                 // A text between quotes ends with its line; the parser says so where it does not.
                 while let Some(sign) = signs.next() {

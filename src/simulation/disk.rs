@@ -43,6 +43,14 @@ impl Disk {
                 Ok(Entry::Began { action, direction, .. }) => {
                     world.durable_begun.insert((action, direction));
                 }
+                Ok(Entry::ItemBegan { action, direction, item, .. }) => {
+                    world.durable_items.insert((action, direction, item));
+                }
+                Ok(Entry::ItemEnded { action, direction, item, ending, .. }) => {
+                    if matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. }) {
+                        world.durable_items_done.insert((action, direction, item));
+                    }
+                }
                 Ok(Entry::Ended { action, direction, ending, .. }) => {
                     let good = matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. });
                     world.undo_held.remove(&action);

@@ -19,7 +19,7 @@ const fn arg(name: &'static str, ty: &'static str) -> ArgSchema {
     ArgSchema { name, ty, required: false, summary: "See the simulation." }
 }
 
-/// `do` a step, `undo` it, or `look` whether it is done.
+/// `do` a step, `undo` it, `look` whether it is done, or `wait` until something has been looked at `looks` times.
 pub(super) static SCHEMA: DriverSchema = DriverSchema {
     name: "sim",
     summary: "Changes a simulated world.",
@@ -27,6 +27,10 @@ pub(super) static SCHEMA: DriverSchema = DriverSchema {
         arg("do", "string"),
         arg("undo", "string"),
         arg("look", "string"),
+        arg("wait", "string"),
+        arg("looks", "number"),
+        arg("item", "string"),
+        arg("revision", "number"),
         arg("instance", "string"),
         arg("from", "string"),
         arg("to", "string"),
@@ -57,25 +61,52 @@ impl Driver for Sim {
 
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let text = |name: &str| args.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let whole = |name: &str| args.get(name).and_then(|value| serde_json::to_value(value).ok()?.as_u64());
         let (instance, to) = (text("instance").unwrap_or_default(), text("to").unwrap_or_default());
+        let of_item = |step: String| text("item").map_or(step.clone(), |item| format!("{step}#{item}"));
         self.world.only_alive(self.generation).await;
         if let Some(step) = text("look") {
-            let done = self.world.look().is_done(&instance, &step, &to);
+            let done = self.world.look().is_done(&instance, &of_item(step), &to);
             return Ok(Value::object([("done", Value::Bool(done))]));
+        }
+        if let Some(step) = text("wait") {
+            return self.wait(&instance, &step, &to, whole("looks").unwrap_or(1), ctx).await;
         }
         let (step, undo) = match (text("do"), text("undo")) {
             (Some(step), _) => (step, false),
             (None, Some(step)) => (step, true),
             (None, None) => return Err(Failure::new(FailureKind::Invalid, "it says neither what to do nor what to undo")),
         };
-        let takes = args.get("takes").and_then(|value| serde_json::to_value(value).ok()?.as_u64()).unwrap_or(1);
+        let takes = whole("takes").unwrap_or(1);
+        let revision = whole("revision").unwrap_or_default();
         let supervised = args.get("supervised").and_then(Value::as_bool) == Some(true);
-        let deed = Deed { instance, step, undo, from: text("from"), to };
+        let deed = Deed { instance, step: of_item(step), undo, from: text("from"), to, revision };
         self.act(deed, Duration::from_secs(takes), supervised, ctx).await
     }
 }
 
 impl Sim {
+    /// One look of a poll, which faults can hit, too.
+    async fn wait(&self, instance: &str, step: &str, to: &str, looks: u64, ctx: &Context) -> Result<Value, Failure> {
+        let act = self.world.look().next_call();
+        match act {
+            Some(Act::Unreachable) => return Err(Failure::new(FailureKind::Unreachable, "the host is away")),
+            Some(Act::Fails | Act::FailsAfter) => return Err(Failure::new(FailureKind::Failed, "it failed")),
+            Some(Act::Panics) => panic!("a driver's defect"),
+            Some(Act::KillsBefore | Act::KillsAfter) => return self.die(false).await,
+            Some(Act::Hangs) => {
+                let overdue = tokio::time::sleep(ctx.timeout.unwrap_or(Duration::from_secs(3600)));
+                return Err(tokio::select! {
+                    () = ctx.cancel.cancelled() => Failure::new(FailureKind::Cancelled, "cancelled"),
+                    () = overdue => Failure::new(FailureKind::TimedOut, "it hung"),
+                });
+            }
+            None => {}
+        }
+        let done = self.world.look().looked(instance, step, to) >= looks;
+        Ok(Value::object([("done", Value::Bool(done))]))
+    }
+
     async fn act(&self, deed: Deed, takes: Duration, supervised: bool, ctx: &Context) -> Result<Value, Failure> {
         let folder = ctx.dir.clone().filter(|_| supervised);
         if let Some(folder) = &folder {

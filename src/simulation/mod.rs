@@ -4,14 +4,17 @@
 //! Time is paused, the disk under the journal, the store, the machines and a person are simulated, and everything runs on one thread:
 //! a seed gives the same run every time. A seed that breaks a promise is shrunk before it is shown.
 //!
-//! `WINDLASS_SIM_SEEDS=100000 cargo test --profile perf --lib simulation::seeds` runs so many; `WINDLASS_SIM_FIRST=N` begins at one.
+//! `WINDLASS_SIM_SEEDS=100000 cargo test --profile perf --lib simulation::seeds` runs so many; `WINDLASS_SIM_FIRST=N` begins at one;
+//! `WINDLASS_SIM_SHRINK=0` shows a seed as it is.
 
 mod disk;
 mod driver;
+mod estate;
 mod play;
 mod product;
 mod scenario;
 mod store;
+mod verdict;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,7 +52,7 @@ fn shrunk(seed: u64) -> Scenario {
     let mut tree = tree(seed);
     let mut smallest = tree.current();
     let mut goes_on = tree.simplify();
-    for _ in 0..3000 {
+    for _ in 0..number("WINDLASS_SIM_SHRINK", 3000) {
         if !goes_on {
             break;
         }

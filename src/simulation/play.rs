@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use super::disk::Disk;
 use super::driver::{Machines, Sim};
-use super::product::provider;
+use super::product::{effects, provider};
 use super::scenario::{Choice, Fault, Round, Scenario};
 use super::store::Shared;
-use super::world::{Truth, World};
+use super::world::{Limits, World};
 use crate::apply::event::Direction;
 use crate::apply::{
     AbandonedAs, ActionState, Back, Control, Finished, InstanceInput, ResumeOptions, Rules, RunArgs, abandon, execute, inspect,
@@ -21,7 +21,7 @@ use crate::apply::{
 use crate::driver::Drivers;
 use crate::lang::Value;
 use crate::lock::Lock;
-use crate::model::estate::{Environment, Estate, Instance, OnFailure, Rollout};
+use crate::model::estate::{Estate, Instance, OnFailure};
 use crate::model::inventory::{Inventory, Observation, Observed};
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName, RunId};
 use crate::model::provider::Provider;
@@ -58,12 +58,15 @@ pub(super) fn play(scenario: &Scenario) -> Played {
     })
 }
 
-struct Stage<'a> {
-    scenario: &'a Scenario,
-    dir: &'a Path,
-    world: World,
-    store: Shared,
-    providers: BTreeMap<ProviderName, Arc<Provider>>,
+/// Where a scenario is played.
+pub(super) struct Stage<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) dir: &'a Path,
+    pub(super) world: World,
+    pub(super) store: Shared,
+    /// As they are in this round.
+    pub(super) providers: BTreeMap<ProviderName, Arc<Provider>>,
+    /// All that there ever were.
     by_digest: BTreeMap<Digest, Arc<Provider>>,
     holders: u32,
 }
@@ -87,37 +90,30 @@ enum Way {
 impl<'a> Stage<'a> {
     fn new(scenario: &'a Scenario, dir: &'a Path) -> Self {
         let world = World::new();
-        let providers: BTreeMap<ProviderName, Arc<Provider>> = scenario
-            .products
-            .iter()
-            .enumerate()
-            .map(|(number, product)| provider(number, product))
-            .map(|provider| (provider.name.clone(), Arc::new(provider)))
-            .collect();
-        let by_digest = providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))).collect();
+        let (providers, by_digest) = (BTreeMap::new(), BTreeMap::new());
         Self { scenario, dir, store: Shared::new(&world), world, providers, by_digest, holders: 0 }
+    }
+
+    /// The providers become those of a revision.
+    fn revise(&mut self, revision: u8) {
+        let revised = self.scenario.products.iter().enumerate().map(|(number, product)| provider(number, product, revision));
+        self.providers = revised.map(|provider| (provider.name.clone(), Arc::new(provider))).collect();
+        self.by_digest.extend(self.providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))));
     }
 
     /// One change of the estate, seen through to its end; answers whether the story can go on.
     async fn round(&mut self, number: usize, round: &Round) -> bool {
+        self.revise(round.revision);
         let estate = self.estate(round);
         let Some(locks) = self.locks(&estate) else { return false };
-        let now = self.world.look().now();
-        let (inventory, options, durations) = (self.inventory(&estate, now), PlanOptions::default(), BTreeMap::new());
-        let input = PlanInput {
-            estate: &estate,
-            providers: &self.providers,
-            applied_providers: &self.by_digest,
-            inventory: &inventory,
-            locks: &locks,
-            durations: &durations,
-            now,
-            options: &options,
-        };
-        let (made, report) = plan(&input);
-        let objections = check(&made, &report, &input);
-        if !objections.is_empty() {
-            self.world.look().accuse(format!("the checker objects to a plan: {objections:?}"));
+        let mut made = self.decide(&estate, &locks);
+        if let Some(opens) = made.gates.iter().filter(|gate| !gate.open).filter_map(|gate| gate.opens).max() {
+            let wait = opens.duration_since(self.world.look().now()).unsigned_abs();
+            tokio::time::sleep(wait + Duration::from_secs(1)).await;
+            made = self.decide(&estate, &locks);
+        }
+        if let Some(gate) = made.gates.iter().find(|gate| !gate.open) {
+            self.world.look().accuse(format!("a gate is not open when it should be: {gate:?}"));
         }
         if made.changes.is_empty() {
             return true;
@@ -127,13 +123,37 @@ impl<'a> Stage<'a> {
         let made = Arc::new(made);
         self.world.look().say(&format!("round {number}: {} actions", made.actions.len()));
         let before = self.world.look().instances.clone();
-        self.world.begin_round(&made, &round.faults);
+        let unavailable = round.rollout.max_unavailable;
+        let limits = Limits { environment: round.concurrency, host: round.host_limit, unavailable };
+        self.world.begin_round(&made, limits, &round.faults);
         let timed = self.world.look().timed_faults();
         let run = RunId::new(format!("run-{number}"));
         let ended = self.see_through(&estate, round, &made, &run, timed).await;
         let Some(finished) = ended else { return false };
         self.judge(&estate, &made, &before, &finished);
         finished.record.outcome != Outcome::Abandoned && self.world.look().broken.is_empty()
+    }
+
+    /// Plans, and has the checker look at it.
+    fn decide(&self, estate: &Estate, locks: &BTreeMap<EnvironmentName, Lock>) -> Plan {
+        let now = self.world.look().now();
+        let (inventory, options, durations) = (self.inventory(estate, now), PlanOptions::default(), BTreeMap::new());
+        let input = PlanInput {
+            estate,
+            providers: &self.providers,
+            applied_providers: &self.by_digest,
+            inventory: &inventory,
+            locks,
+            durations: &durations,
+            now,
+            options: &options,
+        };
+        let (made, report) = plan(&input);
+        let objections = check(&made, &report, &input);
+        if !objections.is_empty() {
+            self.world.look().accuse(format!("the checker objects to a plan: {objections:?}"));
+        }
+        made
     }
 
     /// Applies, and takes the run up again until it has ended.
@@ -164,6 +184,7 @@ impl<'a> Stage<'a> {
                 }
                 Taken::Ended(finished) => {
                     let outcome = finished.record.outcome;
+                    self.judge_brackets(made, &finished);
                     self.world.look().say(&format!("ended: {outcome:?} {:?}", finished.record.message));
                     match outcome {
                         Outcome::Succeeded | Outcome::RolledBack | Outcome::Abandoned => return Some(finished),
@@ -297,7 +318,7 @@ impl<'a> Stage<'a> {
                 .keys()
                 .map(|name| (name.clone(), Rules { concurrency: round.concurrency, on_failure }))
                 .collect(),
-            host_limits: BTreeMap::new(),
+            host_limits: estate.hosts.iter().map(|(name, host)| (name.clone(), host.concurrency)).collect(),
             observer: None,
             journal: Some(Box::new(disk)),
             control: control.clone(),
@@ -329,22 +350,40 @@ impl<'a> Stage<'a> {
             let hop = &made.changes[action.change as usize].hops[action.hop as usize];
             let instance = made.changes[action.change as usize].instance.as_str();
             let done = match &action.kind {
+                // What a probe has seen cannot be seen again.
+                ActionKind::Step { .. } if action.probe.is_some() => true,
                 ActionKind::Step { step, .. } => {
-                    world.is_done(instance, step.as_str(), hop.to.as_deref().unwrap_or_default()) != is_undo
+                    let to = hop.to.as_deref().unwrap_or_default();
+                    let mut parts =
+                        self.effects(instance, step.as_str()).into_iter().map(|part| world.is_done(instance, &part, to));
+                    if is_undo { parts.all(|done| !done) } else { parts.all(|done| done) }
                 }
                 // The undo of an earlier hop: done where its effect is gone.
-                ActionKind::Revert { step, .. } => !world.is_done(instance, step.as_str(), hop.from.as_deref().unwrap_or_default()),
+                ActionKind::Revert { step, .. } => {
+                    let from = hop.from.as_deref().unwrap_or_default();
+                    let parts = self.effects(instance, step.as_str());
+                    !parts.iter().any(|part| world.is_done(instance, part, from))
+                }
                 _ => false,
             };
             if done {
                 options.skip.push(action.id.clone());
             } else {
                 let direction = if is_undo { Direction::Undo } else { Direction::Forward };
-                world.allow(&action.id, direction);
+                world.allow(index, direction);
                 options.retry.push(action.id.clone());
             }
         }
         Some(options)
+    }
+
+    /// The effects that a step of an instance has.
+    fn effects(&self, instance: &str, step: &str) -> Vec<String> {
+        let product = instance.strip_prefix('p').and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+        match product.and_then(|product| self.scenario.products.get(product)) {
+            Some(product) => effects(product, step),
+            None => vec![step.to_owned()],
+        }
     }
 
     /// Whether something that cannot be undone was done: then a person may have to end the run by word.
@@ -356,68 +395,7 @@ impl<'a> Stage<'a> {
             .any(|(index, action)| progress.states[index].has_effect() && matches!(action.undo, ActionUndo::Irreversible))
     }
 
-    /// Lock and journal can be read at any time.
-    fn read_everything(&self, estate: &Estate, run: &RunId) {
-        for environment in estate.environments.keys() {
-            if let Err(why) = self.store.lock(environment) {
-                self.world.look().accuse(format!("the lockfile of {environment} cannot be read: {why}"));
-            }
-        }
-        let dir = self.dir.join(run.as_str());
-        if dir.join("journal").exists()
-            && let Err(problems) = inspect(&dir)
-        {
-            self.world.look().accuse(format!("the journal cannot be read: {}", sentence(&problems)));
-        }
-    }
-
-    /// What must hold once a run has ended.
-    fn judge(&self, estate: &Estate, made: &Plan, before: &BTreeMap<String, Truth>, finished: &Finished) {
-        let outcome = finished.record.outcome;
-        if outcome == Outcome::Abandoned {
-            return;
-        }
-        let locks = self.locks(estate).unwrap_or_default();
-        let mut world = self.world.look();
-        for change in &made.changes {
-            let addr = change.instance.as_str();
-            let truth = world.instances.get(addr).cloned().unwrap_or_default();
-            let first = before.get(addr).cloned().unwrap_or_default();
-            let told = finished.record.moves.iter().find(|told| told.instance == change.instance).map(|told| told.outcome);
-            let done = outcome == Outcome::Succeeded || told == Some(Outcome::Succeeded);
-            if done && truth.version.as_deref() != change.to.as_deref() {
-                world.accuse(format!("{addr} should be at {:?} and is at {:?}", change.to, truth.version));
-            }
-            if !done && !self.is_as(&truth, &first) {
-                world.accuse(format!("{addr} was rolled back and is not as it was: {truth:?}, not {first:?}"));
-            }
-            if truth.maintenance {
-                world.accuse(format!("{addr} is left in maintenance mode"));
-            }
-            let locked = locks.get(&change.environment).and_then(|lock| lock.instances.get(&change.instance));
-            let locked = locked.map(|locked| locked.version.to_string());
-            if locked != truth.version {
-                world.accuse(format!("the lockfile has {addr} at {locked:?}, it is at {:?}", truth.version));
-            }
-        }
-    }
-
-    /// Whether an instance is as it was, apart from what harmless steps leave.
-    fn is_as(&self, truth: &Truth, first: &Truth) -> bool {
-        let kept = |truth: &Truth| -> BTreeSet<(String, String)> {
-            let is_harmless = |step: &str| {
-                self.providers
-                    .values()
-                    .flat_map(|provider| provider.strategies.values())
-                    .flat_map(|strategy| &strategy.steps)
-                    .any(|known| known.name.as_str() == step && matches!(known.undo, crate::model::provider::Undo::Harmless))
-            };
-            truth.effects.iter().filter(|(step, _)| !is_harmless(step)).cloned().collect()
-        };
-        truth.version == first.version && kept(truth) == kept(first)
-    }
-
-    fn locks(&self, estate: &Estate) -> Option<BTreeMap<EnvironmentName, Lock>> {
+    pub(super) fn locks(&self, estate: &Estate) -> Option<BTreeMap<EnvironmentName, Lock>> {
         let read = |name: &EnvironmentName| match self.store.lock(name) {
             Ok(lock) => {
                 let fresh = || Lock::fresh(name.clone(), Lineage::new(format!("lineage of {name}")));
@@ -429,65 +407,6 @@ impl<'a> Stage<'a> {
             }
         };
         estate.environments.keys().map(read).collect()
-    }
-
-    fn addr(&self, number: usize) -> (InstanceAddr, ProviderName) {
-        let product = self.scenario.instances[number].product.index(self.scenario.products.len());
-        let provider = ProviderName::from(format!("p{product}").as_str());
-        (InstanceAddr::from_text(format!("{provider}.n{number}")), provider)
-    }
-
-    fn estate(&self, round: &Round) -> Estate {
-        let mut estate = Estate { digest: Some(Digest::of(b"simulated")), ..Estate::default() };
-        for name in ["production", "test"] {
-            let on_failure = if round.halt { OnFailure::Halt } else { OnFailure::Rollback };
-            let environment = Environment {
-                name: name.into(),
-                promote_from: None,
-                soak: None,
-                approval: None,
-                max_risk: None,
-                windows: Vec::new(),
-                rollout: Rollout::default(),
-                on_failure,
-                concurrency: round.concurrency,
-                span: None,
-            };
-            estate.environments.insert(name.into(), environment);
-        }
-        for (number, deployed) in self.scenario.instances.iter().enumerate() {
-            let wanted = round.wanted[number % round.wanted.len()];
-            if wanted == 0 {
-                continue;
-            }
-            let (addr, provider) = self.addr(number);
-            let depends_on: BTreeSet<InstanceAddr> = deployed
-                .depends_on
-                .iter()
-                .filter(|_| number > 0)
-                .map(|index| self.addr(index.index(number)).0)
-                .filter(|on| estate.instances.contains_key(on))
-                .collect();
-            let instance = Instance {
-                addr: addr.clone(),
-                provider,
-                environment: if deployed.production { "production" } else { "test" }.into(),
-                promote_from: None,
-                host: None,
-                version: wanted.to_string().into(),
-                version_span: None,
-                strategy: None,
-                settings: Arc::default(),
-                settings_digest: Digest::of(b""),
-                seals: std::collections::BTreeMap::new(),
-                backup: Value::Null,
-                depends_on: depends_on.into_iter().collect(),
-                requires: Vec::new(),
-                span: None,
-            };
-            estate.instances.insert(addr, instance);
-        }
-        estate
     }
 
     /// What is seen: the truth.
@@ -530,6 +449,6 @@ async fn happen(world: World, store: Shared, control: Control, fault: Fault) {
     }
 }
 
-fn sentence(problems: &Diagnostics) -> String {
+pub(super) fn sentence(problems: &Diagnostics) -> String {
     problems.iter().map(|problem| format!("{problem}: {}", problem.detail)).collect::<Vec<_>>().join("; ")
 }

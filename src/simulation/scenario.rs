@@ -17,13 +17,16 @@ pub(super) struct Product {
     pub steps: Vec<StepShape>,
     /// Whether the last step can be asked whether it is done.
     pub checked: bool,
-    /// Whether what lies between is done in maintenance mode.
+    /// Whether what lies between is done in maintenance mode, a bracket.
     pub maintenance: bool,
+    /// Whether a probe watches the steps between, and whether it passes in maintenance mode.
+    pub probe: Option<bool>,
 }
 
 /// One step.
 #[derive(Debug, Clone)]
 pub(super) struct StepShape {
+    pub work: Work,
     pub undo: UndoShape,
     pub checked: bool,
     pub repeatable: bool,
@@ -36,6 +39,17 @@ pub(super) struct StepShape {
     pub early: bool,
     /// Seconds that it takes.
     pub takes: u32,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// One call.
+    Once,
+    /// A call for each of so many items, some of them at once.
+    FanOut { items: u8, at_once: u8 },
+    /// Looks so often until something is so.
+    Poll { looks: u8 },
 }
 
 /// The way back from a step.
@@ -51,6 +65,8 @@ pub(super) enum UndoShape {
 pub(super) struct Deployed {
     pub product: sample::Index,
     pub production: bool,
+    /// 0: this machine; else a host of that number.
+    pub host: u8,
     pub depends_on: Vec<sample::Index>,
 }
 
@@ -61,10 +77,27 @@ pub(super) struct Round {
     pub wanted: Vec<u8>,
     pub halt: bool,
     pub concurrency: u32,
+    /// Actions at once on one host.
+    pub host_limit: u32,
+    /// The providers are of this revision: another text, and another digest.
+    pub revision: u8,
+    pub rollout: Turns,
+    /// Whether environments have a window, ten minutes of each half hour.
+    pub windows: bool,
     pub faults: Vec<Fault>,
     pub choices: Vec<Choice>,
     /// Seconds that making the journal durable takes are thousandths of this.
     pub disk: u8,
+}
+
+/// How instances take turns; 0: no such rule.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turns {
+    pub canary: u32,
+    pub batch: u32,
+    pub max_unavailable: u32,
+    /// Seconds.
+    pub soak: u8,
 }
 
 /// Something that goes wrong.
@@ -135,23 +168,30 @@ pub(super) enum Choice {
 
 fn steps() -> impl Strategy<Value = StepShape> {
     let undo = prop_oneof![8 => Just(UndoShape::Call), 3 => Just(UndoShape::Harmless), 1 => Just(UndoShape::Never)];
-    (undo, any::<[bool; 6]>(), 1..3_u32, 0..20_u32).prop_map(|(undo, flags, attempts, takes)| {
+    let work = prop_oneof![
+        6 => Just(Work::Once),
+        2 => (1..4_u8, 1..3_u8).prop_map(|(items, at_once)| Work::FanOut { items, at_once }),
+        1 => (1..6_u8).prop_map(|looks| Work::Poll { looks }),
+    ];
+    (work, undo, any::<[bool; 6]>(), 1..3_u32, 0..20_u32).prop_map(|(work, undo, flags, attempts, takes)| {
         let [checked, repeatable, tolerant, downtime, supervised, early] = flags;
-        StepShape { undo, checked, repeatable, tolerant, downtime, supervised, attempts, early, takes }
+        StepShape { work, undo, checked, repeatable, tolerant, downtime, supervised, attempts, early, takes }
     })
 }
 
 fn products() -> impl Strategy<Value = Product> {
-    (collection::vec(steps(), 0..4), any::<bool>(), any::<bool>()).prop_map(|(steps, checked, maintenance)| Product {
+    let probe = prop_oneof![6 => Just(None), 2 => Just(Some(true)), 1 => Just(Some(false))];
+    (collection::vec(steps(), 0..4), any::<bool>(), any::<bool>(), probe).prop_map(|(steps, checked, maintenance, probe)| Product {
         steps,
         checked,
         maintenance,
+        probe,
     })
 }
 
 fn deployed() -> impl Strategy<Value = Deployed> {
-    (any::<sample::Index>(), any::<bool>(), collection::vec(any::<sample::Index>(), 0..2))
-        .prop_map(|(product, production, depends_on)| Deployed { product, production, depends_on })
+    (any::<sample::Index>(), any::<bool>(), 0..3_u8, collection::vec(any::<sample::Index>(), 0..2))
+        .prop_map(|(product, production, host, depends_on)| Deployed { product, production, host, depends_on })
 }
 
 fn faults() -> impl Strategy<Value = Fault> {
@@ -179,21 +219,19 @@ fn faults() -> impl Strategy<Value = Fault> {
 
 fn rounds() -> impl Strategy<Value = Round> {
     let choice = prop_oneof![4 => Just(Choice::Resume), 1 => Just(Choice::JustResume), 1 => Just(Choice::RollBack)];
+    let rule = || prop_oneof![2 => Just(0_u32), 1 => 1..3_u32];
+    let turns = (rule(), rule(), rule(), prop_oneof![Just(0_u8), 1..60_u8])
+        .prop_map(|(canary, batch, max_unavailable, soak)| Turns { canary, batch, max_unavailable, soak });
     (
         collection::vec(prop_oneof![1 => Just(0_u8), 9 => 1..4_u8], 1..7),
-        any::<bool>(),
-        1..6_u32,
+        (any::<bool>(), 1..6_u32, 1..4_u32, 0..3_u8, turns, prop_oneof![3 => Just(false), 1 => Just(true)]),
         collection::vec(faults(), 0..5),
         collection::vec(choice, 0..4),
         0..60_u8,
     )
-        .prop_map(|(wanted, halt, concurrency, faults, choices, disk)| Round {
-            wanted,
-            halt,
-            concurrency,
-            faults,
-            choices,
-            disk,
+        .prop_map(|(wanted, rules, faults, choices, disk)| {
+            let (halt, concurrency, host_limit, revision, rollout, windows) = rules;
+            Round { wanted, halt, concurrency, host_limit, revision, rollout, windows, faults, choices, disk }
         })
 }
 

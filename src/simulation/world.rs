@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::scenario::{Act, DiskAct, Fault, StoreAct};
 use crate::apply::Clock;
 use crate::apply::event::Direction;
-use crate::model::name::ActionId;
-use crate::plan::Plan;
+use crate::model::name::{ActionId, file_name};
+use crate::plan::{Change, Plan};
 
 /// One world, shared by everything that takes part in it.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub(super) struct Truth {
     pub maintenance: bool,
     /// Effects of steps, with the version that the move leads to.
     pub effects: BTreeSet<(String, String)>,
+    /// Which revision of the provider did that.
+    revisions: BTreeMap<(String, String), u64>,
     /// What was there before it was removed.
     before: Option<Box<Truth>>,
 }
@@ -39,6 +41,8 @@ pub(super) struct Deed {
     pub undo: bool,
     pub from: Option<String>,
     pub to: String,
+    /// Of the provider.
+    pub revision: u64,
 }
 
 /// A command of the world. One that is supervised goes on when Windlass dies.
@@ -63,7 +67,9 @@ enum ProcessState {
 /// One beginning of an action, as the world saw it.
 #[derive(Debug)]
 struct Start {
-    action: ActionId,
+    /// Of the action or one of its items, and in which direction.
+    key: String,
+    action: usize,
     direction: Direction,
     process: usize,
     /// What Windlass was told; `None`: nothing (it was killed).
@@ -78,6 +84,17 @@ pub(super) enum Told {
     Cancelled,
 }
 
+/// How much may run at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    /// Actions of one environment.
+    pub environment: u32,
+    /// Actions on one host.
+    pub host: u32,
+    /// Instances of one provider in one environment with downtime; 0: no such rule.
+    pub unavailable: u32,
+}
+
 pub(super) struct Inner {
     began: Instant,
     jumped: jiff::SignedDuration,
@@ -87,16 +104,21 @@ pub(super) struct Inner {
     processes: Vec<Process>,
     by_folder: HashMap<PathBuf, usize>,
     starts: Vec<Start>,
-    /// What people allowed to be done again.
-    allowed: HashSet<(ActionId, Direction)>,
+    /// What people allowed to be done again: actions with their items, and in which direction.
+    allowed: HashMap<(usize, Direction), HashSet<String>>,
     faults: Vec<Fault>,
     calls: u8,
     commits: u8,
     writes: u8,
     plan: Option<Arc<Plan>>,
+    limits: Limits,
     actions: HashMap<String, usize>,
+    /// How often polls looked.
+    looks: HashMap<(String, String, String), u64>,
     /// What the journal on the disk says.
     pub durable_begun: HashSet<(ActionId, Direction)>,
+    pub durable_items: HashSet<(ActionId, Direction, Arc<str>)>,
+    pub durable_items_done: HashSet<(ActionId, Direction, Arc<str>)>,
     pub durable_done: HashSet<ActionId>,
     /// Actions whose undo is held.
     pub undo_held: HashSet<ActionId>,
@@ -115,14 +137,18 @@ impl World {
             processes: Vec::new(),
             by_folder: HashMap::new(),
             starts: Vec::new(),
-            allowed: HashSet::new(),
+            allowed: HashMap::new(),
             faults: Vec::new(),
             calls: 0,
             commits: 0,
             writes: 0,
             plan: None,
+            limits: Limits::default(),
             actions: HashMap::new(),
+            looks: HashMap::new(),
             durable_begun: HashSet::new(),
+            durable_items: HashSet::new(),
+            durable_items_done: HashSet::new(),
             durable_done: HashSet::new(),
             undo_held: HashSet::new(),
             broken: Vec::new(),
@@ -138,13 +164,16 @@ impl World {
     }
 
     /// A new run in it.
-    pub(super) fn begin_round(&self, plan: &Arc<Plan>, faults: &[Fault]) {
+    pub(super) fn begin_round(&self, plan: &Arc<Plan>, limits: Limits, faults: &[Fault]) {
         let mut inner = self.look();
         inner.faults = faults.to_vec();
         (inner.calls, inner.commits, inner.writes) = (0, 0, 0);
         inner.starts.clear();
         inner.allowed.clear();
+        inner.limits = limits;
         inner.durable_begun.clear();
+        inner.durable_items.clear();
+        inner.durable_items_done.clear();
         inner.durable_done.clear();
         inner.undo_held.clear();
         inner.actions = plan.actions.iter().enumerate().map(|(index, action)| (action.id.file_name(), index)).collect();
@@ -204,8 +233,15 @@ impl Inner {
     }
 
     /// A person allows to do an action again.
-    pub(super) fn allow(&mut self, action: &ActionId, direction: Direction) {
-        self.allowed.insert((action.clone(), direction));
+    pub(super) fn allow(&mut self, action: usize, direction: Direction) {
+        self.allowed.insert((action, direction), HashSet::new());
+    }
+
+    /// A poll looks; answers how often it has.
+    pub(super) fn looked(&mut self, instance: &str, step: &str, to: &str) -> u64 {
+        let looks = self.looks.entry((instance.to_owned(), step.to_owned(), to.to_owned())).or_default();
+        *looks += 1;
+        *looks
     }
 
     /// The faults that come by the clock.
@@ -261,8 +297,8 @@ impl Inner {
         let ends = Instant::now() + takes;
         let generation = self.generation;
         self.say(&format!("begins {key}"));
-        self.judge_start(key, process);
         self.processes.push(Process { deed, ends, supervised, generation, state: ProcessState::Running });
+        self.judge_start(key, process);
         if let Some(folder) = folder {
             self.by_folder.insert(folder.clone(), process);
         }
@@ -274,12 +310,21 @@ impl Inner {
             Some(name) => (name, Direction::Undo),
             None => (key, Direction::Forward),
         };
-        let (Some(plan), Some(index)) = (self.plan.clone(), self.actions.get(name).copied()) else {
-            return self.accuse(format!("{key} is no action of the plan"));
+        let Some(plan) = self.plan.clone() else { return };
+        let item = self.processes[process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
+        let known = match &item {
+            None => self.actions.get(name).copied(),
+            Some(item) => plan.actions.iter().position(|action| file_name(&format!("{}#{item}", action.id)) == name),
         };
+        let Some(index) = known else { return self.accuse(format!("{key} is no action of the plan")) };
         let action = &plan.actions[index];
         if !self.durable_begun.contains(&(action.id.clone(), direction)) {
             self.accuse(format!("{key} began before the journal said so"));
+        }
+        if let Some(item) = &item
+            && !self.durable_items.contains(&(action.id.clone(), direction, Arc::clone(item)))
+        {
+            self.accuse(format!("{key} began before the journal said so of the item"));
         }
         for need in action.needs.iter().filter(|_| direction == Direction::Forward) {
             let need = &plan.actions[*need as usize];
@@ -295,25 +340,84 @@ impl Inner {
                 }
             }
         }
-        let last = self.starts.iter().rposition(|start| start.action == action.id);
-        if let Some(last) = last.filter(|last| self.starts[*last].direction == direction) {
-            let start = &self.starts[last];
-            let allowed = self.allowed.remove(&(action.id.clone(), direction));
-            let what = match (start.told, self.processes[start.process].state) {
-                _ if action.repeatable => None,
-                (_, ProcessState::Running) => Some("while it still ran"),
-                (Some(Told::Failed), _) => None,
-                (Some(Told::Succeeded), _) => Some("though it had succeeded"),
-                (_, ProcessState::Over { effect: true }) => Some("though it was done"),
-                (_, ProcessState::Over { effect: false }) => {
-                    (action.check.is_none() && !allowed).then_some("though nobody could know that it was not done")
-                }
-            };
-            if let Some(what) = what {
-                self.accuse(format!("{key} was begun again {what}"));
-            }
+        self.judge_revision(key, process);
+        self.judge_repetition(key, index, direction);
+        self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
+        self.judge_limits(&plan, index, direction);
+    }
+
+    /// The undo is that of the provider which did it.
+    fn judge_revision(&mut self, key: &str, process: usize) {
+        let Deed { instance, step, undo, to, revision, .. } = self.processes[process].deed.clone();
+        let made = self.instances.get(&instance).and_then(|truth| truth.revisions.get(&(step, to)).copied());
+        if undo && let Some(made) = made.filter(|made| *made != revision) {
+            self.accuse(format!("{key}: what revision {made} of the provider did is undone as revision {revision} would"));
         }
-        self.starts.push(Start { action: action.id.clone(), direction, process, told: None });
+    }
+
+    fn judge_repetition(&mut self, key: &str, index: usize, direction: Direction) {
+        // The last start of this key counts only where the action did not go the other way since.
+        let of_action = self.starts.iter().rposition(|start| start.action == index && start.direction != direction);
+        let last = self.starts.iter().rposition(|start| start.key == key);
+        let Some(start) = last.filter(|last| of_action.is_none_or(|other| other < *last)).map(|last| &self.starts[last]) else {
+            return;
+        };
+        let item = self.processes[start.process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
+        let (told, state) = (start.told, self.processes[start.process].state);
+        let allowed = self.allowed.get_mut(&(index, direction)).is_some_and(|used| used.insert(key.to_owned()));
+        let Some(action) = self.plan.as_ref().map(|plan| &plan.actions[index]) else { return };
+        let is_unsure = item.is_some_and(|item| !self.durable_items_done.contains(&(action.id.clone(), direction, item)));
+        let what = match (told, state) {
+            _ if action.repeatable => None,
+            (_, ProcessState::Running) => Some("while it still ran"),
+            (Some(Told::Failed), _) => None,
+            // A person's word is on all items that the journal does not know to have succeeded.
+            _ if allowed && is_unsure => None,
+            (Some(Told::Succeeded), _) => Some("though it had succeeded"),
+            (_, ProcessState::Over { effect: true }) => Some("though it was done"),
+            (_, ProcessState::Over { effect: false }) => {
+                (action.check.is_none() && !allowed).then_some("though nobody could know that it was not done")
+            }
+        };
+        if let Some(what) = what {
+            self.accuse(format!("{key} was begun again {what}"));
+        }
+    }
+
+    /// Nothing runs beside more than may.
+    fn judge_limits(&mut self, plan: &Plan, index: usize, direction: Direction) {
+        let generation = self.generation;
+        let running: BTreeSet<usize> = self
+            .starts
+            .iter()
+            .filter(|start| {
+                let process = &self.processes[start.process];
+                process.generation == generation && process.state == ProcessState::Running
+            })
+            .map(|start| start.action)
+            .collect();
+        let change = |action: usize| &plan.changes[plan.actions[action].change as usize];
+        let (own, limits) = (change(index), self.limits);
+        let beside = |like: &dyn Fn(&Change) -> bool| running.iter().filter(|other| like(change(**other))).count();
+        let mut broken = Vec::new();
+        let here = beside(&|other| other.environment == own.environment);
+        if here > limits.environment as usize {
+            broken.push(format!("{here} actions at once in {}, where {} may", own.environment, limits.environment));
+        }
+        let on_host = beside(&|other| own.host.is_some() && other.host == own.host);
+        if on_host > limits.host as usize {
+            broken.push(format!("{on_host} actions at once on one host, where {} may", limits.host));
+        }
+        // Installations and removals take no turns.
+        let is_served = |change: &Change| change.from.is_some() && change.to.is_some();
+        let is_down = |other: &&usize| plan.actions[**other].downtime && is_served(change(**other));
+        let alike = |other: &&usize| (&change(**other).provider, &change(**other).environment) == (&own.provider, &own.environment);
+        let down: BTreeSet<&str> =
+            running.iter().filter(is_down).filter(alike).map(|other| change(*other).instance.as_str()).collect();
+        if limits.unavailable > 0 && direction == Direction::Forward && down.len() > limits.unavailable as usize {
+            broken.push(format!("{down:?} have downtime at once, where {} may", limits.unavailable));
+        }
+        broken.into_iter().for_each(|what| self.accuse(what));
     }
 
     /// When a process ends by itself.
@@ -343,7 +447,7 @@ impl Inner {
             return;
         }
         self.processes[process].state = ProcessState::Over { effect };
-        let Deed { instance, step, undo, from, to } = self.processes[process].deed.clone();
+        let Deed { instance, step, undo, from, to, revision } = self.processes[process].deed.clone();
         let what = match (effect, undo) {
             (false, _) => "nothing of",
             (true, false) => "done",
@@ -354,6 +458,11 @@ impl Inner {
             return;
         }
         let truth = self.instances.entry(instance).or_default();
+        let place = (step.clone(), to.clone());
+        match undo {
+            false => drop(truth.revisions.insert(place, revision)),
+            true => drop(truth.revisions.remove(&place)),
+        }
         match (step.as_str(), undo) {
             ("version", false) => truth.version = Some(to),
             ("version", true) => truth.version = from,
@@ -372,6 +481,9 @@ impl Inner {
 
     /// Whether what a step does is there.
     pub(super) fn is_done(&self, instance: &str, step: &str, to: &str) -> bool {
+        if step == "well" {
+            return self.instances.get(instance).is_none_or(|truth| !truth.maintenance);
+        }
         let Some(truth) = self.instances.get(instance) else { return false };
         match step {
             "version" => truth.version.as_deref() == Some(to),

@@ -19,6 +19,7 @@ mod fleet;
 mod forge;
 mod fuzz_finds;
 mod generated;
+mod kills;
 mod matrix;
 mod page;
 mod pipeline;

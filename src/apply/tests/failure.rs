@@ -351,10 +351,10 @@ async fn a_write_whose_answer_was_lost_is_recognised() {
 }
 
 /// A disk that fills up after so many writes, and may have room again.
-struct Filling {
-    segment: crate::apply::journal::Segment,
-    good: u32,
-    bad: u32,
+pub(super) struct Filling {
+    pub segment: crate::apply::journal::Segment,
+    pub good: u32,
+    pub bad: u32,
 }
 
 impl crate::apply::journal::Medium for Filling {

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failure::Filling;
+use super::shared::{files, shared};
 use super::world::{Act, Making, Stage, all_text, step};
 use crate::apply::event::{Direction, Ending, EventKind};
-use crate::apply::{Control, ResumeOptions};
+use crate::apply::journal::{Entry, Medium, Segment};
+use crate::apply::{Control, ResumeOptions, RunArgs, execute};
 use crate::driver::FailureKind::{Failed, Unreachable};
 use crate::lang::{Expr, Value};
 use crate::model::call::{Arg, Call};
@@ -244,6 +247,78 @@ async fn a_killed_run_that_is_rolled_back_undoes_the_finished_items() {
     assert_eq!(count(&stage, "undo work x"), 1);
     assert_eq!(count(&stage, "work z"), 0);
     assert!(stage.effects().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_one_item_lets_those_beside_it_end_before_anything_is_undone() {
+    let stage = stage(&["x", "y"]);
+    stage.script("work x", [Act::Panics]);
+    stage.script("work y", [Act::Takes(Duration::from_secs(60))]);
+    let finished = stage.apply(&working(names())).await;
+    stage.check(&finished);
+    assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+    let Some(Ending::Failed { message, output, .. }) = stage.ending(WORK, Direction::Forward) else { panic!() };
+    assert_eq!(message, "1 of 2 items failed: x");
+    assert_eq!(output, ["x: the driver panicked: work x panics"]);
+    assert_eq!((count(&stage, "undo work x"), count(&stage, "undo work y")), (0, 1));
+    assert!(stage.effects().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_lets_no_item_begin_and_says_why_the_run_is_held() {
+    let plan = working(FanOut { at_once: 1, ..names() });
+    let mut between_items = 0;
+    for good in 1..20 {
+        let stage = stage(&["x", "y", "z"]);
+        std::fs::create_dir_all(stage.run_dir()).unwrap();
+        let elsewhere = stage.dir.path().join("journal");
+        let segment = Segment::create(&elsewhere).unwrap();
+        let journal: Option<Box<dyn Medium>> = Some(Box::new(Filling { segment, good, bad: 1000 }));
+        let Ok(finished) = execute(Arc::new(plan.clone()), RunArgs { journal, ..stage.args(&plan) }).await else { continue };
+        stage.check(&finished);
+        if finished.record.outcome == Outcome::Succeeded {
+            continue;
+        }
+        assert_eq!(finished.record.outcome, Outcome::Held);
+        assert!(finished.problems.iter().any(|problem| problem.detail.contains("journal")), "{good}: {:?}", finished.problems);
+        let entries = crate::apply::journal::read(&elsewhere).unwrap().entries;
+        let began: Vec<String> = entries
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Entry::ItemBegan { item, .. } => Some(format!("work {item}")),
+                _ => None,
+            })
+            .collect();
+        let worked: Vec<String> = stage.calls().into_iter().filter(|call| call.starts_with("work")).collect();
+        assert!(worked.iter().all(|call| began.contains(call)), "{good}: {worked:?} were called, the journal has {began:?}");
+        between_items += u32::from((1..3).contains(&worked.len()));
+    }
+    assert!(between_items > 0, "the disk was never full between two items");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_item_begins_that_a_shared_store_does_not_know_of() {
+    for stops in [false, true] {
+        let stage = shared();
+        stage.script("a.find", [found(&["x", "y"])]);
+        stage.script("work x", [Act::Takes(Duration::from_secs(5))]);
+        let plan = working(FanOut { at_once: 1, ..names() });
+        let watching = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            *files(&stage).away.lock().unwrap() = true;
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            assert_eq!(stage.calls(), ["a.find", "work x"], "the next one began, and no other machine could know");
+            if stops {
+                stage.control.stop();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            *files(&stage).away.lock().unwrap() = false;
+        };
+        let (finished, ()) = tokio::join!(stage.apply(&plan), watching);
+        let (outcome, worked) = if stops { (Outcome::Stopped, 0) } else { (Outcome::Succeeded, 1) };
+        assert_eq!(finished.record.outcome, outcome, "{:?}", finished.problems);
+        assert_eq!(count(&stage, "work y"), worked);
+    }
 }
 
 #[tokio::test(start_paused = true)]

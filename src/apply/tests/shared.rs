@@ -14,13 +14,13 @@ use crate::model::estate::OnFailure;
 use crate::plan::Plan;
 use crate::state::Outcome;
 
-fn shared() -> Stage {
+pub(super) fn shared() -> Stage {
     let mut stage = Stage::new();
     stage.store = Arc::new(Memory { files: Some(SharedFiles::default()), ..Memory::default() });
     stage
 }
 
-fn files(stage: &Stage) -> &SharedFiles {
+pub(super) fn files(stage: &Stage) -> &SharedFiles {
     stage.store.files.as_ref().unwrap()
 }
 

@@ -26,7 +26,7 @@ use crate::driver::{Failure, FailureKind};
 pub(super) const DATA: &str = "data.tar.zst";
 pub(super) const MANIFEST: &str = "manifest.jsonl";
 pub(super) const ENTRY: &str = "entry.json";
-const LOCK: &str = "lock";
+const LOCK: &str = ".lock";
 
 /// A repository in a folder.
 pub(super) struct TarRepository {
@@ -38,17 +38,25 @@ impl TarRepository {
         self.dir.join(id)
     }
 
-    /// Removes what was interrupted. What somebody still works on is locked and stays.
+    /// Holds the repository with all others that write to it; gives it back when dropped.
+    ///
+    /// Who comes when nobody else writes removes what was interrupted: then nothing unfinished is anybody's.
+    fn enter(&self) -> Result<File, Failure> {
+        let path = self.dir.join(LOCK);
+        let gate = File::create(&path).map_err(|error| io_failure("open", &path, &error))?;
+        if gate.try_lock().is_ok() {
+            self.sweep()?;
+            gate.unlock().map_err(|error| io_failure("unlock", &path, &error))?;
+        }
+        gate.lock_shared().map_err(|error| io_failure("lock", &path, &error))?;
+        Ok(gate)
+    }
+
     fn sweep(&self) -> Result<(), Failure> {
         for entry in local_file::list(&self.dir)? {
-            let path = self.dir.join(&entry.name);
-            if entry.name.starts_with('.') && entry.name.ends_with(".removed") {
-                local_file::remove(&path, true)?;
-            } else if entry.name.starts_with('.') && entry.name.ends_with(".partial") {
-                let abandoned = File::open(path.join(LOCK)).map_or(true, |lock| lock.try_lock().is_ok());
-                if abandoned {
-                    local_file::remove(&path, true)?;
-                }
+            let is_left = entry.name.ends_with(".removed") || entry.name.ends_with(".partial");
+            if entry.name.starts_with('.') && is_left {
+                local_file::remove(&self.dir.join(&entry.name), true)?;
             }
         }
         Ok(())
@@ -221,23 +229,16 @@ impl Repository for TarRepository {
         if !self.dir.is_dir() {
             local_file::make_dir(&self.dir, &Attributes { mode: Some(0o700), owner: None })?;
         }
-        self.sweep()?;
+        let gate = self.enter()?;
         let id = fresh_id();
         let partial = self.dir.join(format!(".{id}.partial"));
         local_file::make_dir(&partial, &Attributes { mode: Some(0o700), owner: None })?;
-        let lock_path = partial.join(LOCK);
-        let locked = File::create(&lock_path).and_then(|lock| {
-            lock.lock()?;
-            Ok(lock)
-        });
-        let lock = locked.map_err(|error| io_failure("lock", &lock_path, &error))?;
         let made = self.make(source, wish, &partial, &id, watch).and_then(|entry| {
-            local_file::remove(&lock_path, false)?;
             local_file::rename(&partial, &self.folder(&id))?;
             Ok(entry)
         });
-        drop(lock);
         let entry = made.inspect_err(|_| drop(local_file::remove(&partial, true)))?;
+        drop(gate);
         if !wish.verify {
             return Ok(entry);
         }
@@ -295,6 +296,7 @@ impl Repository for TarRepository {
     }
 
     fn remove(&self, id: &str) -> Result<(), Failure> {
+        let _gate = self.enter()?;
         let (from, to) = (self.folder(id), self.dir.join(format!(".{id}.removed")));
         if from.exists() {
             local_file::rename(&from, &to)?;

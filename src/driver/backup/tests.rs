@@ -76,6 +76,7 @@ impl Place {
     fn kept(&self) -> Vec<String> {
         let mut names: Vec<String> =
             fs::read_dir(self.repository()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name != ".lock");
         names.sort();
         names
     }
@@ -283,15 +284,17 @@ async fn what_was_interrupted_is_no_backup_and_is_cleared() {
     let place = Place::new();
     let repository = place.repository();
     fs::create_dir_all(repository.join(".20200101T000000Z-aaaaaaaa.partial")).unwrap();
-    let busy = repository.join(".20200101T000000Z-bbbbbbbb.partial");
-    fs::create_dir_all(&busy).unwrap();
-    let lock = File::create(busy.join("lock")).unwrap();
-    lock.lock().unwrap();
     fs::create_dir_all(repository.join("somebodys")).unwrap();
     let listed = place.run(json!({"action": "list"})).await.unwrap();
     assert_eq!(listed.get("backups").unwrap().as_list().unwrap().len(), 0);
-    let id = place.create().await;
-    assert_eq!(place.kept(), [".20200101T000000Z-bbbbbbbb.partial", &id, "somebodys"]);
+    // While another one writes, nobody knows whose it is.
+    let other = File::create(repository.join(".lock")).unwrap();
+    other.lock_shared().unwrap();
+    let first = place.create().await;
+    assert_eq!(place.kept(), [".20200101T000000Z-aaaaaaaa.partial", &first, "somebodys"]);
+    drop(other);
+    let second = place.create().await;
+    assert_eq!(place.kept(), [&first, &second, "somebodys"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,94 @@
+//! What must hold of a run: while it goes on, when a process of it has ended, and once it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::play::{Stage, sentence};
+use super::world::Truth;
+use crate::apply::{Finished, inspect};
+use crate::model::estate::Estate;
+use crate::model::name::{InstanceAddr, RunId};
+use crate::model::provider::Undo;
+use crate::plan::Plan;
+use crate::state::Outcome;
+
+impl Stage<'_> {
+    /// Lock and journal can be read at any time.
+    pub(super) fn read_everything(&self, estate: &Estate, run: &RunId) {
+        for environment in estate.environments.keys() {
+            if let Err(why) = self.store.lock(environment) {
+                self.world.look().accuse(format!("the lockfile of {environment} cannot be read: {why}"));
+            }
+        }
+        let dir = self.dir.join(run.as_str());
+        if dir.join("journal").exists()
+            && let Err(problems) = inspect(&dir)
+        {
+            self.world.look().accuse(format!("the journal cannot be read: {}", sentence(&problems)));
+        }
+    }
+
+    /// Maintenance entered is maintenance left, or loudly reported.
+    pub(super) fn judge_brackets(&self, made: &Plan, finished: &Finished) {
+        let open = |instance: &InstanceAddr| {
+            finished.record.brackets.iter().any(|bracket| bracket.closed.is_none() && bracket.instance == *instance)
+        };
+        let is_said = finished.problems.iter().any(|problem| problem.summary == "something was left open");
+        let mut world = self.world.look();
+        for addr in made.changes.iter().map(|change| &change.instance) {
+            let is_in = world.instances.get(addr.as_str()).is_some_and(|truth| truth.maintenance);
+            if is_in && !(open(addr) && is_said) {
+                world.accuse(format!("{addr} is left in maintenance mode, and nobody says so"));
+            }
+            if finished.record.outcome == Outcome::Succeeded && open(addr) {
+                world.accuse(format!("{addr} is recorded as being in maintenance mode after a success"));
+            }
+        }
+    }
+
+    /// What must hold once a run has ended.
+    pub(super) fn judge(&self, estate: &Estate, made: &Plan, before: &BTreeMap<String, Truth>, finished: &Finished) {
+        let outcome = finished.record.outcome;
+        if outcome == Outcome::Abandoned {
+            return;
+        }
+        let locks = self.locks(estate).unwrap_or_default();
+        let mut world = self.world.look();
+        for change in &made.changes {
+            let addr = change.instance.as_str();
+            let truth = world.instances.get(addr).cloned().unwrap_or_default();
+            let first = before.get(addr).cloned().unwrap_or_default();
+            let told = finished.record.moves.iter().find(|told| told.instance == change.instance).map(|told| told.outcome);
+            let done = outcome == Outcome::Succeeded || told == Some(Outcome::Succeeded);
+            if done && truth.version.as_deref() != change.to.as_deref() {
+                world.accuse(format!("{addr} should be at {:?} and is at {:?}", change.to, truth.version));
+            }
+            if !done && !self.is_as(&truth, &first) {
+                world.accuse(format!("{addr} was rolled back and is not as it was: {truth:?}, not {first:?}"));
+            }
+            if truth.maintenance {
+                world.accuse(format!("{addr} is left in maintenance mode"));
+            }
+            let locked = locks.get(&change.environment).and_then(|lock| lock.instances.get(&change.instance));
+            let locked = locked.map(|locked| locked.version.to_string());
+            if locked != truth.version {
+                world.accuse(format!("the lockfile has {addr} at {locked:?}, it is at {:?}", truth.version));
+            }
+        }
+    }
+
+    /// Whether an instance is as it was, apart from what harmless steps leave.
+    pub(super) fn is_as(&self, truth: &Truth, first: &Truth) -> bool {
+        let kept = |truth: &Truth| -> BTreeSet<(String, String)> {
+            let is_harmless = |effect: &str| {
+                let step = effect.split('#').next().unwrap_or(effect);
+                self.providers
+                    .values()
+                    .flat_map(|provider| provider.strategies.values())
+                    .flat_map(|strategy| &strategy.steps)
+                    .any(|known| known.name.as_str() == step && matches!(known.undo, Undo::Harmless))
+            };
+            truth.effects.iter().filter(|(step, _)| !is_harmless(step)).cloned().collect()
+        };
+        truth.version == first.version && kept(truth) == kept(first)
+    }
+}
