@@ -149,7 +149,6 @@ fn locked(number: usize) -> Locked {
         settings,
         seals: BTreeMap::new(),
         observed: BTreeMap::from([(Arc::from("config"), text(Digest::of(b"config").as_str().to_owned()))]),
-        seals: BTreeMap::new(),
         depends_on: Vec::new(),
         hops: vec![hop(Some("2.9.2".into()), "2.14.3", run)],
         backups: vec![BackupRef {
