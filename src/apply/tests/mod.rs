@@ -5,6 +5,7 @@ mod bracket;
 mod cost;
 mod failure;
 mod fan_out;
+mod memory;
 mod order;
 mod poll;
 mod probe;

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::memory::{Memory, SharedFiles};
 use super::resumption::{estate, killed, line_ends, see_it_through};
-use super::world::{Act, Making, Memory, SharedFiles, Stage, step};
+use super::world::{Act, Making, Stage, step};
 use crate::apply::ResumeOptions;
 use crate::apply::event::{Direction, Ending};
 use crate::apply::journal::raw;
