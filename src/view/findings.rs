@@ -1,6 +1,6 @@
 //! Findings for forges and test reports: what was found, by which rule, where. Made from diagnostics, or by whoever checks something.
 //!
-//! [`findings_sarif`] gives SARIF 2.1.0, [`findings_junit`] JUnit XML. Reads nothing: places are given.
+//! `findings_sarif` gives SARIF 2.1.0, `findings_junit` JUnit XML. Reads nothing: places are given.
 
 use crate::model::name::Digest;
 use crate::plan::{Effect, Ruling};
