@@ -18,6 +18,7 @@ use crate::model::call::Arg;
 use crate::model::name::{EnvironmentName, InstanceAddr};
 use crate::plan::{Action, ActionUndo, Change, Plan};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
+use crate::state::Outcome;
 
 /// How far back a rollback goes. The default is everything that the run has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -202,6 +203,8 @@ fn stands_upon(plan: &Plan, graph: &Graph, progress: &Progress, number: usize, b
 }
 
 /// An undo that needs a backup is refused while nothing was undone yet, where the lockfile does not have that backup any more.
+///
+/// Only of a run that has succeeded: what one that was killed has made may not have come to the lockfile yet.
 pub(super) fn check_backups(
     plan: &Plan,
     graph: &Graph,
@@ -210,6 +213,9 @@ pub(super) fn check_backups(
     locks: &BTreeMap<EnvironmentName, Lock>,
 ) -> Result<(), Diagnostics> {
     let mut problems = Diagnostics::new();
+    if progress.ended != Some(Outcome::Succeeded) {
+        return Ok(());
+    }
     let mut seen = BTreeSet::new();
     for action in way.going.iter().copied() {
         let content = &plan.actions[action as usize];

@@ -78,7 +78,8 @@ impl Servers {
             all.extend(children(all[at]));
             at += 1;
         }
-        for pid in all {
+        // As when the network goes: what runs there goes on, whether it has left its session already or not.
+        for pid in all.into_iter().filter(is_sshd) {
             let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
@@ -122,6 +123,10 @@ impl Drop for Servers {
             self.drop(number);
         }
     }
+}
+
+fn is_sshd(pid: &u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("sshd"))
 }
 
 fn children(parent: u32) -> Vec<u32> {
