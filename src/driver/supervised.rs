@@ -30,6 +30,9 @@ pub(super) const STDERR: &str = "stderr.log";
 /// Logs up to this size are redacted in place after the end; a secret in a longer one is only kept from view.
 const SCRUBBED: u64 = 64 * 1024 * 1024;
 
+/// With so few bytes left, a supervisor finds no room for its files.
+const SCARCE: u64 = 64 << 10;
+
 /// What the supervisor is told, as one line of JSON before the command's input.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Spec {
@@ -229,8 +232,11 @@ async fn wait(
 
 /// The supervisor has ended before it began anything.
 fn not_begun(command: &Command, dir: &Path) -> Failure {
-    let message = format!("`{}` was not begun: its supervisor could not write to `{}`", command.program(), dir.display());
-    Failure::new(FailureKind::Failed, message).help("check that the folder can be written and that its disk has room").untouched()
+    let is_full = local_file::space(dir).is_ok_and(|space| space.free < SCARCE);
+    let why = if is_full { "there is no room left on the disk of" } else { "its supervisor could not write to" };
+    let message = format!("`{}` was not begun: {why} `{}`", command.program(), dir.display());
+    let help = if is_full { "make room there" } else { "check that the folder can be written" };
+    Failure::new(FailureKind::Failed, message).help(help).untouched()
 }
 
 /// Never, where there is none.
