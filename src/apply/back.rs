@@ -123,9 +123,8 @@ pub fn foresee_back(dir: &Path, back: &Back) -> Result<Way, Diagnostics> {
 
 /// The version that the hops that are there have led to.
 fn version(plan: &Plan, graph: &Graph, progress: &Progress, change: usize) -> Option<Arc<str>> {
-    let is_there = |action: &u32| progress.state(*action).has_effect() && !progress.untouched[*action as usize];
     let content = &plan.changes[change];
-    let last = graph.hops_of(change).iter().rev().find(|hop| hop.actions.iter().any(is_there));
+    let last = graph.hops_of(change).iter().rev().find(|hop| hop.actions.iter().any(|action| progress.is_there(*action)));
     match last {
         Some(hop) => content.hops.get(hop.index as usize).map_or(content.to.clone(), |hop| hop.to.clone()),
         None => content.from.clone(),
@@ -177,11 +176,10 @@ fn check(plan: &Plan, graph: &Graph, progress: &Progress, back: &Back) -> Result
 /// Why an instance cannot go back as far as was asked for.
 fn stands_upon(plan: &Plan, graph: &Graph, progress: &Progress, number: usize, back: &Back) -> Diagnostic {
     let instance = &plan.changes[number].instance;
-    let is_there = |action: u32| progress.state(action).has_effect() && !progress.untouched[action as usize];
-    let stays = graph.hops_of(number).iter().flat_map(|hop| &hop.actions).copied().filter(|action| is_there(*action));
+    let stays = graph.hops_of(number).iter().flat_map(|hop| &hop.actions).copied().filter(|action| progress.is_there(*action));
     let others: BTreeSet<String> = stays
         .flat_map(|action| graph.dependents(action).iter().copied())
-        .filter(|dependent| is_there(*dependent))
+        .filter(|dependent| progress.is_there(*dependent))
         .map(|dependent| &plan.changes[plan.actions[dependent as usize].change as usize])
         .filter(|change| change.instance != *instance)
         .map(|change| format!("`{}` ({})", change.instance, change.environment))

@@ -207,9 +207,8 @@ impl Dispatcher {
 
     /// Whether something of an action is there, and was not asked to stay.
     fn is_left(&self, index: u32) -> bool {
-        let place = index as usize;
-        let is_to_stay = || self.progress.is_to_stay(&self.plan, &self.graph, self.graph.hop(&self.plan.actions[place]));
-        self.progress.states[place].has_effect() && !self.progress.untouched[place] && !is_to_stay()
+        let hop = || self.graph.hop(&self.plan.actions[index as usize]);
+        self.progress.is_there(index) && !self.progress.is_to_stay(&self.plan, &self.graph, hop())
     }
 
     /// The version that a change's instance was asked to stay at, where the run was taken back no further.

@@ -194,6 +194,11 @@ impl Progress {
         self.states[action as usize]
     }
 
+    /// Whether something of an action is there: it has begun, was not undone, and did not fail before it called anything.
+    pub(super) fn is_there(&self, action: u32) -> bool {
+        self.state(action).has_effect() && !self.untouched[action as usize]
+    }
+
     /// Takes in that an action is about to begin.
     pub(super) fn begin(
         &mut self,
@@ -367,10 +372,7 @@ impl Progress {
 
     /// Whether the point of no return of a hop was passed.
     pub(super) fn is_past_return(&self, graph: &Graph, hop: usize) -> bool {
-        graph.hops[hop].point_of_no_return.is_some_and(|action| {
-            let place = action as usize;
-            self.states.get(place).is_some_and(|state| state.has_effect()) && !self.untouched[place]
-        })
+        graph.hops[hop].point_of_no_return.is_some_and(|action| self.is_there(action))
     }
 
     /// Whether the instance of a change does not serve: a hop has taken it down and is not through.
@@ -380,7 +382,7 @@ impl Progress {
             let mut done = 0;
             for action in hop.actions.iter().filter(|action| plan.actions[**action as usize].downtime) {
                 let state = self.state(*action);
-                begun += u32::from(state.has_effect() && !self.untouched[*action as usize]);
+                begun += u32::from(self.is_there(*action));
                 done += u32::from(state == ActionState::Succeeded);
             }
             begun > 0 && done < hop.downtime_actions

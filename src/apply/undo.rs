@@ -26,20 +26,19 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
     let count = plan.actions.len();
     let mut keep = vec![false; count];
     let past: Vec<bool> = (0..graph.hops.len()).map(|hop| progress.is_past_return(graph, hop)).collect();
-    let has_effect = |index: usize| progress.states[index].has_effect() && !progress.untouched[index];
+    let is_there = |index: usize| progress.is_there(super::graph::narrow(index));
     // By change: it stays at a version by a person's wish, and nothing beyond that is left. Empty where there is no wish.
     let settled: Vec<bool> = if progress.stays.values().all(BTreeMap::is_empty) {
         Vec::new()
     } else {
         let is_left = |action: &u32| {
-            let index = *action as usize;
-            has_effect(index) && !progress.is_to_stay(plan, graph, graph.hop(&plan.actions[index]))
+            progress.is_there(*action) && !progress.is_to_stay(plan, graph, graph.hop(&plan.actions[*action as usize]))
         };
         let has_come = |change: usize| !graph.hops_of(change).iter().flat_map(|hop| &hop.actions).any(is_left);
         (0..plan.changes.len()).map(|change| progress.has_wish(plan, super::graph::narrow(change)) && has_come(change)).collect()
     };
     for (index, action) in plan.actions.iter().enumerate().rev() {
-        if !has_effect(index) {
+        if !is_there(index) {
             // What stays was built upon it and upon what is below it, though it has been undone since.
             if keep[index] {
                 action.needs.iter().for_each(|need| keep[*need as usize] = true);
@@ -67,11 +66,11 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
     let mut undoing = Undoing::default();
     let goes = |index: usize| {
         let here = graph.environment(&plan.actions[index]) == environment;
-        here && has_effect(index) && !keep[index] && progress.states[index] != ActionState::Undoing
+        here && is_there(index) && !keep[index] && progress.states[index] != ActionState::Undoing
     };
     let mut waits = vec![0_u32; count];
     for index in (0..count).filter(|index| goes(*index)) {
-        let below = next_below(plan, index, &goes, &has_effect);
+        let below = next_below(plan, index, &goes, &is_there);
         below.iter().for_each(|other| waits[*other as usize] += 1);
         undoing.below.insert(super::graph::narrow(index), below);
     }
@@ -79,7 +78,7 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
         let number = super::graph::narrow(index);
         if goes(index) {
             undoing.actions.push((number, waits[index]));
-        } else if graph.environment(action) == environment && has_effect(index) && progress.states[index] != ActionState::Undoing {
+        } else if graph.environment(action) == environment && is_there(index) && progress.states[index] != ActionState::Undoing {
             undoing.kept.push(number);
         }
     }
@@ -87,14 +86,14 @@ pub(super) fn plan_undo(plan: &Plan, graph: &Graph, progress: &Progress, environ
 }
 
 /// The actions to undo that come next below one: what it needs, and what that needs where it is undone already.
-fn next_below(plan: &Plan, index: usize, goes: &impl Fn(usize) -> bool, has_effect: &impl Fn(usize) -> bool) -> Vec<u32> {
+fn next_below(plan: &Plan, index: usize, goes: &impl Fn(usize) -> bool, is_there: &impl Fn(usize) -> bool) -> Vec<u32> {
     let mut below = BTreeSet::new();
     let mut passed = BTreeSet::new();
     let mut open: Vec<u32> = plan.actions[index].needs.clone();
     while let Some(need) = open.pop() {
         if goes(need as usize) {
             below.insert(need);
-        } else if !has_effect(need as usize) && passed.insert(need) {
+        } else if !is_there(need as usize) && passed.insert(need) {
             open.extend(&plan.actions[need as usize].needs);
         }
     }

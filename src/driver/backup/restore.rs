@@ -113,21 +113,28 @@ fn staged(repository: &dyn Repository, entry: &Entry, path: &Path, watch: &mut W
     Ok(staging)
 }
 
-/// A name beside the path for the content before.
+/// A free name beside the path for the content before.
 fn before(path: &Path, id: &str) -> Result<PathBuf, Failure> {
+    names_before(path, id)?.find(|name| fs::symlink_metadata(name).is_err()).ok_or_else(|| too_many_before(path))
+}
+
+/// Names beside a path for the content before the restore of a backup: the first that is free is used.
+pub(super) fn names_before(path: &Path, id: &str) -> Result<impl Iterator<Item = PathBuf>, Failure> {
     let name = path.file_name().ok_or_else(|| Failure::new(FailureKind::Invalid, "the root folder cannot be restored"))?;
-    for number in 1..1000 {
-        let mut name = name.to_owned();
-        name.push(format!(".before-restore-{id}"));
+    let mut first = name.to_owned();
+    first.push(format!(".before-restore-{id}"));
+    let first = path.with_file_name(first);
+    Ok((1..1000).map(move |number| {
+        let mut name = first.clone().into_os_string();
         if number > 1 {
             name.push(format!("-{number}"));
         }
-        let candidate = path.with_file_name(name);
-        if fs::symlink_metadata(&candidate).is_err() {
-            return Ok(candidate);
-        }
-    }
-    Err(Failure::new(FailureKind::Failed, format!("too many earlier contents lie beside `{}`", path.display())))
+        PathBuf::from(name)
+    }))
+}
+
+pub(super) fn too_many_before(path: &Path) -> Failure {
+    Failure::new(FailureKind::Failed, format!("too many earlier contents lie beside `{}`", path.display()))
 }
 
 /// Moves what the backup leaves out from the content before. True where something could not be moved.
