@@ -57,6 +57,15 @@ impl Address {
             _ => Err(ForgeError::new(format!("`{}` is no `owner/name`", self.repository), "give it with --repo owner/name")),
         }
     }
+
+    /// A project of GitLab: its number, or its path through groups.
+    pub(super) fn project(&self) -> Result<&str, ForgeError> {
+        if self.repository.split('/').all(|part| !part.is_empty() && part != "." && part != "..") {
+            return Ok(&self.repository);
+        }
+        let what = format!("`{}` is no project: a number, or a path like `group/project`", self.repository);
+        Err(ForgeError::new(what, "give it with --repo group/project"))
+    }
 }
 
 /// A part that cannot lead elsewhere.

@@ -4,9 +4,8 @@
 //! deleted. [`Surroundings`] finds out from a pipeline's variables where that is. A token is sent and never shown.
 
 mod address;
-mod gitea;
+mod comments;
 mod github;
-mod gitlab;
 mod surroundings;
 mod wire;
 
@@ -16,6 +15,7 @@ pub use wire::Patience;
 use serde::Deserialize;
 
 use address::Address;
+use comments::Comments;
 use wire::Wire;
 
 /// A forge whose API is known.
@@ -116,19 +116,6 @@ struct Existing {
     html_url: Option<String>,
 }
 
-/// What a forge must be able to do.
-#[async_trait::async_trait]
-trait Forge: Send + Sync {
-    /// All comments, oldest first.
-    async fn list(&self, wire: &Wire) -> Result<Vec<Existing>, ForgeError>;
-    /// Writes one.
-    async fn create(&self, wire: &Wire, body: &str) -> Result<Existing, ForgeError>;
-    /// Changes one.
-    async fn update(&self, wire: &Wire, comment: &Existing, body: &str) -> Result<Existing, ForgeError>;
-    /// Takes an old one out of sight.
-    async fn hide(&self, wire: &Wire, comment: &Existing) -> Result<(), ForgeError>;
-}
-
 /// The first line of a comment of ours.
 fn mark(key: &str) -> String {
     // Nothing in it can end the HTML comment.
@@ -143,11 +130,7 @@ fn mark(key: &str) -> String {
 /// The address is no safe one, or the forge refuses or does not answer for longer than is patient.
 pub async fn post(target: Target, comment: Comment<'_>, patience: Patience) -> Result<Posted, ForgeError> {
     let address = Address::new(&target.api, &target.repository, target.number)?;
-    let forge: Box<dyn Forge> = match target.kind {
-        Kind::GitHub => Box::new(github::GitHub::new(address)?),
-        Kind::GitLab => Box::new(gitlab::GitLab::new(address)?),
-        Kind::Gitea => Box::new(gitea::Gitea::new(address)?),
-    };
+    let comments = Comments::new(target.kind, &address)?;
     let wire = Wire::new(&target, patience)?;
     let mark = mark(comment.key);
     let body = format!("{mark}\n{}", comment.body.trim_end());
@@ -155,7 +138,7 @@ pub async fn post(target: Target, comment: Comment<'_>, patience: Patience) -> R
     const ATTEMPTS: usize = 3;
     let mut attempt = 1;
     loop {
-        match attempt_post(&*forge, &wire, &mark, &body, comment.fresh && attempt == 1).await {
+        match attempt_post(&comments, &wire, &mark, &body, comment.fresh && attempt == 1).await {
             Err(error) if error.unsure && attempt < ATTEMPTS => {
                 wire.breathe(attempt).await;
                 attempt += 1;
@@ -165,8 +148,8 @@ pub async fn post(target: Target, comment: Comment<'_>, patience: Patience) -> R
     }
 }
 
-async fn attempt_post(forge: &dyn Forge, wire: &Wire, mark: &str, body: &str, fresh: bool) -> Result<Posted, ForgeError> {
-    let mut ours = forge.list(wire).await?;
+async fn attempt_post(comments: &Comments, wire: &Wire, mark: &str, body: &str, fresh: bool) -> Result<Posted, ForgeError> {
+    let mut ours = comments.list(wire).await?;
     ours.retain(|comment| comment.body.trim_start().starts_with(mark));
     ours.sort_by_key(|comment| comment.id);
     let mut posted = Posted::default();
@@ -177,7 +160,7 @@ async fn attempt_post(forge: &dyn Forge, wire: &Wire, mark: &str, body: &str, fr
             posted.unchanged = true;
             comment
         }
-        Some(comment) => match forge.update(wire, &comment, body).await {
+        Some(comment) => match comments.update(wire, &comment, body).await {
             Ok(updated) => {
                 posted.updated = true;
                 updated
@@ -185,14 +168,14 @@ async fn attempt_post(forge: &dyn Forge, wire: &Wire, mark: &str, body: &str, fr
             // Somebody else's, or just deleted: ours is another one.
             Err(error) if matches!(error.status, Some(403 | 404)) => {
                 posted.remarks.push(format!("the comment that was there cannot be changed ({error}); a new one was written"));
-                forge.create(wire, body).await?
+                comments.create(wire, body).await?
             }
             Err(error) => return Err(error),
         },
-        None => forge.create(wire, body).await?,
+        None => comments.create(wire, body).await?,
     };
     for old in &ours {
-        match forge.hide(wire, old).await {
+        match comments.hide(wire, old).await {
             Ok(()) => posted.hidden += 1,
             Err(error) => posted.remarks.push(format!("an older comment could not be hidden: {error}")),
         }

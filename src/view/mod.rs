@@ -19,6 +19,7 @@ mod graph;
 mod history;
 mod lines;
 mod locked;
+mod page;
 mod pieces;
 mod plan_html;
 mod plan_json;

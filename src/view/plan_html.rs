@@ -1,8 +1,7 @@
 //! A plan as one page for a browser: what a reviewer must know first, the graph as a picture, the timeline, every action with its
 //! commands and differences.
 //!
-//! One file that asks the network for nothing, and says so: its content security policy lets nothing but its own style and script
-//! work. Everything from outside is escaped by the template. Without the script all is there but the search.
+//! Without the script all is there but the search.
 
 mod beside;
 mod brief;
@@ -12,15 +11,13 @@ pub(super) mod sample;
 mod step;
 mod timeline;
 
-use base64::Engine as _;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::compared::Compared;
 use super::estimate::basis;
+use super::page::Page;
 use super::plan_json::Previews;
-use super::{count, plan_text};
+use super::plan_text;
 use crate::plan::{Action, ActionKind, Change, Plan, Report};
 use beside::Beside;
 use brief::Brief;
@@ -28,16 +25,15 @@ use picture::{Picture, Words, picture, waves};
 use step::{Step, steps};
 use timeline::{Timeline, timeline};
 
-const PAGE: &str = include_str!("plan_html/page.html");
-const STYLE: &str = include_str!("plan_html/page.css");
-const SCRIPT: &str = include_str!("plan_html/page.js");
+const PAGE: Page = Page {
+    template: include_str!("plan_html/page.html"),
+    style: include_str!("plan_html/page.css"),
+    script: include_str!("plan_html/page.js"),
+};
 
 /// What the template sees.
 #[derive(Serialize)]
-struct Page {
-    policy: String,
-    style: &'static str,
-    script: &'static str,
+struct Shown {
     brief: Brief,
     beside: Beside,
     /// Where the times come from.
@@ -98,10 +94,7 @@ pub fn plan_html(plan: &Plan, report: &Report, previews: &Previews, compared: &C
     let beside = Beside::of(compared);
     let labels = labels(plan);
     let words: Vec<Words> = labels.iter().map(|label| words(label, plan.changes.len() > 1)).collect();
-    let page = Page {
-        policy: policy(),
-        style: STYLE,
-        script: SCRIPT,
+    let shown = Shown {
         brief: Brief::of(plan, report, beside.is_idle()),
         beside,
         basis: basis(plan),
@@ -112,24 +105,7 @@ pub fn plan_html(plan: &Plan, report: &Report, previews: &Previews, compared: &C
         changes: plan.changes.iter().map(|change| change_view(plan, change, previews)).collect(),
         differs: !previews.is_empty(),
     };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let syntax = environment.syntax().to_builder().trim_blocks(true).lstrip_blocks(true).build()?;
-    environment.set_syntax(syntax);
-    environment.add_filter("count", |number: usize, thing: String| count(number, &thing));
-    environment.add_template("page.html", PAGE)?;
-    environment.get_template("page.html")?.render(minijinja::value::Serde(page))
-}
-
-/// Lets nothing be loaded, and nothing but the page's own style and script work.
-fn policy() -> String {
-    let hash = |text: &str| base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
-    format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    )
+    PAGE.show(&shown)
 }
 
 fn labels(plan: &Plan) -> Vec<Label> {
@@ -200,6 +176,9 @@ fn change_view(plan: &Plan, change: &Change, previews: &Previews) -> ChangeView 
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
 
     #[test]

@@ -9,7 +9,7 @@ use crate::config::fields::{Fields, Shape, check_shape, only_block};
 use crate::lang::Body;
 use crate::model::poll::Poll;
 use crate::model::provider::CallTemplate;
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Span};
 
 /// The pause between looks where none is given.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -32,15 +32,8 @@ pub(super) fn poll(
     for attribute in block.body.attributes.iter().filter(|(name, _)| &***name != "interval").map(|(_, attribute)| attribute) {
         context.known.check(&attribute.expr, Scene { what: &what, ..scene }.with(DONE), problems);
     }
-    let driver = call.and_then(|call| context.drivers.iter().find(|schema| schema.name == call.driver.as_str()));
-    if let Some(schema) = driver.filter(|schema| !schema.observes) {
-        problems.push(
-            Diagnostic::error("driver changes things")
-                .detail(format!("{owner} polls with `{}`, which does more than look", schema.name))
-                .help("begin the work in a step of its own, and poll with a driver that only looks")
-                .at(block.ident_span),
-        );
-    }
+    let help = "begin the work in a step of its own, and poll with a driver that only looks";
+    only_looks(call, &format!("{owner} polls"), help, block.ident_span, context, problems);
     if let Some(progress) = body.attributes.get("progress") {
         problems.push(
             Diagnostic::error("two kinds of progress")
@@ -57,4 +50,20 @@ pub(super) fn poll(
         progress: fields.expr("progress"),
         until: fields.required_expr("until")?,
     }))
+}
+
+/// Says so where a call that is made again and again does more than look.
+pub(super) fn only_looks(
+    call: Option<&CallTemplate>,
+    does: &str,
+    help: &'static str,
+    span: Span,
+    context: &Context<'_>,
+    problems: &mut Diagnostics,
+) {
+    let driver = call.and_then(|call| context.drivers.iter().find(|schema| schema.name == call.driver.as_str()));
+    if let Some(schema) = driver.filter(|schema| !schema.observes) {
+        let detail = format!("{does} with `{}`, which does more than look", schema.name);
+        problems.push(Diagnostic::error("driver changes things").detail(detail).help(help).at(span));
+    }
 }

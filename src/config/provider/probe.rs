@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::check::{DONE, Scene, Uses};
+use super::poll::only_looks;
 use super::step::listed;
 use crate::config::fields::{Fields, Shape, check_shape, only_block};
 use crate::lang::{Block, Body};
@@ -81,15 +82,7 @@ pub(super) fn probe(
     if let Some(pass) = block.body.attributes.get("pass") {
         context.known.check(&pass.expr, Scene { what: &what, ..scene }.with(DONE), problems);
     }
-    let driver = call.and_then(|call| context.drivers.iter().find(|schema| schema.name == call.driver.as_str()));
-    if let Some(schema) = driver.filter(|schema| !schema.observes) {
-        problems.push(
-            Diagnostic::error("driver changes things")
-                .detail(format!("{owner} probes with `{}`, which does more than look", schema.name))
-                .help("probe with a driver that only looks")
-                .at(block.ident_span),
-        );
-    }
+    only_looks(call, &format!("{owner} probes"), "probe with a driver that only looks", block.ident_span, context, problems);
     let blocks = body.blocks.iter().map(|block| (&block.ident, block.ident_span));
     let attributes = body.attributes.iter().map(|(name, attribute)| (name, attribute.name_span));
     for (name, span) in blocks.chain(attributes).filter(|(name, _)| NOT_BESIDE.contains(&&***name)) {

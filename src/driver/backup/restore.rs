@@ -41,7 +41,7 @@ pub(super) fn restore(
         Err(error) => return Err(io_failure("look at", path, &error)),
     };
     if entry.files.is_some() {
-        files(repository, entry, &path, keep_previous, watch)
+        files(repository, entry, &path, keep_previous, watch).map_err(Failure::touched)
     } else {
         folder(repository, entry, &path, keep_previous, watch)
     }
@@ -65,18 +65,7 @@ fn extract(repository: &dyn Repository, entry: &Entry, staging: &Path, watch: &m
 }
 
 fn folder(repository: &dyn Repository, entry: &Entry, path: &Path, keep: bool, watch: &mut Watch) -> Result<Restored, Failure> {
-    let staging = sibling(path, "restore")?;
-    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
-        return Err(Failure::new(FailureKind::Failed, format!("`{}` is there and is no directory", path.display())));
-    }
-    local_file::make_dir(local_file::parent(path), &Attributes::default())?;
-    check_space(entry, local_file::parent(path))?;
-    extract(repository, entry, &staging, watch)?;
-    if rustix::process::geteuid().is_root() {
-        let (uid, gid) = entry.owner;
-        chown(&staging, Some(uid), Some(gid)).map_err(|error| io_failure("set the owner of", &staging, &error))?;
-    }
-    local_file::make_dir(&staging, &Attributes { mode: Some(entry.mode), owner: None })?;
+    let staging = staged(repository, entry, path, watch).map_err(Failure::untouched)?;
     let mut restored = Restored::default();
     if !path.exists() {
         local_file::rename(&staging, path)?;
@@ -91,36 +80,61 @@ fn folder(repository: &dyn Repository, entry: &Entry, path: &Path, keep: bool, w
                 failure.help("it is a mount point, which cannot be moved: let the product's folder be one below it")
             }
             _ => failure,
-        });
+        }
+        .untouched());
     }
     if let Err(failure) = local_file::rename(&staging, path) {
         let _ = local_file::rename(&previous, path);
-        return Err(failure);
+        return Err(failure.touched());
     }
-    let lost = carry(&previous, path, &entry.exclude, &mut restored)?;
+    let lost = carry(&previous, path, &entry.exclude, &mut restored).map_err(Failure::touched)?;
     if keep || lost {
         restored.previous.push(previous);
     } else {
-        local_file::remove(&previous, true)?;
+        local_file::remove(&previous, true).map_err(Failure::touched)?;
     }
     Ok(restored)
 }
 
-/// A name beside the path for the content before.
+/// Fills a folder beside with the backup; what is at the path stays untouched.
+fn staged(repository: &dyn Repository, entry: &Entry, path: &Path, watch: &mut Watch) -> Result<PathBuf, Failure> {
+    let staging = sibling(path, "restore")?;
+    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(Failure::new(FailureKind::Failed, format!("`{}` is there and is no directory", path.display())));
+    }
+    local_file::make_dir(local_file::parent(path), &Attributes::default())?;
+    check_space(entry, local_file::parent(path))?;
+    extract(repository, entry, &staging, watch)?;
+    if rustix::process::geteuid().is_root() {
+        let (uid, gid) = entry.owner;
+        chown(&staging, Some(uid), Some(gid)).map_err(|error| io_failure("set the owner of", &staging, &error))?;
+    }
+    local_file::make_dir(&staging, &Attributes { mode: Some(entry.mode), owner: None })?;
+    Ok(staging)
+}
+
+/// A free name beside the path for the content before.
 fn before(path: &Path, id: &str) -> Result<PathBuf, Failure> {
+    names_before(path, id)?.find(|name| fs::symlink_metadata(name).is_err()).ok_or_else(|| too_many_before(path))
+}
+
+/// Names beside a path for the content before the restore of a backup: the first that is free is used.
+pub(super) fn names_before(path: &Path, id: &str) -> Result<impl Iterator<Item = PathBuf>, Failure> {
     let name = path.file_name().ok_or_else(|| Failure::new(FailureKind::Invalid, "the root folder cannot be restored"))?;
-    for number in 1..1000 {
-        let mut name = name.to_owned();
-        name.push(format!(".before-restore-{id}"));
+    let mut first = name.to_owned();
+    first.push(format!(".before-restore-{id}"));
+    let first = path.with_file_name(first);
+    Ok((1..1000).map(move |number| {
+        let mut name = first.clone().into_os_string();
         if number > 1 {
             name.push(format!("-{number}"));
         }
-        let candidate = path.with_file_name(name);
-        if fs::symlink_metadata(&candidate).is_err() {
-            return Ok(candidate);
-        }
-    }
-    Err(Failure::new(FailureKind::Failed, format!("too many earlier contents lie beside `{}`", path.display())))
+        PathBuf::from(name)
+    }))
+}
+
+pub(super) fn too_many_before(path: &Path) -> Failure {
+    Failure::new(FailureKind::Failed, format!("too many earlier contents lie beside `{}`", path.display()))
 }
 
 /// Moves what the backup leaves out from the content before. True where something could not be moved.

@@ -167,10 +167,13 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
                 return Err(Failure::new(FailureKind::Failed, format!("what was kept of `{path}` is damaged: it is not put back"))
                     .help(format!("look at `{}`", folder.display())));
             }
-            if now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink) {
+            let is_link = now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink);
+            if is_link {
                 ctx.host.remove(at, false).await?;
             }
-            ctx.host.write(at, &content.bytes, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await?;
+            let attributes = Attributes { mode: Some(mode), owner: Some((uid, gid)) };
+            let written = ctx.host.write(at, &content.bytes, &attributes).await;
+            written.map_err(|failure| if is_link { failure.touched() } else { failure })?;
             true
         }
         Was::Symlink { target } => {
@@ -186,7 +189,7 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             let lies_aside = ctx.host.stat(aside, false).await?.is_some();
             if lies_aside {
                 ctx.host.remove(at, true).await?;
-                ctx.host.rename(aside, at).await?;
+                ctx.host.rename(aside, at).await.map_err(Failure::touched)?;
             } else if now.is_none() {
                 return Err(Failure::new(
                     FailureKind::Failed,

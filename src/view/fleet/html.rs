@@ -1,28 +1,21 @@
 //! The fleet as one HTML page: a matrix that leads to every product in every environment, and what waits for somebody.
-//!
-//! One file that asks the network for nothing, and says so: its content security policy lets nothing but its own style work. It has
-//! no script. Everything from outside is escaped by the template.
+//! It has no script.
 
-use base64::Engine as _;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::cell::{self, Cell, Level};
 use super::{Blocked, Fleet, Open, Wait, open_runs, waits};
 use crate::plan::{Drift, InstanceState, Sight};
 use crate::view::count;
+use crate::view::page::Page;
 
-const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
+const PAGE: Page = Page { template: include_str!("page.html"), style: include_str!("page.css"), script: "" };
 /// A cell of more instances than this names only those that need somebody.
 const NAMED: usize = 100;
 
 /// What the template sees.
 #[derive(Serialize)]
-struct Page<'a> {
-    policy: String,
-    style: &'static str,
+struct Shown<'a> {
     at: String,
     headline: String,
     environments: Vec<&'a str>,
@@ -119,9 +112,7 @@ struct Held<'a> {
 /// The template has a mistake: a defect of Windlass.
 pub fn fleet_html(fleet: &Fleet<'_>) -> Result<String, minijinja::Error> {
     let cells = cell::cells(fleet);
-    let page = Page {
-        policy: policy(),
-        style: STYLE,
+    let shown = Shown {
         at: time(fleet.now),
         headline: headline(fleet, &cells),
         environments: fleet.environments.iter().map(|name| name.as_str()).collect(),
@@ -161,20 +152,7 @@ pub fn fleet_html(fleet: &Fleet<'_>) -> Result<String, minijinja::Error> {
             })
             .collect(),
     };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let syntax = environment.syntax().to_builder().trim_blocks(true).lstrip_blocks(true).build()?;
-    environment.set_syntax(syntax);
-    environment.add_filter("count", |number: usize, thing: String| count(number, &thing));
-    environment.add_template("page.html", PAGE)?;
-    environment.get_template("page.html")?.render(minijinja::value::Serde(page))
-}
-
-/// Lets nothing be loaded, and nothing but the page's own style work.
-fn policy() -> String {
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
+    PAGE.show(&shown)
 }
 
 fn time(at: jiff::Timestamp) -> String {

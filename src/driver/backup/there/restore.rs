@@ -9,7 +9,7 @@ use super::{There, failed, script, text};
 use crate::driver::archive::unpack::sibling;
 use crate::driver::archive::walk::globs;
 use crate::driver::backup::entry::{Entry, decode};
-use crate::driver::backup::restore::SIDECARS;
+use crate::driver::backup::restore::{SIDECARS, names_before, too_many_before};
 use crate::driver::backup::result;
 use crate::driver::host::{Attributes, Kind, local_file};
 use crate::driver::http::whole;
@@ -106,21 +106,14 @@ impl There<'_> {
         Ok((Vec::new(), carried))
     }
 
-    /// A name beside the path for the content before.
+    /// A free name beside the path for the content before.
     async fn before(&self, path: &Path, id: &str) -> Result<PathBuf, Failure> {
-        let name = path.file_name().ok_or_else(|| Failure::new(FailureKind::Invalid, "the root folder cannot be restored"))?;
-        for number in 1..1000 {
-            let mut name = name.to_owned();
-            name.push(format!(".before-restore-{id}"));
-            if number > 1 {
-                name.push(format!("-{number}"));
-            }
-            let candidate = path.with_file_name(name);
-            if self.ctx.host.stat(&candidate, false).await?.is_none() {
-                return Ok(candidate);
+        for name in names_before(path, id)? {
+            if self.ctx.host.stat(&name, false).await?.is_none() {
+                return Ok(name);
             }
         }
-        Err(failed(format!("too many earlier contents lie beside `{}`", path.display())))
+        Err(too_many_before(path))
     }
 
     /// Moves what the backup leaves out from the content before. True where something could not be moved.
