@@ -1,21 +1,27 @@
 //! What was there before: kept in the call's folder before anything is changed, put back by `restore`.
 //!
-//! Kept once for a path and a call: a second attempt in the same folder does not take its own work for what was there before.
+//! Kept once for a path and a call: a second attempt, in the same folder or in one of its own, does not take the work of the first for
+//! what was there before. Where there is no record, nothing was changed.
 
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{aside, changed, sha256};
 use crate::driver::host::local::private_dir;
-use crate::driver::host::{Attributes, Kind, local_file};
-use crate::driver::{Args, Context, Failure, FailureKind};
+use crate::driver::host::{Attributes, Kind, io_failure, local_file};
+use crate::driver::{Args, Context, Failure, FailureKind, Recalled};
 use crate::lang::Value;
 
 /// A bigger file is not copied into the call's folder.
 const MOST: u64 = 64 << 20;
 const RECORD: &str = "kept.json";
 const CONTENT: &str = "content";
+/// Held for the instant in which the record is written, or given up.
+const LOCK: &str = "lock";
+/// The record of this folder must not be written any more, and nothing be changed.
+const FORBIDDEN: &str = "forbidden.json";
 
 /// `kept.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,19 +60,69 @@ enum Was {
     },
 }
 
-/// Where the record of a path is kept, in the call's folder.
-fn folder(ctx: &Context, path: &str) -> Result<PathBuf, Failure> {
-    let Some(dir) = &ctx.dir else {
-        return Err(Failure::new(FailureKind::Invalid, "nothing can be kept while only looking"));
-    };
-    let dir = std::path::absolute(dir).map_err(|error| crate::driver::host::io_failure("find", dir, &error))?;
+/// Where the record of a path is kept, in the folder of a try.
+fn folder(dir: &Path, path: &str) -> Result<PathBuf, Failure> {
+    let dir = std::path::absolute(dir).map_err(|error| io_failure("find", dir, &error))?;
     Ok(dir.join("kept").join(&sha256(path.as_bytes())[..12]))
 }
 
-/// The record of an earlier attempt of this very call.
+/// The folder of this try.
+fn own(ctx: &Context) -> Result<&Path, Failure> {
+    ctx.dir.as_deref().ok_or_else(|| Failure::new(FailureKind::Invalid, "nothing can be kept while only looking"))
+}
+
+/// The record of this very call, by the first try that has left one.
 pub(super) async fn already(ctx: &Context, path: &str) -> Result<Option<String>, Failure> {
-    let folder = folder(ctx, path)?;
-    Ok(folder.join(RECORD).exists().then(|| folder.to_string_lossy().into_owned()))
+    for dir in ctx.earlier.iter().map(PathBuf::as_path).chain([own(ctx)?]) {
+        let folder = folder(dir, path)?;
+        if folder.join(RECORD).exists() {
+            return Ok(Some(folder.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// What an earlier try has saved, where it had made way at a path, and had come to put there what belongs there.
+pub(super) async fn placed(ctx: &Context, path: &str) -> Result<Option<String>, Failure> {
+    let Some(saved) = already(ctx, path).await? else { return Ok(None) };
+    let has_made_way = match load(Path::new(&saved))?.was {
+        Was::Absent { whole } => whole,
+        Was::Aside { aside } => ctx.host.stat(Path::new(&aside), false).await?.is_some(),
+        Was::File { .. } | Was::Symlink { .. } | Was::Directory { .. } => false,
+    };
+    Ok(if has_made_way && ctx.host.stat(Path::new(path), false).await?.is_some() { Some(saved) } else { None })
+}
+
+/// What is known of a call that keeps what is at a path before it changes anything.
+pub(super) async fn recalled(ctx: &Context, path: &str) -> Result<Recalled, Failure> {
+    let partly = |saved: String| Recalled::Partly(Value::object([("path", Value::string(path)), ("saved", Value::string(saved))]));
+    if let Some(saved) = already(ctx, path).await? {
+        return Ok(partly(saved));
+    }
+    for dir in ctx.earlier.iter().map(PathBuf::as_path).chain([own(ctx)?]) {
+        let folder = private_dir(&folder(dir, path)?)?;
+        let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", &folder, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Recalled::Unknown),
+            Err(TryLockError::Error(error)) => return Err(io_failure("lock", &folder, &error)),
+        }
+        if folder.join(RECORD).exists() {
+            return Ok(partly(folder.to_string_lossy().into_owned()));
+        }
+        local_file::write(&folder.join(FORBIDDEN), &mut &b"{}"[..], &Attributes { mode: Some(0o600), owner: None })?;
+    }
+    Ok(Recalled::Untouched)
+}
+
+/// Writes the record, unless the folder was given up by another process meanwhile.
+fn write_record(folder: &Path, record: &[u8]) -> Result<(), Failure> {
+    let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", folder, &error))?;
+    lock.lock().map_err(|error| io_failure("lock", folder, &error))?;
+    if folder.join(FORBIDDEN).exists() {
+        return Err(Failure::new(FailureKind::Cancelled, "another process has taken the run over: nothing was changed"));
+    }
+    local_file::write(&folder.join(RECORD), &mut &*record, &Attributes { mode: Some(0o600), owner: None })
 }
 
 /// Keeps what is at a path, and gives what `restore` takes. `whole`: a directory is moved aside with all that is in it.
@@ -77,7 +133,7 @@ pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<Strin
         }
         return Ok(saved);
     }
-    let folder = private_dir(&folder(ctx, path)?)?;
+    let folder = private_dir(&folder(own(ctx)?, path)?)?;
     let at = Path::new(path);
     // What a link leads to is what `write` replaces; a link itself is what `symlink` and `remove` replace.
     let was = match ctx.host.stat(at, false).await? {
@@ -105,8 +161,7 @@ pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<Strin
     let kept = Kept { path: path.to_owned(), was };
     let bytes =
         serde_json::to_vec(&kept).map_err(|error| Failure::new(FailureKind::Failed, format!("cannot keep `{path}`: {error}")))?;
-    let attributes = Attributes { mode: Some(0o600), owner: None };
-    local_file::write(&folder.join(RECORD), &mut bytes.as_slice(), &attributes)?;
+    write_record(&folder, &bytes)?;
     if let Was::Aside { aside } = &kept.was {
         set_aside(ctx, path, aside).await?;
     }

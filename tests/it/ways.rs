@@ -1,0 +1,154 @@
+//! Ways out of a run that was cut off between what an action did and what was written down of it: what leads back is kept before
+//! anything is changed.
+
+use crate::estate::Estate;
+
+const MAIN: &str = r#"variable "home" {
+  type = string
+}
+variable "version" {
+  type    = string
+  default = "1.0.0"
+}
+variable "api" {
+  type    = string
+  default = ""
+}
+environment "test" {}
+instance "page" "one" {
+  environment = environment.test
+  version     = var.version
+  dir         = var.home
+  api         = var.api
+}
+"#;
+
+/// A page that is written as a file, with a way back that asks for what the step has saved.
+const PROVIDER: &str = r#"provider "page" {
+  version = "1.0.0"
+  title   = "Page"
+}
+setting "dir" {
+  type     = string
+  required = true
+}
+setting "api" {
+  type    = string
+  default = ""
+}
+fact "version" {
+  file {
+    path     = "${self.dir}/page"
+    required = false
+  }
+  value = result.exists ? trimspace(result.content) : null
+}
+release "1.0.0" {}
+release "2.0.0" {}
+route "install" {
+  movement = "install"
+  strategy = "turn"
+}
+route "up" {
+  from     = "1.0.0"
+  to       = "2.0.0"
+  strategy = "turn"
+}
+strategy "turn" {
+  step "page" {
+    file {
+      action  = "write"
+      path    = "${self.dir}/page"
+      content = "${to.text}\n"
+    }
+    undo {
+      file {
+        action = "restore"
+        saved  = step.page.result.saved
+      }
+    }
+    REPEATABLE
+  }
+  step "post" {
+    when = self.api != ""
+    http {
+      method = "POST"
+      url    = self.api
+    }
+    undo {
+      http {
+        method = "DELETE"
+        url    = "${self.api}/${step.post.result.json.id}"
+      }
+    }
+  }
+  step "last" {
+    exec {
+      command   = ["sh", "-c", "[ ! -e broken ]"]
+      directory = self.dir
+    }
+    harmless = true
+  }
+}
+"#;
+
+/// A page at 1.0.0, of which the next version is wanted.
+fn page(repeatable: bool) -> Estate {
+    let mut estate = Estate::with(MAIN);
+    let repeatable = if repeatable { "repeatable = true" } else { "" };
+    estate.write("providers/page/provider.hcl", PROVIDER.replace("REPEATABLE", repeatable));
+    estate.set("home", &estate.root.display().to_string());
+    estate.apply().exit(0);
+    estate.set("version", "2.0.0");
+    estate
+}
+
+/// Applies, and dies at a place.
+fn die(estate: &mut Estate, place: &str) {
+    estate.env("WINDLASS_CRASH_AT", place);
+    assert_eq!(estate.apply().code, None, "it was to be killed at {place}");
+    estate.env("WINDLASS_CRASH_AT", "");
+}
+
+#[test]
+fn what_was_written_and_not_recorded_is_undone_by_rollback() {
+    for place in ["apply.begin:1", "apply.called:1", "apply.ended:1", "apply.begin:2"] {
+        let mut estate = page(false);
+        die(&mut estate, place);
+        estate.good(&["rollback", "--auto-approve"]).lacks("--skip");
+        assert_eq!(estate.read("page"), "1.0.0\n", "{place}");
+        estate.set("version", "1.0.0");
+        estate.run(&["plan", "--detailed-exitcode"]).exit(0);
+    }
+}
+
+#[test]
+fn a_second_try_does_not_take_the_work_of_the_first_for_what_was_there_before() {
+    let mut estate = page(true);
+    die(&mut estate, "apply.called:1");
+    assert_eq!(estate.read("page"), "2.0.0\n");
+    estate.write("broken", "");
+    estate.run(&["resume"]).exit(4);
+    assert_eq!(estate.read("page"), "1.0.0\n");
+}
+
+#[test]
+fn what_nobody_can_know_is_held_and_says_what_is_missing() {
+    let mut estate = page(false);
+    let service = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    estate.set("api", &format!("http://{}/things", service.local_addr().expect("an address")));
+    let mut child = estate.spawn(&["apply", "--auto-approve"]);
+    // It takes the call, and never answers.
+    let call = service.accept().expect("a call");
+    let _ = child.kill();
+    let _ = child.wait();
+    drop(call);
+    drop(service);
+    let told = estate.run(&["rollback", "--auto-approve"]).exit(5);
+    let told = told.says(&["its undo, `http`, needs what step `post` gave", "nobody saw that", "--skip"]);
+    drop(told);
+    assert_eq!(estate.read("page"), "2.0.0\n");
+    // A person has looked, and taken away what was there.
+    estate.run(&["resume", "--skip", "page.one@2.0.0:post"]).exit(4);
+    assert_eq!(estate.read("page"), "1.0.0\n");
+}
