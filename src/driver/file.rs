@@ -89,6 +89,11 @@ impl Driver for File {
         }
     }
 
+    async fn look_ahead(&self, args: &Object, ctx: &Context) -> Result<(), Failure> {
+        let args = Args::new("file", args);
+        if args.word("action", &ACTIONS)? == Some("restore") { kept::look_ahead(&args, ctx).await } else { Ok(()) }
+    }
+
     async fn preview(&self, args: &Object, ctx: &Context) -> Option<Vec<Diff>> {
         let args = Args::new("file", args);
         let path = args.path("path").ok()??;

@@ -104,6 +104,14 @@ pub trait Driver: Send + Sync {
         Ok(Recalled::Unknown)
     }
 
+    /// Looks whether what a call would put back is there and whole, as far as that is quickly seen. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it is not; of the kind `Unreachable` where nobody knows.
+    async fn look_ahead(&self, _args: &Object, _ctx: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// What running it would change, as unified diffs by path, for the plan; most drivers cannot say.
     async fn preview(&self, _args: &Object, _ctx: &Context) -> Option<Vec<Diff>> {
         None

@@ -152,3 +152,120 @@ fn what_nobody_can_know_is_held_and_says_what_is_missing() {
     estate.run(&["resume", "--skip", "page.one@2.0.0:post"]).exit(4);
     assert_eq!(estate.read("page"), "1.0.0\n");
 }
+
+/// A box whose content goes back by the backup that its upgrade makes.
+const BOX: &str = r#"provider "box" {
+  version = "1.0.0"
+  title   = "Box"
+}
+setting "dir" {
+  type     = string
+  required = true
+}
+fact "version" {
+  file {
+    path     = "${self.dir}/data/version"
+    required = false
+  }
+  value = result.exists ? trimspace(result.content) : null
+}
+release "1.0.0" {}
+release "2.0.0" {}
+route "install" {
+  movement = "install"
+  strategy = "place"
+}
+route "up" {
+  from     = "1.0.0"
+  to       = "2.0.0"
+  strategy = "fill"
+}
+strategy "place" {
+  step "place" {
+    exec {
+      command   = ["sh", "-c", "mkdir -p data; echo 1.0.0 > data/version"]
+      directory = self.dir
+    }
+    harmless = true
+  }
+}
+strategy "fill" {
+  step "back_up" {
+    backup {
+      action     = "create"
+      path       = "${self.dir}/data"
+      repository = "${self.dir}/backups"
+    }
+    harmless = true
+  }
+  step "fill" {
+    exec {
+      command   = ["sh", "-c", "echo 2.0.0 > data/version"]
+      directory = self.dir
+    }
+    undo {
+      backup {
+        action     = "restore"
+        path       = "${self.dir}/data"
+        repository = "${self.dir}/backups"
+        id         = step.back_up.result.backup.id
+      }
+      restores_data = true
+    }
+  }
+  step "note" {
+    exec {
+      command   = ["sh", "-c", "touch noted"]
+      directory = self.dir
+    }
+    undo {
+      exec {
+        command   = ["sh", "-c", "rm noted"]
+        directory = self.dir
+      }
+    }
+  }
+}
+"#;
+
+#[test]
+fn a_rollback_whose_backup_is_gone_is_refused_before_anything_is_undone() {
+    let mut estate = Estate::with(&MAIN.replace("\"page\"", "\"box\"").replace("  api         = var.api\n", ""));
+    estate.write("providers/box/provider.hcl", BOX);
+    estate.set("home", &estate.root.display().to_string());
+    estate.apply().exit(0);
+    estate.set("version", "2.0.0");
+    estate.apply().exit(0);
+    let backup = std::fs::read_dir(estate.path("backups")).expect("a repository").flatten().map(|entry| entry.path());
+    let backup = backup.filter(|path| path.join("entry.json").exists()).last().expect("a backup");
+    let lock = estate.lockfile();
+    let refused = |what: &str| {
+        let told = estate.run(&["rollback", "--auto-approve"]).exit(3);
+        drop(told.says(&["backup is gone", "`box.one` goes back by `backup`", what, "nothing was undone"]));
+        assert_eq!(estate.read("data/version"), "2.0.0\n");
+        assert!(estate.path("noted").exists(), "something was undone");
+        assert_eq!(estate.lockfile(), lock);
+    };
+    let (data, aside) = (backup.join("data.tar.zst"), estate.path("aside"));
+    std::fs::rename(&data, &aside).expect("it can be moved");
+    refused("its data is not there");
+    std::fs::rename(&aside, &data).expect("it can be moved");
+    std::fs::rename(&backup, &aside).expect("it can be moved");
+    refused("there is no backup");
+    std::fs::rename(&aside, &backup).expect("it can be moved");
+    estate.good(&["rollback", "--auto-approve"]);
+    assert_eq!(estate.read("data/version"), "1.0.0\n");
+    assert!(!estate.path("noted").exists());
+}
+
+#[test]
+fn a_rollback_is_refused_where_what_a_step_kept_is_damaged() {
+    let estate = page(false);
+    estate.apply().exit(0);
+    for kept in estate.tree(".windlass").keys().filter(|path| path.ends_with("/content")) {
+        estate.write(&format!(".windlass/{kept}"), "spoilt");
+    }
+    let told = estate.run(&["rollback", "--auto-approve"]).exit(3);
+    drop(told.says(&["what leads back is gone", "is damaged"]));
+    assert_eq!(estate.read("page"), "2.0.0\n");
+}

@@ -198,6 +198,39 @@ fn load(folder: &Path) -> Result<Kept, Failure> {
     serde_json::from_slice(&content.bytes).map_err(|error| gone(&error))
 }
 
+/// Looks whether what was kept is there.
+pub(super) async fn look_ahead(args: &Args<'_>, ctx: &Context) -> Result<(), Failure> {
+    let folder = found(PathBuf::from(args.needed_path("saved")?), ctx);
+    let Kept { path, was } = load(&folder)?;
+    match was {
+        Was::File { sha256, .. } => content(&folder, &path, &sha256).map(drop),
+        Was::Aside { aside } => {
+            // It may have been put back already.
+            for place in [&aside, &path] {
+                if ctx.host.stat(Path::new(place), false).await?.is_some() {
+                    return Ok(());
+                }
+            }
+            Err(gone_aside(&aside, &path))
+        }
+        Was::Absent { .. } | Was::Symlink { .. } | Was::Directory { .. } => Ok(()),
+    }
+}
+
+fn gone_aside(aside: &str, path: &str) -> Failure {
+    Failure::new(FailureKind::Failed, format!("`{aside}` is gone: `{path}` cannot be put back"))
+}
+
+/// The content that was kept of a file.
+fn content(folder: &Path, path: &str, digest: &str) -> Result<Vec<u8>, Failure> {
+    let content = local_file::read(&folder.join(CONTENT), MOST)?.map(|content| content.bytes).unwrap_or_default();
+    if sha256(&content) == digest {
+        return Ok(content);
+    }
+    Err(Failure::new(FailureKind::Failed, format!("what was kept of `{path}` is damaged: it is not put back"))
+        .help(format!("look at `{}`", folder.display())))
+}
+
 /// Puts back what was kept.
 pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let folder = found(PathBuf::from(args.needed_path("saved")?), ctx);
@@ -216,16 +249,11 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             now.is_some()
         }
         Was::File { mode, uid, gid, sha256: digest } => {
-            let content = local_file::read(&folder.join(CONTENT), MOST)?
-                .unwrap_or(crate::driver::host::Content { bytes: Vec::new(), truncated: false });
-            if sha256(&content.bytes) != digest {
-                return Err(Failure::new(FailureKind::Failed, format!("what was kept of `{path}` is damaged: it is not put back"))
-                    .help(format!("look at `{}`", folder.display())));
-            }
+            let content = content(&folder, &path, &digest)?;
             if now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink) {
                 ctx.host.remove(at, false).await?;
             }
-            ctx.host.write(at, &content.bytes, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await?;
+            ctx.host.write(at, &content, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await?;
             true
         }
         Was::Symlink { target } => {
@@ -237,16 +265,12 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             true
         }
         Was::Aside { aside } => {
-            let aside = Path::new(&aside);
-            let lies_aside = ctx.host.stat(aside, false).await?.is_some();
+            let lies_aside = ctx.host.stat(Path::new(&aside), false).await?.is_some();
             if lies_aside {
                 ctx.host.remove(at, true).await?;
-                ctx.host.rename(aside, at).await?;
+                ctx.host.rename(Path::new(&aside), at).await?;
             } else if now.is_none() {
-                return Err(Failure::new(
-                    FailureKind::Failed,
-                    format!("`{}` is gone: `{path}` cannot be put back", aside.display()),
-                ));
+                return Err(gone_aside(&aside, &path));
             }
             lies_aside
         }
