@@ -46,3 +46,4 @@ mod steps;
 mod stores;
 mod story;
 mod walls;
+mod ways;
