@@ -89,7 +89,7 @@ fn a_command_that_is_still_on_its_way_when_its_run_is_rolled_back_never_begins()
         applying.wait().expect("it ends");
         far.cut();
         far.mend();
-        far.estate.good(&["rollback", "--auto-approve"]).says(&["rolled back"]);
+        far.estate.good(&["rollback", "--auto-approve"]).says(&["Rolled back on request"]);
         far.let_go();
         // Neither it nor its undo.
         assert_eq!(far.estate.log(), Vec::<String>::new(), "{held}");

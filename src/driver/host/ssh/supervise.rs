@@ -92,6 +92,8 @@ printf '%4096s' '' > exit.new && echo $$ > pid && [ -s pid ] || exit 5
 mv "stdin.$ticket" stdin && mv "script.$ticket" script || exit 5
 rm "ticket.$ticket" || exit 4
 child= asked=
+# These files only, where the tool can: all that the machine has to write may take long. The folders above may be new.
+durable() { sync "$@" 2>/dev/null || sync; }
 end() {
     [ "$cause" = itself ] || return 0
     cause=$1
@@ -103,7 +105,7 @@ end() {
 trap 'asked=cancelled' TERM
 trap 'asked=timed_out' USR1
 : > begun || exit 5
-sync
+durable begun . .. ../..
 setsid /bin/sh script < stdin > output.log 2> stderr.log 9>&- &
 child=$!
 if [ "$timeout" != 0 ]; then (exec 9>&-; sleep "$timeout"; kill -s USR1 $$) </dev/null >/dev/null 2>&1 & timer=$!; fi
@@ -120,9 +122,9 @@ done
 head -c 4096 /dev/zero > room 2>/dev/null || full=full
 rm -f room script stdin "supervisor.$ticket"
 echo "$code $cause $started $(date +%s) $full" 1<> exit.new
-sync
+durable exit.new
 mv -f exit.new exit
-sync
+durable .
 "#;
 
 /// Tells how far it is: a line `STATE OUT ERR`, then so many bytes of each log.
@@ -151,7 +153,7 @@ cd -- "$d"
 hold || { echo begun; exit 0; }
 if [ -e begun ] || [ -e exit ]; then echo begun; exit 0; fi
 : > forbidden
-sync
+sync forbidden . .. ../.. 2>/dev/null || sync
 rm -f ticket.*
 echo forbidden
 "#;
