@@ -55,8 +55,10 @@ impl Dispatcher {
         if undelivered.is_none() {
             undelivered = self.deliver_all(is_durable).await;
         }
+        // What is not everywhere has not ended: a run that counts as abandoned is not taken up again.
+        let again = if outcome == Outcome::Abandoned { "abandon" } else { "resume" };
         if let Some(why) = &undelivered {
-            let help = "the journal has it: `windlass resume` delivers it";
+            let help = format!("the journal has it: `windlass {again}` delivers it");
             problems.push(Diagnostic::error("the lockfile could not be written").fault(Fault::Platform).detail(why).help(help));
         }
         let outcome = if undelivered.is_some() { Outcome::Held } else { outcome };
@@ -67,10 +69,8 @@ impl Dispatcher {
             && let Err(error) = self.args.store.put_run(&record).await
         {
             let problem = Diagnostic::error("the history could not be written").fault(Fault::Platform).detail(error.to_string());
-            problems.push(problem.help("`windlass resume` delivers it"));
-            if record.outcome != Outcome::Abandoned {
-                record.outcome = Outcome::Held;
-            }
+            problems.push(problem.help(format!("`windlass {again}` delivers it")));
+            record.outcome = Outcome::Held;
         }
         let at = self.around.clock.now();
         self.journal.append(&Entry::RunEnded { at, outcome: record.outcome, message: record.message.clone() });

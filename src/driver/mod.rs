@@ -23,6 +23,7 @@ pub mod host;
 mod http;
 mod kubernetes;
 mod manual;
+mod orphan;
 mod ports;
 mod postgres;
 mod process;
