@@ -23,22 +23,7 @@ strategy "install" {
 
   use "programs" {}
 
-  step "configure" {
-    title = "Write the start script"
-    template {
-      source = "serve.sh.j2"
-      path   = local.launcher
-      mode   = "0755"
-      values = local.launch
-    }
-    undo {
-      file {
-        action = "restore"
-        saved  = step.configure.result.saved
-      }
-    }
-    repeatable = true
-  }
+  use "configure" {}
 
   step "switch" {
     title = "Make the new version the current one"
@@ -56,56 +41,7 @@ strategy "install" {
     repeatable = true
   }
 
-  step "start" {
-    title = "Start etcd"
-    process {
-      action    = "start"
-      pid_file  = local.pid_file
-      command   = [local.launcher]
-      log_file  = local.log_file
-      directory = self.home
-      user      = self.run_as
-      ready     = { tcp = local.client, timeout = "60s" }
-    }
-    undo {
-      process {
-        action       = "stop"
-        pid_file     = local.pid_file
-        stop_timeout = "60s"
-        user         = self.run_as
-      }
-      downtime = true
-      timeout  = "2m"
-    }
-    repeatable = true
-    privileged = true
-    timeout    = "2m"
-    estimate   = "1s"
-  }
-
-  step "verify_version" {
-    title = "Check that the member says its new version"
-    http {
-      url     = "${self.client_url}/version"
-      until   = { json = { "/etcdserver" = to.text } }
-      timeout = "120s"
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "5m"
-  }
-
-  step "verify_health" {
-    title = "Check that the member has a leader and takes writes"
-    http {
-      url     = "${self.client_url}/health"
-      until   = { json = { "/health" = "true" } }
-      timeout = "120s"
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "5m"
-  }
+  use "serve" {}
 }
 
 route "reconfigure" {
@@ -135,9 +71,13 @@ strategy "reconfigure" {
 
   use "stop" {}
 
-  use "configure" {}
+  use "configure" {
+    downtime = true
+  }
 
-  use "serve" {}
+  use "serve" {
+    downtime = true
+  }
 }
 
 route "remove" {

@@ -86,9 +86,17 @@ strategy "restore" {
     estimate   = "2s"
   }
 
-  use "switch" {}
+  use "configure" {
+    downtime = true
+  }
 
-  use "serve" {}
+  use "switch" {
+    downtime = true
+  }
+
+  use "serve" {
+    downtime = true
+  }
 }
 
 locals {

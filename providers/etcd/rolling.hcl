@@ -66,9 +66,17 @@ strategy "rolling" {
 
   use "stop" {}
 
-  use "switch" {}
+  use "configure" {
+    downtime = true
+  }
 
-  use "serve" {}
+  use "switch" {
+    downtime = true
+  }
+
+  use "serve" {
+    downtime = true
+  }
 
   step "verify_cluster" {
     title = "Check that every member of the cluster is healthy again"

@@ -94,48 +94,7 @@ step_group "stop" {
   }
 }
 
-# The new configuration and programs become the current ones.
-step_group "switch" {
-  step "configure" {
-    title = "Write the start script"
-    template {
-      source = "serve.sh.j2"
-      path   = local.launcher
-      mode   = "0755"
-      values = local.launch
-    }
-    undo {
-      file {
-        action = "restore"
-        saved  = step.configure.result.saved
-      }
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-  }
-
-  step "switch" {
-    title = "Make the new version the current one"
-    file {
-      action = "symlink"
-      path   = local.current
-      target = "versions/${to.text}"
-    }
-    undo {
-      file {
-        action = "symlink"
-        path   = local.current
-        target = "versions/${from.text}"
-      }
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-  }
-}
-
-# The configuration alone.
+# How the member is started.
 step_group "configure" {
   step "configure" {
     title = "Write the start script"
@@ -153,11 +112,31 @@ step_group "configure" {
       downtime = true
     }
     repeatable = true
-    downtime   = true
   }
 }
 
-# Downtime of the member ends.
+# The new programs become the current ones.
+step_group "switch" {
+  step "switch" {
+    title = "Make the new version the current one"
+    file {
+      action = "symlink"
+      path   = local.current
+      target = "versions/${to.text}"
+    }
+    undo {
+      file {
+        action = "symlink"
+        path   = local.current
+        target = "versions/${from.text}"
+      }
+      downtime = true
+    }
+    repeatable = true
+  }
+}
+
+# The member runs and is well.
 step_group "serve" {
   step "start" {
     title = "Start etcd"
@@ -181,7 +160,6 @@ step_group "serve" {
       timeout  = "2m"
     }
     repeatable = true
-    downtime   = true
     privileged = true
     timeout    = "2m"
     estimate   = "1s"
@@ -196,7 +174,6 @@ step_group "serve" {
     }
     harmless   = true
     repeatable = true
-    downtime   = true
     timeout    = "5m"
     estimate   = "1s"
   }
@@ -210,7 +187,6 @@ step_group "serve" {
     }
     harmless   = true
     repeatable = true
-    downtime   = true
     timeout    = "5m"
     estimate   = "1s"
   }

@@ -99,7 +99,9 @@ strategy "in_place" {
     estimate   = "4s"
   }
 
-  use "configure" {}
+  use "configure" {
+    downtime = true
+  }
 
   step "switch" {
     title = "Make the new version the current one"
@@ -120,7 +122,9 @@ strategy "in_place" {
     downtime   = true
   }
 
-  use "start" {}
+  use "start" {
+    downtime = true
+  }
 
   step "verify_version" {
     title = "Check that the server says its new version"
@@ -136,7 +140,9 @@ strategy "in_place" {
     estimate   = "1s"
   }
 
-  use "verify_api" {}
+  use "verify_api" {
+    downtime = true
+  }
 }
 
 locals {

@@ -32,22 +32,7 @@ strategy "install" {
 
   use "software" {}
 
-  step "configure" {
-    title = "Write the start script"
-    template {
-      source = "serve.sh.j2"
-      path   = local.launcher
-      mode   = "0755"
-      values = local.launch
-    }
-    undo {
-      file {
-        action = "restore"
-        saved  = step.configure.result.saved
-      }
-    }
-    repeatable = true
-  }
+  use "configure" {}
 
   step "switch" {
     title = "Make the new version the current one"
@@ -65,30 +50,7 @@ strategy "install" {
     repeatable = true
   }
 
-  step "start" {
-    title = "Start MLflow"
-    process {
-      action      = "start"
-      pid_file    = local.pid_file
-      command     = [local.launcher]
-      environment = local.environment
-      secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
-      log_file    = local.log_file
-      directory   = self.data_dir
-      ready       = { tcp = local.address, timeout = "120s" }
-    }
-    undo {
-      process {
-        action   = "stop"
-        pid_file = local.pid_file
-      }
-      downtime = true
-      timeout  = "2m"
-    }
-    repeatable = true
-    timeout    = "3m"
-    estimate   = "4s"
-  }
+  use "start" {}
 
   step "verify_version" {
     title = "Check that the server says its new version"
@@ -102,19 +64,7 @@ strategy "install" {
     timeout    = "2m"
   }
 
-  step "verify_api" {
-    title = "Check that the API finds experiments"
-    http {
-      method  = "POST"
-      url     = "${local.url}/api/2.0/mlflow/experiments/search"
-      json    = { max_results = 1 }
-      until   = { status = 200 }
-      timeout = "60s"
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "2m"
-  }
+  use "verify_api" {}
 }
 
 route "reconfigure" {
@@ -129,11 +79,17 @@ strategy "reconfigure" {
   # Stopped before the script changes, so that its undo starts the server with the script that was put back.
   use "stop" {}
 
-  use "configure" {}
+  use "configure" {
+    downtime = true
+  }
 
-  use "start" {}
+  use "start" {
+    downtime = true
+  }
 
-  use "verify_api" {}
+  use "verify_api" {
+    downtime = true
+  }
 }
 
 route "remove" {
@@ -144,31 +100,7 @@ route "remove" {
 strategy "remove" {
   description = "Stops the server and takes the link `current` away. Data, backups and virtual environments stay."
 
-  step "stop" {
-    title = "Stop MLflow"
-    process {
-      action   = "stop"
-      pid_file = local.pid_file
-    }
-    undo {
-      process {
-        action      = "start"
-        pid_file    = local.pid_file
-        command     = [local.launcher]
-        environment = local.environment
-        secrets     = self.backend_store_password == null ? {} : { PGPASSWORD = self.backend_store_password }
-        log_file    = local.log_file
-        directory   = self.data_dir
-        ready       = { tcp = local.address, timeout = "120s" }
-      }
-      timeout  = "3m"
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
-    timeout    = "2m"
-    estimate   = "3s"
-  }
+  use "stop" {}
 
   step "unlink" {
     title = "Take the link `current` away"

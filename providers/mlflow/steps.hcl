@@ -94,7 +94,6 @@ step_group "configure" {
       downtime = true
     }
     repeatable = true
-    downtime   = true
   }
 }
 
@@ -121,13 +120,12 @@ step_group "start" {
       timeout  = "2m"
     }
     repeatable = true
-    downtime   = true
     timeout    = "3m"
     estimate   = "4s"
   }
 }
 
-# Downtime ends.
+# The server serves.
 step_group "verify_api" {
   step "verify_api" {
     title = "Check that the API finds experiments"
@@ -140,7 +138,6 @@ step_group "verify_api" {
     }
     harmless   = true
     repeatable = true
-    downtime   = true
     timeout    = "2m"
     estimate   = "1s"
   }

@@ -64,11 +64,21 @@ strategy "pg_upgrade" {
     note       = "rolling back goes back to the old cluster as it was when it was stopped; what was written since is moved aside with the new one"
   }
 
-  use "write_configuration" {}
+  use "write_configuration" {
+    downtime = true
+  }
 
-  use "switch" {}
+  use "switch_programs" {
+    downtime = true
+  }
 
-  use "serve" {}
+  use "switch_cluster" {
+    downtime = true
+  }
+
+  use "serve" {
+    downtime = true
+  }
 
   use "create_databases" {}
 
@@ -134,11 +144,21 @@ strategy "pg_upgrade_link" {
     note         = "the old cluster cannot be started any more; only the dump leads back"
   }
 
-  use "write_configuration" {}
+  use "write_configuration" {
+    downtime = true
+  }
 
-  use "switch" {}
+  use "switch_programs" {
+    downtime = true
+  }
 
-  use "serve" {}
+  use "switch_cluster" {
+    downtime = true
+  }
+
+  use "serve" {
+    downtime = true
+  }
 
   use "create_databases" {}
 

@@ -19,26 +19,13 @@ strategy "minor" {
 
   use "rewrite_configuration" {}
 
-  step "switch_programs" {
-    title = "Make the new programs the current ones"
-    file {
-      action = "symlink"
-      path   = local.current
-      target = "versions/${to.text}"
-    }
-    undo {
-      file {
-        action = "symlink"
-        path   = local.current
-        target = "versions/${from.text}"
-      }
-      downtime = true
-    }
-    repeatable = true
-    downtime   = true
+  use "switch_programs" {
+    downtime = true
   }
 
-  use "serve" {}
+  use "serve" {
+    downtime = true
+  }
 
   use "create_databases" {}
 }

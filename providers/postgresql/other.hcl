@@ -39,33 +39,7 @@ strategy "install" {
     estimate   = "2s"
   }
 
-  step "configure" {
-    title = "Write postgresql.conf"
-    template {
-      source = "postgresql.conf.j2"
-      path   = "${local.new_cluster}/postgresql.conf"
-      mode   = "0600"
-      owner  = self.run_as
-      values = local.configuration
-    }
-    harmless   = true
-    repeatable = true
-    privileged = true
-  }
-
-  step "configure_access" {
-    title = "Write pg_hba.conf"
-    template {
-      source = "pg_hba.conf.j2"
-      path   = "${local.new_cluster}/pg_hba.conf"
-      mode   = "0600"
-      owner  = self.run_as
-      values = local.configuration
-    }
-    harmless   = true
-    repeatable = true
-    privileged = true
-  }
+  use "write_configuration" {}
 
   step "switch_programs" {
     title = "Make the new programs the current ones"
@@ -99,42 +73,7 @@ strategy "install" {
     repeatable = true
   }
 
-  step "start" {
-    title = "Start PostgreSQL"
-    exec {
-      shell       = local.start
-      environment = local.new
-      user        = self.run_as
-    }
-    undo {
-      exec {
-        shell       = local.stop
-        environment = local.new
-        user        = self.run_as
-      }
-      downtime = true
-      timeout  = "6m"
-    }
-    repeatable = true
-    privileged = true
-    timeout    = "3m"
-    estimate   = "1s"
-  }
-
-  step "verify" {
-    title = "Check that the server answers and is of the new version"
-    exec {
-      command     = concat(["/bin/sh", "-euc", "test \"$(\"$@\")\" = \"$WANTED\"", "sh", "${local.new_bin}/psql"], local.ask, ["--command", "SELECT split_part(current_setting('server_version'), ' ', 1)"])
-      environment = merge(local.environment, { WANTED = to.text })
-    }
-    harmless   = true
-    repeatable = true
-    timeout    = "1m"
-    retry {
-      attempts = 5
-      backoff  = "500ms"
-    }
-  }
+  use "serve" {}
 
   step "set_password" {
     title = "Set the password of the superuser"
@@ -165,7 +104,9 @@ strategy "reconfigure" {
 
   use "rewrite_configuration" {}
 
-  use "serve" {}
+  use "serve" {
+    downtime = true
+  }
 
   use "create_databases" {}
 }

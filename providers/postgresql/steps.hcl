@@ -246,7 +246,6 @@ step_group "write_configuration" {
     }
     harmless   = true
     repeatable = true
-    downtime   = true
     privileged = true
   }
 
@@ -261,13 +260,12 @@ step_group "write_configuration" {
     }
     harmless   = true
     repeatable = true
-    downtime   = true
     privileged = true
   }
 }
 
-# The new version becomes the current one.
-step_group "switch" {
+# The new programs become the current ones.
+step_group "switch_programs" {
   step "switch_programs" {
     title = "Make the new programs the current ones"
     file {
@@ -284,9 +282,11 @@ step_group "switch" {
       downtime = true
     }
     repeatable = true
-    downtime   = true
   }
+}
 
+# The new cluster becomes the current one.
+step_group "switch_cluster" {
   step "switch_cluster" {
     title = "Make the new cluster the current one"
     file {
@@ -303,11 +303,10 @@ step_group "switch" {
       downtime = true
     }
     repeatable = true
-    downtime   = true
   }
 }
 
-# Downtime ends.
+# The server runs and answers.
 step_group "serve" {
   step "start" {
     title = "Start PostgreSQL"
@@ -326,7 +325,6 @@ step_group "serve" {
       timeout  = "6m"
     }
     repeatable = true
-    downtime   = true
     privileged = true
     timeout    = "3m"
     estimate   = "1s"
@@ -340,7 +338,6 @@ step_group "serve" {
     }
     harmless   = true
     repeatable = true
-    downtime   = true
     timeout    = "1m"
     retry {
       attempts = 5

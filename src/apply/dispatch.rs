@@ -330,7 +330,7 @@ impl Dispatcher {
         crash_point!("apply.ended");
     }
 
-    fn withdraw(&mut self, index: u32, direction: Direction) {
+    pub(super) fn withdraw(&mut self, index: u32, direction: Direction) {
         let plan = Arc::clone(&self.plan);
         let (at, action) = (self.around.clock.now(), plan.actions[index as usize].id.clone());
         if let Err(bug) = self.progress.withdraw(&plan, index, direction) {

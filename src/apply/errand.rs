@@ -137,11 +137,13 @@ impl<'a> Errand<'a> {
         let Work { call, retry, timeout, .. } = self.work;
         // What had begun before may have left something.
         let mut untouched = number == 0 && self.mode == Mode::Fresh;
+        let mut is_on_its_way = false;
         for attempt in 1u32.. {
-            if control.is_terminating() {
+            if control.is_terminating() && !is_on_its_way {
                 return Told::Withdrawn;
             }
-            number += 1;
+            // What may have been begun is asked for, in its folder, and never begun beside it.
+            number += u32::from(!is_on_its_way);
             self.say_begun(attempt);
             let mut failure = match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return succeeded(value),
@@ -150,16 +152,20 @@ impl<'a> Errand<'a> {
             if let Some(told) = self.tolerated(&failure) {
                 return told;
             }
+            is_on_its_way = failure.kind == FailureKind::Unreachable && !failure.untouched && self.is_one_command(call);
             // All tries together have done nothing only where each has done nothing.
             untouched &= failure.untouched;
             failure.untouched = untouched;
+            if is_on_its_way && (attempt >= retry.attempts || control.is_stopping()) {
+                return held(failure.kind, self.job.redact.apply(&failure.message).into_owned());
+            }
             if attempt >= retry.attempts || !may_retry(failure.kind) || control.is_stopping() {
                 return self.failed(failure).await;
             }
             let pause = self.say_retry(&failure, attempt);
             tokio::select! {
                 () = clock.sleep(pause) => {}
-                () = control.stopped() => return self.failed(failure).await,
+                () = control.stopped(), if !is_on_its_way => return self.failed(failure).await,
             }
         }
         // Not reached: the loop ends by returning.
@@ -282,15 +288,15 @@ impl<'a> Errand<'a> {
     /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
     /// folder that it has not.
     async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
-        let is_one_command = |call: &Call| {
-            let driver = self.job.around.drivers.get(call.driver.as_str());
-            driver.is_some_and(|driver| driver.is_one_command())
-        };
-        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !is_one_command(call) {
+        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !self.is_one_command(call) {
             return false;
         }
         let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
         host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
+    }
+
+    fn is_one_command(&self, call: &Call) -> bool {
+        self.job.around.drivers.get(call.driver.as_str()).is_some_and(|driver| driver.is_one_command())
     }
 
     /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.

@@ -13,6 +13,10 @@ use crate::model::name::{Digest, EnvironmentName};
 use crate::plan::Plan;
 use crate::source::{Diagnostic, Fault};
 
+/// What to do where the folder is damaged.
+const FROM_BACKUP: &str =
+    "bring the run's folder back from a backup; or look at what the run did by hand, and `windlass abandon --as failed` it";
+
 /// The journal's folder in a run's folder.
 pub(super) fn journal(dir: &Path) -> PathBuf {
     dir.join("journal")
@@ -53,10 +57,7 @@ pub(super) struct Folder {
 /// Reads the folder of a run that was begun.
 pub(super) fn load(dir: &Path) -> Result<Folder, Diagnostic> {
     let journal = journal::read(&journal(dir)).map_err(|error| {
-        Diagnostic::error("the journal cannot be read")
-            .fault(Fault::Platform)
-            .detail(sentence(&error))
-            .help("bring the run's folder back from a backup; or look at what the run did by hand, and abandon it")
+        Diagnostic::error("the journal cannot be read").fault(Fault::Platform).detail(sentence(&error)).help(FROM_BACKUP)
     })?;
     let (plan, digest) = read(&dir.join("plan.json"))?;
     let (base, _) = read(&dir.join("base.json"))?;
@@ -75,7 +76,10 @@ pub(super) fn load(dir: &Path) -> Result<Folder, Diagnostic> {
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<(T, Digest), Diagnostic> {
     let problem = |why: String| {
-        Diagnostic::error("the run's folder cannot be read").fault(Fault::Platform).detail(format!("{}: {why}", path.display()))
+        Diagnostic::error("the run's folder cannot be read")
+            .fault(Fault::Platform)
+            .detail(format!("{}: {why}", path.display()))
+            .help(FROM_BACKUP)
     };
     let bytes = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
     let content = serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;

@@ -87,7 +87,10 @@ fn is_ours(change: &Change, before: Option<&Locked>, entry: Option<&Locked>, run
 /// A run that a person has ended stays ended.
 pub(super) fn check_open(run: &RunId, progress: &Progress) -> Result<(), Diagnostic> {
     match progress.ended {
-        Some(Outcome::Abandoned) => Err(Diagnostic::error("the run was abandoned").detail(format!("run {run}"))),
+        Some(Outcome::Abandoned) => Err(Diagnostic::error("the run was abandoned")
+            .fault(Fault::Refused)
+            .detail(format!("run {run} was ended by a person's word"))
+            .help("plan and apply again: what it recorded is in the lockfile")),
         _ => Ok(()),
     }
 }
@@ -109,7 +112,11 @@ pub(super) fn words(plan: &Plan, progress: &Progress, options: ResumeOptions) ->
             let detail = format!("`{action}` is {state}; only what has failed or is held can be tried again or skipped");
             problems.push(Diagnostic::error("there is nothing to decide").detail(detail));
         } else if words.insert(number, word).is_some_and(|before| before != word) {
-            problems.push(Diagnostic::error("contradiction").detail(format!("`{action}` is to be tried again and to be skipped")));
+            problems.push(
+                Diagnostic::error("contradiction")
+                    .detail(format!("`{action}` is to be tried again and to be skipped"))
+                    .help("give either `--retry` or `--skip` for it"),
+            );
         }
     }
     if problems.has_errors() { Err(problems) } else { Ok(words.into_iter().collect()) }

@@ -56,8 +56,8 @@ pub use event::Event;
 pub use foresee::{Foreseen, arguments_now};
 pub use progress::{ActionState, Progress};
 pub use run::{
-    AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, Unwell, abandon, execute, inspect,
-    resume, rollback,
+    AbandonedAs, Finished, Hosts, InstanceInput, Observer, ResumeOptions, Rules, RunArgs, Unwell, abandon, check_reason, execute,
+    inspect, resume, rollback,
 };
 pub(crate) use secret::redacted;
 pub use shared::fetch;

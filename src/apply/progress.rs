@@ -73,7 +73,8 @@ impl ActionState {
             (S::Running, Step::Fail(Forward)) => S::Failed,
             (S::Running, Step::Hold(Forward)) => S::Held,
             (S::Succeeded | S::Failed | S::Held | S::UndoHeld, Step::Begin(Undo)) => S::Undoing,
-            (S::Undoing, Step::Withdraw(Undo)) => S::Held,
+            // A held one, where it never came to call anything.
+            (S::Undoing | S::UndoHeld, Step::Withdraw(Undo)) => S::Held,
             // Where there is nothing to call, it ends without having begun.
             (S::Undoing | S::Succeeded | S::Failed | S::Held, Step::Succeed(Undo)) => S::Undone,
             (S::Undoing, Step::Fail(Undo) | Step::Hold(Undo)) => S::UndoHeld,
@@ -226,6 +227,7 @@ impl Progress {
     pub(super) fn withdraw(&mut self, plan: &Plan, action: u32, direction: Direction) -> Result<(), String> {
         self.step(plan, action, Step::Withdraw(direction))?;
         self.brackets.withdraw(action, self.times[action as usize]);
+        self.reasons.remove(&action);
         if let Some(Before { state, reason, untouched }) = self.before.remove(&action) {
             self.states[action as usize] = state;
             self.untouched[action as usize] = untouched;
@@ -246,7 +248,10 @@ impl Progress {
         };
         self.measure(plan, action, direction, ending, at);
         self.step(plan, action, step)?;
-        self.before.remove(&action);
+        // An undo that never began may be taken back later.
+        if step != Step::Fail(Direction::Undo) || kind != FailureKind::NotBegun {
+            self.before.remove(&action);
+        }
         let place = action as usize;
         match reason {
             None => self.brackets.succeed(action, &plan.actions[place], direction, at),

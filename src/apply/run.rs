@@ -187,10 +187,7 @@ pub enum AbandonedAs {
 /// # Errors
 /// No reason is given; something was undone and the run is to be taken as done; or as [`resume`].
 pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Finished, Diagnostics> {
-    if reason.trim().is_empty() {
-        let refusal = Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`");
-        return Err(refusal.into());
-    }
+    check_reason(reason)?;
     let Reopened { plan, graph, mut progress, mut opening, moved } = read(&args, "abandon").await?;
     match (how, moved) {
         (AbandonedAs::Succeeded, Ok(())) => opening.words = given::all_done(&plan, &progress)?,
@@ -206,6 +203,17 @@ pub async fn abandon(reason: &str, how: AbandonedAs, args: RunArgs) -> Result<Fi
         }
     }
     Dispatcher::open(plan, graph, progress, args, opening).await?.abandon(reason).await
+}
+
+/// Refuses a reason that says nothing.
+///
+/// # Errors
+/// It is empty.
+pub fn check_reason(reason: &str) -> Result<(), Diagnostic> {
+    if reason.trim().is_empty() {
+        return Err(Diagnostic::error("a run is not abandoned without a reason").help("say why: `--reason \"…\"`"));
+    }
+    Ok(())
 }
 
 /// How far the run in a folder is, for those who only look. May be asked while it runs.

@@ -29,6 +29,7 @@ impl Dispatcher {
         // What earlier processes did was said by them; that it is open still is worth saying again.
         self.progress.brackets.take_news();
         self.say_open_brackets();
+        self.take_back_undos(&words);
         let decided = self.take_words(words);
         for (index, action) in plan.actions.iter().enumerate() {
             let unmet = action.needs.iter().filter(|need| self.progress.state(**need) != ActionState::Succeeded).count();
@@ -50,6 +51,19 @@ impl Dispatcher {
             if touched || self.args.operation != "apply" {
                 self.refold(change);
             }
+        }
+    }
+
+    /// An undo that failed before it did anything begins anew: the disk was full, the machine was away.
+    fn take_back_undos(&mut self, words: &[(u32, Word)]) {
+        let never_began = |index: &u32| {
+            let kind = self.progress.reasons.get(index).map(|(kind, _)| *kind);
+            let is_held = self.progress.state(*index) == ActionState::UndoHeld;
+            is_held && kind == Some(FailureKind::NotBegun) && !words.iter().any(|(other, _)| other == index)
+        };
+        let all: Vec<u32> = (0..narrow(self.plan.actions.len())).filter(never_began).collect();
+        for index in all {
+            self.withdraw(index, Direction::Undo);
         }
     }
 

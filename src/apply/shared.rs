@@ -137,11 +137,17 @@ fn away(error: &StateError) -> Diagnostic {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error("the run's folder cannot be written").fault(Fault::Platform).detail(format!("{}: {error}", path.display()))
+    Diagnostic::error("the run's folder cannot be written")
+        .fault(Fault::Platform)
+        .detail(format!("{}: {error}", path.display()))
+        .help("make room, or see to its permissions; nothing was done")
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error("the run's folder cannot be read").fault(Fault::Platform).detail(format!("{}: {error}", path.display()))
+    Diagnostic::error("the run's folder cannot be read")
+        .fault(Fault::Platform)
+        .detail(format!("{}: {error}", path.display()))
+        .help("see to its permissions; or remove it here where the store has the run: it is fetched again")
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ async fn with_session(command: &Command, place: Place) -> Result<Exit, Failed> {
         Command::Resume(args) => command::run::resume(args, &mut session).await,
         Command::Rollback(args) => command::run::rollback(args, &mut session).await,
         Command::Stop(args) => command::run::stop(args, &session).await,
-        Command::Abandon(args) => command::run::abandon(args, &mut session).await,
+        Command::Abandon(args) => command::abandon::abandon(args, &mut session).await,
         Command::Confirm(args) => command::run::confirm(args, &mut session).await,
         Command::Drift(args) => command::drift::run(args, &mut session).await,
         Command::Status(args) => command::status::run(args, &mut session).await,

@@ -137,7 +137,10 @@ pub(super) fn load_tree(
         for (name, block) in &text.declared.modules {
             if uses.len() > MOST {
                 problems.push(
-                    Diagnostic::error("too many modules").detail(format!("there are more than {MOST}")).at(block.header_span()),
+                    Diagnostic::error("too many modules")
+                        .detail(format!("there are more than {MOST}"))
+                        .help("is it a module that uses itself with other values? use `for_each` of instances instead of modules in modules")
+                        .at(block.header_span()),
                 );
                 return uses;
             }

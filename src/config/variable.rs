@@ -131,6 +131,7 @@ impl Variable {
                 other => problems.push(
                     Diagnostic::error("invalid validation")
                         .detail(format!("the condition of variable `{}` gives {}, not true or false", self.name, other.kind()))
+                        .help("compare something: `condition = length(var.NAME) > 0`")
                         .at(*span),
                 ),
             }

@@ -44,6 +44,10 @@ impl Driver for Archive {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("archive", args);
         let path = PathBuf::from(args.needed_path("path")?);

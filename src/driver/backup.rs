@@ -58,6 +58,10 @@ impl Driver for Backup {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("backup", args);
         args.needed_text("action")?;
@@ -65,59 +69,65 @@ impl Driver for Backup {
         let place = Place::of(&args, action == "create")?;
         let pick = Pick::of(&args)?;
         if !ctx.host.is_local() {
-            return there::run(&args, action, place, &pick, ctx).await;
+            return there::run(&args, action, place, &pick, ctx).await.map_err(Failure::touched);
         }
-        match action {
-            "create" => create(&args, place, ctx).await,
-            "list" => {
-                work(ctx, move |_| {
-                    let backups = pick.all(&*place.open()?)?;
-                    Ok(result([("backups", values(&backups, &place.dir))]))
-                })
-                .await
-            }
-            "prune" => prune(&args, place, pick, ctx).await,
-            "restore" => {
-                let path = PathBuf::from(args.needed_path("path")?.trim_end_matches('/'));
-                let keep = args.flag("keep_previous")?;
-                pick.needed(&args)?;
-                work(ctx, move |watch| put_back(&place, &path, &pick, keep, watch)).await
-            }
-            "verify" => {
-                pick.needed(&args)?;
-                work(ctx, move |watch| {
-                    let repository = place.open()?;
-                    let entry = pick.one(&*repository, false)?;
-                    let entry = repository.verify(&entry, watch).inspect_err(|failure| {
-                        // From now on no restore takes it unasked.
-                        if failure.kind == FailureKind::Failed {
-                            repository.doubt(&entry).ok();
-                        }
-                    })?;
-                    Ok(result([("backup", entry.value(&place.dir))]))
-                })
-                .await
-            }
-            _ => {
-                pick.needed(&args)?;
-                work(ctx, move |watch| {
-                    let id = pick.id.clone().unwrap_or_default();
-                    if id == "latest" || !entry::is_id(&id) {
-                        return Err(Failure::new(FailureKind::Invalid, "backup: to remove one, give its `id`"));
-                    }
-                    let repository = place.open()?;
-                    repository.remove(&id)?;
-                    repository.compact(watch)?;
-                    Ok(result([("removed", Value::list([Value::string(id)]))]))
-                })
-                .await
-            }
-        }
+        let done = here(&args, action, place, pick, ctx).await;
+        // What a repository holds by then is for the next attempt to see.
+        done.map_err(|failure| if action == "restore" { failure } else { failure.touched() })
     }
 
     async fn look_ahead(&self, args: &Object, ctx: &Context) -> Result<(), Failure> {
         let is_restore = args.get("action").and_then(Value::as_str) == Some("restore");
         if is_restore { is_there(args, ctx).await } else { Ok(()) }
+    }
+}
+
+async fn here(args: &Args<'_>, action: &str, place: Place, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
+    match action {
+        "create" => create(args, place, ctx).await,
+        "list" => {
+            work(ctx, move |_| {
+                let backups = pick.all(&*place.open()?)?;
+                Ok(result([("backups", values(&backups, &place.dir))]))
+            })
+            .await
+        }
+        "prune" => prune(args, place, pick, ctx).await,
+        "restore" => {
+            let path = PathBuf::from(args.needed_path("path")?.trim_end_matches('/'));
+            let keep = args.flag("keep_previous")?;
+            pick.needed(args)?;
+            work(ctx, move |watch| put_back(&place, &path, &pick, keep, watch)).await
+        }
+        "verify" => {
+            pick.needed(args)?;
+            work(ctx, move |watch| {
+                let repository = place.open()?;
+                let entry = pick.one(&*repository, false)?;
+                let entry = repository.verify(&entry, watch).inspect_err(|failure| {
+                    // From now on no restore takes it unasked.
+                    if failure.kind == FailureKind::Failed {
+                        repository.doubt(&entry).ok();
+                    }
+                })?;
+                Ok(result([("backup", entry.value(&place.dir))]))
+            })
+            .await
+        }
+        _ => {
+            pick.needed(args)?;
+            work(ctx, move |watch| {
+                let id = pick.id.clone().unwrap_or_default();
+                if id == "latest" || !entry::is_id(&id) {
+                    return Err(Failure::new(FailureKind::Invalid, "backup: to remove one, give its `id`"));
+                }
+                let repository = place.open()?;
+                repository.remove(&id)?;
+                repository.compact(watch)?;
+                Ok(result([("removed", Value::list([Value::string(id)]))]))
+            })
+            .await
+        }
     }
 }
 
@@ -201,8 +211,8 @@ fn sets(args: &Args<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
 }
 
 fn put_back(place: &Place, path: &Path, pick: &Pick, keep: bool, watch: &mut Watch) -> Result<Value, Failure> {
-    let repository = place.open()?;
-    let entry = pick.one(&*repository, true)?;
+    let repository = place.open().map_err(Failure::untouched)?;
+    let entry = pick.one(&*repository, true).map_err(Failure::untouched)?;
     if !entry.exclude.is_empty() {
         watch.line(&format!("the backup {} does not hold: {}", entry.id, entry.exclude.join(", ")));
     }

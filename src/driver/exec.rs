@@ -194,7 +194,7 @@ impl Driver for Exec {
             ("exit_code", i64::from(output.ended.code()).into()),
             ("stdout", stdout.into()),
             ("stderr", Value::string(ctx.redact.apply(&output.stderr.text()))),
-            ("truncated", (output.stdout.truncated() || output.stderr.truncated()).into()),
+            ("truncated", output.truncated().into()),
             ("json", json),
             ("lines", lines),
             ("backup", backup),
@@ -209,12 +209,16 @@ pub(super) fn seconds(duration: std::time::Duration) -> Value {
     Value::Number(crate::lang::Number::new(millis, 3).normalize())
 }
 
+/// What may have made a command fail, and cut off what it said.
+const CRAMPED: &str = "the disk that keeps its output was full when it ended: make room first";
+
 /// The failure of a command that ended with a status it should not have.
 pub(super) fn failed(command: &Command, output: &Output, ctx: &Context) -> Failure {
     let words = output.last_words();
     let said = if words.is_empty() { ", and it said nothing".to_owned() } else { format!(": {}", ctx.redact.apply(&words)) };
     let message = format!("`{}` ended with {}{said}", command.program(), output.ended);
-    Failure::new(FailureKind::Failed, message).detail(details(output, ctx))
+    let failure = Failure::new(FailureKind::Failed, message).detail(details(output, ctx));
+    if output.is_cramped { failure.help(CRAMPED) } else { failure }
 }
 
 fn details(output: &Output, ctx: &Context) -> Value {

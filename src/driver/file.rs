@@ -34,6 +34,10 @@ impl Driver for File {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("file", args);
         let action = args.word("action", &ACTIONS)?.unwrap_or("read");
@@ -53,7 +57,8 @@ impl Driver for File {
             "write" => {
                 let content = args.text("content")?.ok_or_else(|| args.invalid("`content` is missing"))?;
                 let path = args.needed_path("path")?;
-                let attributes = Attributes { mode: args.mode("mode")?, owner: owner(&args, ctx).await? };
+                let owner = owner(&args, ctx).await.map_err(Failure::untouched)?;
+                let attributes = Attributes { mode: args.mode("mode")?, owner };
                 place(ctx, &path, content.as_bytes(), &attributes, args.truth("keep")?.unwrap_or(true)).await
             }
             "copy" => copy(&args, ctx).await,
@@ -133,16 +138,17 @@ pub(super) async fn owner(args: &Args<'_>, ctx: &Context) -> Result<Option<(u32,
     }
 }
 
-/// Writes a file, keeping what was there; a file that is already as it should be is left alone.
+/// Writes a file, keeping what was there; a file that is already as it should be is left alone. Keeping, and making the directories
+/// above, leave what is at the path untouched.
 pub(super) async fn place(ctx: &Context, path: &str, bytes: &[u8], attributes: &Attributes, kept: bool) -> Result<Value, Failure> {
     // A link in front of the file stays a link: what is kept and written is what it leads to.
-    let behind = behind_links(ctx, path).await?;
+    let behind = behind_links(ctx, path).await.map_err(Failure::untouched)?;
     let path = behind.as_deref().unwrap_or(path);
     let at = Path::new(path);
-    let saved = if kept { Some(keep(ctx, path, false).await?) } else { None };
-    let same = match ctx.host.stat(at, true).await? {
+    let saved = if kept { Some(keep(ctx, path, false).await.map_err(Failure::untouched)?) } else { None };
+    let same = match ctx.host.stat(at, true).await.map_err(Failure::untouched)? {
         Some(stat) if stat.kind == Kind::File && stat.size == bytes.len() as u64 && fits(&stat, attributes) => {
-            ctx.host.read(at, stat.size).await?.is_some_and(|content| content.bytes == bytes)
+            ctx.host.read(at, stat.size).await.map_err(Failure::untouched)?.is_some_and(|content| content.bytes == bytes)
         }
         _ => false,
     };
@@ -191,17 +197,17 @@ fn changed(path: &str, changed: bool, saved: Option<String>) -> Value {
 /// Copies beside the destination and then puts it in its place.
 async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let (from, to) = (args.needed_path("source")?, args.needed_path("path")?);
-    let kind = needed(ctx, &from).await?;
+    let kind = needed(ctx, &from).await.map_err(Failure::untouched)?;
     if Path::new(&to).starts_with(&from) {
         return Err(args.invalid("`path` lies in `source`: it would be copied into itself"));
     }
     if let Some(saved) = kept::placed(ctx, &to).await? {
         return Ok(changed(&to, false, Some(saved)));
     }
-    let whole = makes_way(args, ctx, kind, &to).await?;
+    let whole = makes_way(args, ctx, kind, &to).await.map_err(Failure::untouched)?;
     make_parent(ctx, &to).await?;
     let temporary = aside(ctx, &to, "copy");
-    ctx.host.remove(Path::new(&temporary), true).await?;
+    ctx.host.remove(Path::new(&temporary), true).await.map_err(Failure::untouched)?;
     // -T: never into a directory that is there; the paths are absolute, so none is an option.
     let mut command = super::Command::new(["cp", "-aT", "--reflink=auto", &from, &temporary]);
     command.stream = false;
@@ -215,12 +221,16 @@ async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
         Err(failure) => Err(failure),
     };
     if let Err(failure) = copied {
-        // What is half a copy is no use to anybody.
+        // What is half a copy is no use to anybody. At the path itself is what was there.
         let _ = ctx.host.remove(Path::new(&temporary), true).await;
-        return Err(failure);
+        return Err(failure.untouched());
     }
     let saved = make_way(args, ctx, whole, &to).await?;
-    ctx.host.rename(Path::new(&temporary), Path::new(&to)).await?;
+    // What was there may lie aside by now.
+    ctx.host
+        .rename(Path::new(&temporary), Path::new(&to))
+        .await
+        .map_err(|failure| if whole { failure.touched() } else { failure })?;
     Ok(changed(&to, true, saved))
 }
 
@@ -228,18 +238,18 @@ async fn moved(ctx: &Context, args: &Args<'_>, from: &str, to: &str) -> Result<V
     if Path::new(to).starts_with(from) {
         return Err(args.invalid("`path` lies in `source`: it cannot be moved into itself"));
     }
-    if ctx.host.stat(Path::new(from), false).await?.is_none()
+    if ctx.host.stat(Path::new(from), false).await.map_err(Failure::untouched)?.is_none()
         && let Some(saved) = kept::already(ctx, to).await?
         && ctx.host.stat(Path::new(to), false).await?.is_some()
     {
         // An earlier attempt got that far.
         return Ok(changed(to, false, Some(saved)));
     }
-    let kind = needed(ctx, from).await?;
-    let whole = makes_way(args, ctx, kind, to).await?;
-    let saved = make_way(args, ctx, whole, to).await?;
+    let kind = needed(ctx, from).await.map_err(Failure::untouched)?;
+    let whole = makes_way(args, ctx, kind, to).await.map_err(Failure::untouched)?;
     make_parent(ctx, to).await?;
-    ctx.host.rename(Path::new(from), Path::new(to)).await?;
+    let saved = make_way(args, ctx, whole, to).await?;
+    ctx.host.rename(Path::new(from), Path::new(to)).await.map_err(|failure| if whole { failure.touched() } else { failure })?;
     Ok(changed(to, true, saved))
 }
 
@@ -257,13 +267,16 @@ async fn makes_way(args: &Args<'_>, ctx: &Context, coming: Kind, to: &str) -> Re
 
 /// Keeps what is at a place, as far as wanted.
 async fn make_way(args: &Args<'_>, ctx: &Context, whole: bool, to: &str) -> Result<Option<String>, Failure> {
-    Ok(if whole || args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, to, whole).await?) } else { None })
+    // Moving aside is one renaming, which says itself whether it has touched anything.
+    let told = |failure: Failure| if whole { failure } else { failure.untouched() };
+    Ok(if whole || args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, to, whole).await.map_err(told)?) } else { None })
 }
 
 async fn symlink(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let (path, target) = (args.needed_path("path")?, args.needed_text("target")?);
-    let saved = if args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, &path, false).await?) } else { None };
-    let now = ctx.host.stat(Path::new(&path), false).await?;
+    let saved =
+        if args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, &path, false).await.map_err(Failure::untouched)?) } else { None };
+    let now = ctx.host.stat(Path::new(&path), false).await.map_err(Failure::untouched)?;
     let same = now.is_some_and(|stat| stat.target.as_deref() == Some(target.as_str()));
     if !same {
         make_parent(ctx, &path).await?;
@@ -274,11 +287,14 @@ async fn symlink(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
 
 async fn directory(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let path = args.needed_path("path")?;
-    let attributes = Attributes { mode: args.mode("mode")?, owner: owner(args, ctx).await? };
-    let saved = if args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, &path, false).await?) } else { None };
-    let same = match ctx.host.stat(Path::new(&path), true).await? {
+    let attributes = Attributes { mode: args.mode("mode")?, owner: owner(args, ctx).await.map_err(Failure::untouched)? };
+    let saved =
+        if args.truth("keep")?.unwrap_or(true) { Some(keep(ctx, &path, false).await.map_err(Failure::untouched)?) } else { None };
+    let same = match ctx.host.stat(Path::new(&path), true).await.map_err(Failure::untouched)? {
         Some(stat) if stat.kind == Kind::Directory => fits(&stat, &attributes),
-        Some(_) => return Err(Failure::new(FailureKind::Failed, format!("`{path}` is there already and is no directory"))),
+        Some(_) => {
+            return Err(Failure::new(FailureKind::Failed, format!("`{path}` is there already and is no directory")).untouched());
+        }
         None => false,
     };
     if !same {
@@ -296,14 +312,16 @@ async fn remove(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
         return Err(args.invalid("`path` is too near to the root (or holds `..`) to be removed"));
     }
     let recursive = args.flag("recursive")?;
-    let there = ctx.host.stat(real, false).await?;
+    let there = ctx.host.stat(real, false).await.map_err(Failure::untouched)?;
     let directory = there.as_ref().is_some_and(|stat| stat.kind == Kind::Directory);
     if directory && recursive && args.truth("keep")? == Some(true) {
         return Ok(changed(&path, true, Some(keep(ctx, &path, true).await?)));
     }
     let saved = match kept::already(ctx, &path).await? {
         Some(saved) => Some(saved),
-        None if args.truth("keep")?.unwrap_or(!(directory && recursive)) => Some(keep(ctx, &path, false).await?),
+        None if args.truth("keep")?.unwrap_or(!(directory && recursive)) => {
+            Some(keep(ctx, &path, false).await.map_err(Failure::untouched)?)
+        }
         None => None,
     };
     ctx.host.remove(real, recursive).await?;
@@ -320,10 +338,12 @@ async fn needed(ctx: &Context, path: &str) -> Result<Kind, Failure> {
 /// Makes the directories above a path, where they are not there. An undo leaves them: they may hold what others have made since.
 async fn make_parent(ctx: &Context, path: &str) -> Result<(), Failure> {
     let Some(parent) = Path::new(path).parent() else { return Ok(()) };
-    match ctx.host.stat(parent, true).await? {
+    match ctx.host.stat(parent, true).await.map_err(Failure::untouched)? {
         Some(_) => Ok(()),
         None => ctx.host.make_dir(parent, &Attributes::default()).await,
     }
+    // An undo would leave them, too.
+    .map_err(Failure::untouched)
 }
 
 /// A name beside a path that is this call's own.

@@ -23,6 +23,7 @@ pub mod host;
 mod http;
 mod kubernetes;
 mod manual;
+mod orphan;
 mod ports;
 mod postgres;
 mod process;
@@ -253,6 +254,13 @@ impl Failure {
         self
     }
 
+    /// Says that something was done before, or may have been.
+    #[must_use]
+    pub fn touched(mut self) -> Self {
+        self.untouched = false;
+        self
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -292,6 +300,9 @@ impl Drivers {
         self.table.values().map(|driver| driver.schema())
     }
 }
+
+#[cfg(test)]
+mod untouched_tests;
 
 #[cfg(test)]
 mod tests {

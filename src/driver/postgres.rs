@@ -196,6 +196,10 @@ impl Driver for Postgres {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("postgres", args);
         let action = args.word("action", &["query", "execute", "dump", "restore"])?.unwrap_or("query");

@@ -12,12 +12,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 
 use super::host::local::private_dir;
 use super::host::{Attributes, Captured, Cause, Command, Finished, Lines, Output, Recovered, Tail, direct, io_failure, local_file};
-use super::{Context, Failure, FailureKind};
+use super::{Context, Failure, FailureKind, orphan};
 
 pub(super) const LOCK: &str = "lock";
 pub(super) const BEGUN: &str = "begun.json";
@@ -29,6 +30,9 @@ pub(super) const STDERR: &str = "stderr.log";
 
 /// Logs up to this size are redacted in place after the end; a secret in a longer one is only kept from view.
 const SCRUBBED: u64 = 64 * 1024 * 1024;
+
+/// With so few bytes left, a supervisor finds no room for its files.
+const SCARCE: u64 = 64 << 10;
 
 /// What the supervisor is told, as one line of JSON before the command's input.
 #[derive(Serialize, Deserialize)]
@@ -94,6 +98,8 @@ fn recover_now(dir: &Path) -> Result<Recovered, Failure> {
     }
     Ok(match (running, dir.join(BEGUN).exists()) {
         (true, _) => Recovered::Running,
+        // Its supervisor was killed, and it was not.
+        (false, true) if orphan::running(dir).is_some() => Recovered::Running,
         (false, true) => Recovered::Lost,
         (false, false) => Recovered::NotBegun,
     })
@@ -151,9 +157,10 @@ pub(crate) async fn run(
     if ctx.cancel.is_cancelled() {
         return Err(Failure::new(FailureKind::Cancelled, format!("`{}` was not started: told to stop", command.program())));
     }
-    let dir = private_dir(&std::path::absolute(dir).map_err(|error| io_failure("find", dir, &error))?)?;
+    let absolute = std::path::absolute(dir).map_err(|error| io_failure("find", dir, &error).untouched())?;
+    let dir = private_dir(&absolute).map_err(Failure::untouched)?;
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        Failure::new(FailureKind::Failed, format!("cannot {what} the supervisor of `{}`: {error}", command.program()))
+        Failure::new(FailureKind::Failed, format!("cannot {what} the supervisor of `{}`: {error}", command.program())).untouched()
     };
     let Some((program, args)) = supervisor.split_first() else {
         return Err(failed("start", &"it is not known where it is"));
@@ -171,7 +178,8 @@ pub(crate) async fn run(
     order.push(b'\n');
     order.extend_from_slice(&command.stdin);
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&order).await.map_err(|error| failed("instruct", &error))?;
+        // One that does not take its order begins nothing, and its end is seen below.
+        let _ = stdin.write_all(&order).await;
     }
     wait(Some(child), command, &dir, ctx).await
 }
@@ -190,13 +198,13 @@ async fn wait(
     let mut out = Follower::new(dir.join(OUTPUT), command);
     let mut err = Follower::new(dir.join(STDERR), command);
     let mut pause = Duration::from_millis(20);
-    let mut told = false;
+    let mut told: Option<tokio::time::Instant> = None;
     let finished = loop {
         let supervisor_ended = tokio::select! {
             () = ended(&mut supervisor) => true,
             () = tokio::time::sleep(pause) => false,
-            () = ctx.cancel.cancelled(), if !told => {
-                told = stop_supervisor(dir);
+            () = ctx.cancel.cancelled(), if told.is_none() => {
+                told = stop(dir).then(tokio::time::Instant::now);
                 false
             }
         };
@@ -212,13 +220,15 @@ async fn wait(
         }
         match recover(dir).await? {
             Recovered::Finished(finished) => break finished,
-            Recovered::Running => {}
+            Recovered::Running => {
+                // A supervisor sees to that by itself.
+                let late = told.is_some_and(|told| told.elapsed() > command.grace);
+                if let Some(orphan) = orphan::running(dir).filter(|_| late && !locked(dir).unwrap_or(true)) {
+                    orphan.signal(Signal::KILL);
+                }
+            }
             Recovered::NotBegun | Recovered::Withheld => {
-                return Err(Failure::new(
-                    FailureKind::Failed,
-                    format!("`{}` could not be begun under supervision", command.program()),
-                )
-                .help(format!("check that `{}` can be written and has room", dir.display())));
+                return Err(not_begun(command, dir));
             }
             Recovered::Lost => return Err(lost(command, out, err, ctx)),
         }
@@ -229,6 +239,15 @@ async fn wait(
     outcome(&finished, command, stdout, stderr, ctx)
 }
 
+/// The supervisor has ended before it began anything.
+fn not_begun(command: &Command, dir: &Path) -> Failure {
+    let is_full = local_file::space(dir).is_ok_and(|space| space.free < SCARCE);
+    let why = if is_full { "there is no room left on the disk of" } else { "its supervisor could not write to" };
+    let message = format!("`{}` was not begun: {why} `{}`", command.program(), dir.display());
+    let help = if is_full { "make room there" } else { "check that the folder can be written" };
+    Failure::new(FailureKind::Failed, message).help(help).untouched()
+}
+
 /// Never, where there is none.
 async fn ended(supervisor: &mut Option<tokio::process::Child>) {
     match supervisor {
@@ -237,17 +256,18 @@ async fn ended(supervisor: &mut Option<tokio::process::Child>) {
     }
 }
 
-/// Asks the supervisor to end its command. Only one that holds the lock is asked: its number cannot be another process's.
-fn stop_supervisor(dir: &Path) -> bool {
+/// Asks the supervisor to end its command, or the command itself where nobody supervises it any more. Only a supervisor that holds the
+/// lock is asked: its number cannot be another process's.
+fn stop(dir: &Path) -> bool {
     let pid = || {
         let content = local_file::read(&dir.join(BEGUN), 1 << 16).ok()??;
         let begun: Begun = serde_json::from_slice(&content.bytes).ok()?;
         rustix::process::Pid::from_raw(i32::try_from(begun.pid).ok().filter(|pid| *pid > 1)?)
     };
     if !locked(dir).unwrap_or(false) {
-        return false;
+        return orphan::running(dir).is_some_and(|orphan| orphan.signal(Signal::TERM));
     }
-    pid().is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
+    pid().is_some_and(|pid| rustix::process::kill_process(pid, Signal::TERM).is_ok())
 }
 
 fn lost(command: &Command, out: Follower, err: Follower, ctx: &Context) -> Failure {
@@ -273,7 +293,7 @@ pub(crate) fn outcome(
         (Cause::Cancelled, _) => Err(direct::stopped(FailureKind::Cancelled, command.program(), timeout, &stdout, &stderr, ctx)),
         (Cause::Itself, Some(ended)) => {
             let duration = finished.finished.duration_since(finished.started).unsigned_abs();
-            Ok(Output { ended, stdout, stderr, duration })
+            Ok(Output { ended, stdout, stderr, duration, is_cramped: finished.is_cramped })
         }
         (Cause::Itself, None) => Err(match &finished.error {
             // The system did not start it.
@@ -333,9 +353,21 @@ fn scrub(path: &Path, ctx: &Context) {
     if let std::borrow::Cow::Owned(clean) = ctx.redact.apply(&text)
         && !content.truncated
     {
-        // Where it cannot be written the raw one stays: readable by its owner only.
-        let _ = local_file::write(path, &mut clean.as_bytes(), &Attributes::default());
+        // Without room for another file it is cleaned where it is.
+        if local_file::write(path, &mut clean.as_bytes(), &Attributes::default()).is_err() {
+            let _ = clean_in_place(path, clean.as_bytes());
+        }
     }
+}
+
+/// Writes over a log without needing room; what does not fit is left out.
+fn clean_in_place(path: &Path, clean: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let file = File::options().write(true).open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).min(clean.len());
+    file.write_all_at(&clean[..length], 0)?;
+    file.set_len(length as u64)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

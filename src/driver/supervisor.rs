@@ -2,13 +2,15 @@
 //!
 //! Takes the command on standard input (so no secret stands in an argument list) and a folder, in which it leaves:
 //! `lock` (locked while it lives), `begun.json` (before the command starts), `output.log` and `stderr.log` (what the command
-//! prints, readable by its owner only) and `exit.json` (how it ended, written in one go). It prints nothing, knows no driver, and
-//! begins a command at most once for a folder.
+//! prints, readable by its owner only), `process.json` (which process it is) and `exit.json` (how it ended, put in place in one go; the room for it is taken before the
+//! command begins, so that a disk which fills up meanwhile does not lose it). It prints nothing, knows no driver, and begins a command
+//! at most once for a folder.
 #![expect(clippy::disallowed_methods, reason = "a door to processes, files and the clock")]
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::Read as _;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::host::local_file::private_file;
 use super::host::{Attributes, Cause, Ended, Finished, direct, local_file};
+use super::orphan::{PROCESS, Process};
 use super::supervised::{BEGUN, Begun, EXIT, FORBIDDEN, LOCK, OUTPUT, STDERR, Spec};
 
 /// Somebody else holds the folder, or has given it up.
@@ -27,6 +30,12 @@ const TAKEN: u8 = 3;
 const BEGUN_ALREADY: u8 = 4;
 /// The order could not be read, or the folder not written.
 const BROKEN: u8 = 5;
+/// [`EXIT`] before the command has ended: room for it.
+const RESERVED: &str = "exit.new";
+/// How large that is: a block of most file systems.
+const ROOM: usize = 4096;
+/// A disk with so many bytes left is not full.
+const PLENTY: u64 = 1 << 20;
 
 /// The hidden program `windlass __supervise`: its only argument is the folder.
 #[must_use]
@@ -71,12 +80,15 @@ async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
     else {
         return BROKEN;
     };
+    let Ok(reserved) = reserve(dir) else { return BROKEN };
     let started = Timestamp::now();
     let begun = Begun { pid: std::process::id(), started };
     if record(dir, BEGUN, &begun).is_err() {
+        // It may be there and not be durable: nothing was begun, and nothing may say so.
+        let _ = std::fs::remove_file(dir.join(BEGUN));
         return BROKEN;
     }
-    let mut finished = Finished { ended: None, error: None, started, finished: started, cause: Cause::Itself };
+    let mut finished = Finished { ended: None, error: None, started, finished: started, cause: Cause::Itself, is_cramped: false };
     let mut system = tokio::process::Command::new(&spec.argv[0]);
     system.args(&spec.argv[1..]).env_clear().envs(spec.env.iter().map(|(name, value)| (name, value)));
     system.stdin(Stdio::piped()).stdout(output).stderr(errors).process_group(0);
@@ -85,6 +97,10 @@ async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
     }
     match system.spawn() {
         Ok(mut child) => {
+            // Should this process be killed, it is found by that.
+            if let Some(process) = child.id().and_then(Process::of) {
+                let _ = record(dir, PROCESS, &process);
+            }
             let mut pipe = child.stdin.take();
             let feeding = async {
                 if let Some(pipe) = &mut pipe {
@@ -120,7 +136,11 @@ async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
         }
     }
     finished.finished = Timestamp::now();
-    // Its last words: without them the command counts as lost, so a full disk is waited out for a while.
+    finished.is_cramped = is_full(dir);
+    if fill_in(dir, &reserved, &finished).is_ok() {
+        return 0;
+    }
+    // A file system that copies on write gives no room twice. Without its last words the command counts as lost, so that is waited out.
     for _ in 0..60 {
         if record(dir, EXIT, &finished).is_ok() {
             return 0;
@@ -128,6 +148,43 @@ async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     BROKEN
+}
+
+/// Takes the room for [`EXIT`].
+fn reserve(dir: &Path) -> io::Result<File> {
+    let path = dir.join(RESERVED);
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(&[b' '; ROOM])?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Puts [`EXIT`] in place, in the room that was taken for it.
+fn fill_in(dir: &Path, reserved: &File, finished: &Finished) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(finished)?;
+    if bytes.len() > ROOM {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    bytes.resize(ROOM, b' ');
+    reserved.write_all_at(&bytes, 0)?;
+    reserved.sync_all()?;
+    std::fs::rename(dir.join(RESERVED), dir.join(EXIT))?;
+    // It is there; that it is durable, too, a full disk may deny.
+    let _ = File::open(dir).and_then(|dir| dir.sync_all());
+    Ok(())
+}
+
+/// Whether nothing more can be written beside the command's output.
+fn is_full(dir: &Path) -> bool {
+    // Only a disk with little room is tried.
+    if local_file::space(dir).is_ok_and(|space| space.free > PLENTY) {
+        return false;
+    }
+    let path = dir.join("room");
+    let Ok(mut file) = File::create(&path) else { return false };
+    let is_full = file.write_all(&[b' '; ROOM]).is_err();
+    let _ = std::fs::remove_file(path);
+    is_full
 }
 
 /// Takes the lock; one who only looks whether it is held holds it for an instant.

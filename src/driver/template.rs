@@ -77,14 +77,18 @@ impl Driver for Template {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("template", args);
         let path = args.needed_path("path")?;
-        let rendered = render_args(&args, ctx).await?;
+        let rendered = render_args(&args, ctx).await.map_err(Failure::untouched)?;
         if ctx.dir.is_none() {
             return Err(args.invalid("it writes a file, and a fact or check may only look"));
         }
-        let attributes = Attributes { mode: args.mode("mode")?, owner: file::owner(&args, ctx).await? };
+        let attributes = Attributes { mode: args.mode("mode")?, owner: file::owner(&args, ctx).await.map_err(Failure::untouched)? };
         file::place(ctx, &path, rendered.as_bytes(), &attributes, args.truth("keep")?.unwrap_or(true)).await
     }
 

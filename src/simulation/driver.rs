@@ -207,6 +207,7 @@ impl Host for Machine {
                 started: world.now(),
                 finished: world.now(),
                 cause: Cause::default(),
+                is_cramped: false,
             }),
         })
     }

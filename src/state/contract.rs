@@ -37,6 +37,7 @@ pub(crate) async fn shared_suite(open: &dyn Fn(Option<Duration>) -> Box<dyn Stor
     clocks_of_machines_do_not_matter(open).await;
     a_journal_has_one_writer(&*open(None)).await;
     files_of_a_run_are_there_for_all(&*open(None)).await;
+    what_is_kept_of_a_run_is_forgotten_as_a_whole(&*open(None)).await;
 }
 
 /// Takes the environment as soon as it can be had.
@@ -133,6 +134,32 @@ async fn files_of_a_run_are_there_for_all(store: &dyn Store) {
     assert_eq!(files.file(&run, name).await.expect("readable").as_deref(), Some(b"newer".as_slice()));
     assert_eq!(files.file_names(&run).await.expect("readable"), [name, "plan.json"], "each name once");
     store.release(&second).await.expect("given back");
+}
+
+async fn what_is_kept_of_a_run_is_forgotten_as_a_whole(store: &dyn Store) {
+    let files = store.run_files().expect("shared");
+    // One's name begins with the other's.
+    let (run, other, old) = (RunId::new("20260101T000000Z-g"), RunId::new("20260101T000000Z-g2"), EnvironmentName::new("old"));
+    let lease = store.acquire(&old, &holder("keeper")).await.expect("free");
+    assert_eq!(files.weight(&run).await.expect("readable"), 0);
+    for run in [&run, &other] {
+        for (number, chunk) in [(1, b"one".as_slice()), (2, b"two")] {
+            files.append(run, number, chunk, &lease).await.expect("appended");
+        }
+        files.put_file(run, "plan.json", b"four", &lease).await.expect("kept");
+        assert_eq!(files.weight(run).await.expect("readable"), 10);
+    }
+    store.release(&lease).await.expect("given back");
+    assert!(matches!(files.forget(&run, &lease).await, Err(StateError::Fenced(_))), "a lease that was given back");
+    assert_eq!(files.weight(&run).await.expect("readable"), 10);
+    let lease = store.acquire(&old, &holder("pruner")).await.expect("free");
+    for _ in 0..2 {
+        files.forget(&run, &lease).await.expect("forgotten, and once more");
+    }
+    assert_eq!((files.weight(&run).await.expect("readable"), files.weight(&other).await.expect("readable")), (0, 10));
+    assert_eq!(files.file_names(&run).await.expect("readable"), Vec::<String>::new());
+    assert_eq!(files.journal(&run).await.expect("readable"), Vec::<Vec<u8>>::new());
+    store.release(&lease).await.expect("given back");
 }
 
 async fn writes_follow_each_other(store: &dyn Store, test: &EnvironmentName) {

@@ -83,15 +83,32 @@ impl LocalStore {
         let path = self.lease_file(environment);
         match durable::read(&path).map_err(|error| unreachable_at(&path, "read", &error))? {
             None => Ok(LeaseFile { token: 0, holder: None }),
-            Some(content) => serde_json::from_slice(&content)
-                .map_err(|error| StateError::Corrupt { place: path.display().to_string(), why: error.to_string() }),
+            Some(content) => {
+                let mut file: LeaseFile = serde_json::from_slice(&content)
+                    .map_err(|error| StateError::Corrupt { place: path.display().to_string(), why: error.to_string() })?;
+                // Without room for another content, a holder marks the file's time: see `renew`.
+                if let (Some(holder), Some(touched)) = (&mut file.holder, touched(&path)) {
+                    holder.heartbeat = holder.heartbeat.max(touched);
+                }
+                Ok(file)
+            }
         }
     }
 
     fn write_lease(&self, environment: &EnvironmentName, lease: &LeaseFile) -> Result<(), StateError> {
         let path = self.lease_file(environment);
         let text = serde_json::to_vec_pretty(lease).unwrap_or_default();
-        durable::replace(&path, &text, 0o644).map_err(|error| unreachable_at(&path, "written", &error))
+        durable::replace(&path, &text, 0o644).map_err(|error| unreachable_at(&path, "written", &error))?;
+        if let Some(holder) = &lease.holder {
+            // The file's time is a sign of life, too: never a later one than the holder's.
+            let _ = self.touch_lease(environment, holder.heartbeat);
+        }
+        Ok(())
+    }
+
+    /// Sets the lease file's time, for which no room is needed.
+    fn touch_lease(&self, environment: &EnvironmentName, at: Timestamp) -> io::Result<()> {
+        File::options().write(true).open(self.lease_file(environment))?.set_modified(at.into())
     }
 
     /// The lease file, if `lease` is still the newest.
@@ -126,6 +143,10 @@ fn is_dead(holder: &Holder, now: Timestamp, here: &str) -> bool {
     let expired = holder.heartbeat.saturating_add(term).is_ok_and(|end| end < now);
     let host = holder.who.rsplit_once('@').map_or("", |(_, host)| host);
     expired || super::process::is_gone(holder) || (host == here && !Path::new("/proc").join(holder.pid.to_string()).exists())
+}
+
+fn touched(path: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 
 fn unreachable_at(path: &Path, action: &'static str, error: &io::Error) -> StateError {
@@ -177,7 +198,9 @@ impl Store for LocalStore {
         if let Some(holder) = &mut file.holder {
             holder.heartbeat = Timestamp::now();
         }
+        // A full disk takes no lease away.
         self.write_lease(&lease.environment, &file)
+            .or_else(|error| self.touch_lease(&lease.environment, Timestamp::now()).map_err(|_| error))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StateError> {

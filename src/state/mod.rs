@@ -162,6 +162,19 @@ pub trait RunFiles: Send + Sync {
     /// # Errors
     /// Unreachable.
     async fn file(&self, run: &RunId, name: &str) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// How many bytes are kept of a run: its journal and its files. 0: nothing.
+    ///
+    /// # Errors
+    /// Unreachable.
+    async fn weight(&self, run: &RunId) -> Result<u64, StateError>;
+
+    /// Removes journal and files of a run, the beginning of the journal first: what is half removed cannot be read as a run. The lease
+    /// is that of an environment in which the run was.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] where the lease is not the newest.
+    async fn forget(&self, run: &RunId, lease: &Lease) -> Result<(), StateError>;
 }
 
 /// How long a lease holds without being renewed, where nothing else was asked for.
@@ -332,6 +345,21 @@ pub enum Outcome {
     Stopped,
     /// Ended by a person's word.
     Abandoned,
+}
+
+impl Outcome {
+    /// What people read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::RolledBack => "rolled back",
+            Self::Held => "held",
+            Self::Stopped => "stopped",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Why state could not be read or written.

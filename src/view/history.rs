@@ -50,11 +50,8 @@ pub fn history_text(runs: &[RunRecord], palette: Palette) -> String {
 /// An outcome in a word or two.
 pub(super) fn outcome_text(outcome: Outcome, palette: Palette) -> String {
     match outcome {
-        Outcome::Running => palette.warn("running"),
-        Outcome::Succeeded => palette.good("succeeded"),
-        Outcome::RolledBack => palette.warn("rolled back"),
-        Outcome::Held => palette.bad("held"),
-        Outcome::Stopped => palette.warn("stopped"),
-        Outcome::Abandoned => palette.warn("abandoned"),
+        Outcome::Succeeded => palette.good(outcome.word()),
+        Outcome::Held => palette.bad(outcome.word()),
+        Outcome::Running | Outcome::RolledBack | Outcome::Stopped | Outcome::Abandoned => palette.warn(outcome.word()),
     }
 }

@@ -139,7 +139,8 @@ pub(super) fn ended_text(palette: Palette, outcome: Outcome, message: Option<&st
         Outcome::Running => palette.warn("Still running."),
     };
     let mut text = format!("{head} Downtime {}.", duration(downtime));
-    if let Some(message) = message {
+    // What failed is said once, below and in full.
+    if let Some(message) = message.filter(|_| !matches!(outcome, Outcome::RolledBack | Outcome::Held)) {
         text.push('\n');
         text.push_str(message);
     }

@@ -1,18 +1,25 @@
 //! A disk that is full, at every moment of a run: nothing is half written, and after making room all goes on. Only root can make a
 //! small disk: where this cannot be done, these tests say nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::estate::{Estate, await_until};
+use crate::estate::{Estate, JOB, JOB_PROVIDER, Ran, await_until};
 
 /// A small disk in memory; taken away with the value. `None` where this user may not mount.
 struct Disk(PathBuf);
 
 impl Disk {
     fn mount(estate: &Estate, kibibytes: u32) -> Option<Self> {
-        let options = format!("size={kibibytes}k,mode=755");
+        Self::mount_with(estate, &format!("size={kibibytes}k"))
+    }
+
+    fn mount_with(estate: &Estate, options: &str) -> Option<Self> {
+        let options = format!("{options},mode=755");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "windlass-it"]).arg(&estate.root).output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(estate.root.clone()))
     }
@@ -24,6 +31,237 @@ impl Disk {
         let free = stat.f_bavail * stat.f_frsize;
         std::fs::write(path, vec![0_u8; usize::try_from(free.saturating_sub(left << 10)).expect("small")]).expect("it fits");
     }
+}
+
+/// What a disk has too little of.
+#[derive(Debug, Clone, Copy)]
+enum Want {
+    /// So many KiB are left.
+    Room(u64),
+    /// So many files can be made.
+    Files(u64),
+}
+
+impl Want {
+    fn options(self) -> &'static str {
+        match self {
+            Self::Room(_) => "size=1024k",
+            Self::Files(_) => "size=8m,nr_inodes=300",
+        }
+    }
+
+    fn make(self, disk: &Disk) {
+        match self {
+            Self::Room(left) => disk.fill(left),
+            Self::Files(left) => {
+                let free = rustix::fs::statvfs(&disk.0).expect("it is there").f_ffree;
+                std::fs::create_dir(disk.0.join("ballast")).expect("it fits");
+                for number in 1..free.saturating_sub(left) {
+                    std::fs::write(disk.0.join(format!("ballast/{number}")), "").expect("it fits");
+                }
+            }
+        }
+    }
+
+    fn end(self, disk: &Disk) {
+        let ballast = disk.0.join("ballast");
+        match self {
+            Self::Room(_) => std::fs::remove_file(ballast).expect("it is there"),
+            Self::Files(_) => std::fs::remove_dir_all(ballast).expect("it is there"),
+        }
+    }
+}
+
+/// Runs the program, which must come to an end.
+fn ends(estate: &Estate, args: &[&str]) -> Ran {
+    let began = Instant::now();
+    let mut child = estate.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("windlass can be started");
+    while child.try_wait().expect("it can be waited for").is_none() {
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().expect("it runs");
+            let output = child.wait_with_output().expect("it ends");
+            panic!("`windlass {}` hangs:\n{}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ran::of(args, &child.wait_with_output().expect("it has ended")).sober()
+}
+
+/// Whether every command ran once, and again only after its undo.
+fn is_in_turn(log: &[String]) -> bool {
+    let mut done: BTreeMap<&str, bool> = BTreeMap::new();
+    log.iter().all(|line| match line.strip_prefix("undo-") {
+        Some(name) => done.insert(name, false) == Some(true),
+        None => done.insert(line.as_str(), true) != Some(true) || line == "slow-end",
+    })
+}
+
+/// Applies on a disk that has too little, makes room, and sees that all goes on; answers how the first apply ended.
+fn starve(want: Want, provider: &str) -> Option<Option<i32>> {
+    let platform = Estate::job();
+    let mut estate = Estate::empty();
+    estate.set("home", &platform.root.display().to_string());
+    // The whole state is on the small disk; the platform is not.
+    let disk = Disk::mount_with(&estate, want.options())?;
+    estate.write("main.hcl", JOB);
+    estate.write("providers/job/provider.hcl", provider);
+    want.make(&disk);
+    let ran = ends(&estate, &["apply", "--auto-approve"]);
+    let told = format!("{want:?}: {:?}\n{}", ran.code, ran.err);
+    assert!(matches!(ran.code, Some(0 | 1 | 4 | 5)), "{told}");
+    if ran.code != Some(0) {
+        let said = ran.err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ").to_lowercase();
+        assert!(["no space left", "no room left", "make room", "has room"].iter().any(|words| said.contains(words)), "{told}");
+        assert!(ran.code != Some(1) || platform.log().is_empty(), "refused, and something was done: {told}");
+    }
+    estate.lockfile();
+    want.end(&disk);
+    let outcome = || {
+        let history = estate.good(&["history", "--format", "json"]).json();
+        history["runs"][0]["outcome"].as_str().unwrap_or("none").to_owned()
+    };
+    if ["running", "held", "stopped"].contains(&&*outcome()) {
+        let resumed = ends(&estate, &["resume"]);
+        assert!(matches!(resumed.code, Some(0 | 4)), "{told}\nthen {}", resumed.err);
+    }
+    let last = ends(&estate, &["apply", "--auto-approve"]);
+    assert_eq!(last.code, Some(0), "{told}\nthen {}", last.err);
+    assert!(is_in_turn(&platform.log()), "{:?}: {told}", platform.log());
+    estate.run(&["plan", "--detailed-exitcode"]).exit(0);
+    let leftovers: Vec<String> = estate.tree("").into_keys().filter(|path| path.contains(".windlass-")).collect();
+    assert!(leftovers.is_empty(), "half files lie about: {leftovers:?}: {told}");
+    Some(ran.code)
+}
+
+/// All of them, a few at once; how often the first apply ended with which code. `None`: this user may not mount.
+fn starve_all(wants: &[Want], provider: &str) -> Option<BTreeMap<Option<i32>, u32>> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let (next, codes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(want) = wants.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(code) = starve(*want, provider) {
+                        *codes.lock().expect("no panic").entry(code).or_insert(0) += 1;
+                    }
+                }
+            });
+        }
+    });
+    Some(codes.into_inner().expect("no panic")).filter(|codes| !codes.is_empty())
+}
+
+/// How much is left, in KiB or files: a few, or with `WINDLASS_DISK_STEP=4` all from nothing to what is plenty, in that step.
+fn sweep(few: &[u64], plenty: u64) -> Vec<u64> {
+    match std::env::var("WINDLASS_DISK_STEP").ok().and_then(|step| step.parse().ok()) {
+        Some(step) => (0..plenty).step_by(step).collect(),
+        None => few.to_vec(),
+    }
+}
+
+#[test]
+fn no_room_at_any_moment_is_no_hang_and_no_command_runs_twice() {
+    let few = sweep(&[0, 84, 88, 92, 96, 100, 108, 112, 120, 124, 128, 160], 400);
+    let wants: Vec<Want> = few.into_iter().map(Want::Room).collect();
+    let Some(codes) = starve_all(&wants, JOB_PROVIDER) else { return };
+    assert!(codes.len() >= 3, "it was not refused, and failed, and done: {codes:?}");
+}
+
+#[test]
+fn no_more_files_at_any_moment_is_no_hang_and_no_command_runs_twice() {
+    let few = sweep(&[0, 8, 16, 24, 27, 30, 33, 36, 40, 44, 50, 56], 120);
+    let wants: Vec<Want> = few.into_iter().map(Want::Files).collect();
+    let Some(codes) = starve_all(&wants, JOB_PROVIDER) else { return };
+    assert!(codes.len() >= 3, "it was not refused, and failed, and done: {codes:?}");
+}
+
+#[test]
+fn a_disk_that_fills_up_with_what_a_command_prints_loses_neither_its_end_nor_its_status() {
+    let noisy = JOB_PROVIDER.replace("echo slow >> log;", "echo slow >> log; yes | head -c 400000;");
+    assert_ne!(noisy, JOB_PROVIDER);
+    // The shell minds that it cannot print.
+    let strict = noisy.replace("sh\", \"-c\", \"echo slow", "sh\", \"-ec\", \"echo slow");
+    assert_ne!(strict, noisy);
+    for (provider, codes) in [(noisy, [5, 0]), (strict, [5, 4])] {
+        let few = sweep(&[140, 200], 600);
+        let wants: Vec<Want> = few.into_iter().map(Want::Room).collect();
+        let Some(seen) = starve_all(&wants, &provider) else { return };
+        assert!(seen.keys().flatten().any(|code| codes.contains(code)), "{seen:?}");
+    }
+}
+
+#[test]
+fn what_is_about_the_state_says_that_there_is_no_room_and_leaves_it_whole() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let platform = Estate::job();
+    let mut estate = Estate::empty();
+    estate.set("home", &platform.root.display().to_string());
+    let Some(disk) = Disk::mount(&estate, 1024) else { return };
+    estate.write("main.hcl", JOB);
+    estate.write("providers/job/provider.hcl", JOB_PROVIDER);
+    estate.apply().exit(0);
+    let (lock, log) = (estate.lockfile(), platform.log());
+    disk.fill(0);
+    let before = estate.tree("");
+    for args in [
+        &["rollback", "--auto-approve"][..],
+        &["state", "prune", "--older-than", "1ms"],
+        &["plan", "--out", "new.plan"],
+        &["apply", "--auto-approve"],
+        &["approve", "new.plan"],
+    ] {
+        let ran = ends(&estate, args);
+        assert!(matches!(ran.code, Some(0 | 1 | 3)), "{args:?}: {:?}\n{}", ran.code, ran.err);
+        // What is not there is said otherwise; and where there is nothing to do, nothing is written.
+        if ran.code == Some(1) && args[0] != "approve" {
+            ran.says(&["No space left"]);
+        }
+        assert_eq!((estate.lockfile(), platform.log()), (lock.clone(), log.clone()), "{args:?}");
+        let mut after = estate.tree("");
+        after.retain(|path, _| !path.ends_with(".guard"));
+        let mut before = before.clone();
+        before.retain(|path, _| !path.ends_with(".guard"));
+        assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{args:?}");
+    }
+    estate.remove("ballast");
+    estate.good(&["rollback", "--auto-approve"]);
+    assert!(is_in_turn(&platform.log()), "{:?}", platform.log());
+}
+
+#[test]
+fn a_disk_that_can_only_be_read_is_told_and_nothing_is_done() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let platform = Estate::job();
+    let mut estate = Estate::empty();
+    estate.set("home", &platform.root.display().to_string());
+    let Some(disk) = Disk::mount(&estate, 1024) else { return };
+    estate.write("main.hcl", JOB);
+    estate.write("providers/job/provider.hcl", JOB_PROVIDER);
+    estate.apply().exit(0);
+    estate.set("version", "2.0.0");
+    estate.write("untidy.hcl", "locals {\na=1\n}\n");
+    let log = platform.log();
+    let remount = |how: &str| {
+        let done = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&disk.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "remount {how}");
+    };
+    remount("ro");
+    for args in [&["apply", "--auto-approve"][..], &["rollback", "--auto-approve"], &["plan", "--out", "new.plan"], &["fmt"]] {
+        let ran = ends(&estate, args).exit(1);
+        ran.says(&["Read-only file system"]);
+    }
+    // Who only looks needs not write.
+    estate.good(&["plan"]).says(&["2.0.0"]);
+    estate.good(&["history"]).says(&["apply succeeded"]);
+    assert_eq!(platform.log(), log);
+    remount("rw");
+    estate.apply().exit(0);
 }
 
 impl Drop for Disk {

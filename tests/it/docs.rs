@@ -126,6 +126,52 @@ fn every_dependency_has_its_line() {
     assert!(gone.is_empty(), "dependencies.md names what Cargo.toml does not: {gone:?}");
 }
 
+/// What a page tells the reader to run of the tests: which of the two binaries, and the filters.
+fn told_to_run(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let spans = text.split('`').skip(1).step_by(2);
+    let commands = spans.filter_map(|span| span.split_once("cargo nextest run ").map(|(_, rest)| rest));
+    commands
+        .filter_map(|rest| {
+            let (binary, filters) =
+                rest.strip_prefix("--lib").map(|rest| ("lib", rest)).or_else(|| Some(("it", rest.strip_prefix("--test it")?)))?;
+            Some((binary, filters.split_whitespace().take_while(|word| !word.starts_with('-')).collect()))
+        })
+        .collect()
+}
+
+/// Whether a module of the library, or a test in it, has a path that begins so.
+fn is_in_library(filter: &str) -> bool {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let parts: Vec<&str> = filter.split("::").filter(|part| !part.is_empty()).collect();
+    let Some((last, above)) = parts.split_last() else { return false };
+    let folder = above.iter().fold(source, |path, part| path.join(part));
+    let is_file = folder.join(format!("{last}.rs")).is_file() || folder.join(last).join("mod.rs").is_file();
+    let holders = [folder.with_extension("rs"), folder.join("mod.rs")];
+    let is_named = |text: String| text.contains(&format!("mod {last} ")) || text.contains(&format!("fn {last}"));
+    is_file || holders.iter().filter_map(|path| std::fs::read_to_string(path).ok()).any(is_named)
+}
+
+#[test]
+fn what_a_page_says_a_promise_is_tested_by_is_there() {
+    let program = std::env::current_exe().expect("this test is a program");
+    let listed = std::process::Command::new(program).args(["--list", "--format", "terse"]).output().expect("it lists its tests");
+    let listed = String::from_utf8(listed.stdout).expect("names are UTF-8");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (path, text) in pages() {
+        for (binary, filters) in told_to_run(&text) {
+            for filter in filters {
+                seen += 1;
+                if !(if binary == "lib" { is_in_library(filter) } else { listed.contains(filter) }) {
+                    wrong.push(format!("{}: no test of --{binary} is called `{filter}`", path.display()));
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "the pages tell what to run: {seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_first_steps_are_as_the_tutorial_shows_them() {
     crate::console::run(&docs().join("tutorial/first-steps.md"));

@@ -1,6 +1,7 @@
 //! What goes wrong in the middle of a run, and every way out of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rustix::process::Signal;
 
@@ -124,6 +125,35 @@ fn a_halted_run_is_abandoned_by_a_word_and_a_reason() {
         assert_eq!(run["outcome"], "abandoned");
         assert!(run["message"].as_str().is_some_and(|message| message.contains("done by hand")), "{run}");
         estate.run(&["resume"]).exit(1).says(&["no such run"]);
+    }
+}
+
+#[test]
+fn a_run_whose_folder_is_lost_is_abandoned_and_stands_in_nobody_s_way() {
+    let lose: [fn(&Path); 3] = [
+        |run| std::fs::remove_dir_all(run).expect("it is there"),
+        |run| std::fs::remove_dir_all(run.join("journal")).expect("it is there"),
+        |run| std::fs::write(run.join("plan.json"), "x").expect("it is there"),
+    ];
+    for lose in lose {
+        let mut estate = Estate::job();
+        estate.set("on_failure", "halt");
+        estate.write("job/broken", "");
+        estate.apply().exit(5);
+        let id = newest_run(&estate)["id"].as_str().expect("a run has an id").to_owned();
+        lose(&estate.path(&format!(".windlass/runs/{id}")));
+        estate.run(&["resume"]).exit(1).says(&["windlass abandon --as failed"]);
+        estate.apply().exit(3).says(&[&id]);
+        estate.run(&["abandon", "--as", "failed", "--reason", ""]).exit(1).says(&["not abandoned without a reason"]);
+        estate.run(&["abandon", "--as", "succeeded", "--reason", "lost"]).exit(3).says(&["nothing tells what the run has done"]);
+        assert_eq!(newest_run(&estate)["outcome"], "held", "a refusal changed something");
+        estate.good(&["abandon", "--as", "failed", "--reason", "the disk died"]).says(&[&id, "windlass drift"]);
+        let run = newest_run(&estate);
+        assert_eq!((&run["outcome"], &run["message"]), (&"abandoned".into(), &"the disk died".into()));
+        estate.run(&["resume", &id]).exit(3).says(&["has ended", "abandoned"]);
+        estate.remove("job/broken");
+        estate.apply().exit(0);
+        assert!(estate.lockfile().contains("job.one"));
     }
 }
 

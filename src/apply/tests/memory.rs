@@ -74,6 +74,19 @@ impl RunFiles for SharedFiles {
         self.reached()?;
         Ok(self.files.lock().unwrap().get(name).cloned())
     }
+
+    async fn weight(&self, _run: &RunId) -> Result<u64, StateError> {
+        self.reached()?;
+        let (chunks, files) = (self.chunks.lock().unwrap(), self.files.lock().unwrap());
+        Ok(chunks.iter().chain(files.values()).map(|content| content.len() as u64).sum())
+    }
+
+    async fn forget(&self, _run: &RunId, _lease: &Lease) -> Result<(), StateError> {
+        self.reached()?;
+        self.chunks.lock().unwrap().clear();
+        self.files.lock().unwrap().clear();
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! One file a command, or a family of commands.
 
+pub(super) mod abandon;
 pub(super) mod apply;
 pub(super) mod approve;
 pub(super) mod backup;

@@ -1,4 +1,4 @@
-//! `windlass resume`, `rollback`, `stop`, `abandon`, `confirm`: what a person says about a run.
+//! `windlass resume`, `rollback`, `stop`, `confirm`: what a person says about a run.
 #![expect(clippy::disallowed_methods, reason = "a door to the folders of runs")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,9 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::apply::{self, ActionState, Back, Control, Landing, ResumeOptions, RunArgs as Given};
-use crate::cli::args::{
-    AbandonArgs, AbandonAs, CommitArgs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, RunFormat, ScopeArgs, StopArgs,
-};
+use crate::cli::args::{CommitArgs, ConfirmArgs, ResumeArgs, RollbackArgs, RunArgs, ScopeArgs, StopArgs};
 use crate::cli::command::apply::{commit_after, with_commit};
 use crate::cli::exit::Exit;
 use crate::cli::hold::{Hold, who};
@@ -26,6 +24,9 @@ use crate::state::{Move, Outcome, RunRecord};
 /// Runs `resume`.
 pub(in crate::cli) async fn resume(args: &ResumeArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
     let record = find(session, args.run_id.as_deref(), "resume", is_unfinished).await?;
+    if !is_unfinished(&record) {
+        return Err(has_ended(&record).into());
+    }
     let ids = |texts: &[String]| texts.iter().map(ActionId::from_text).collect();
     let options = ResumeOptions { retry: ids(&args.retry), skip: ids(&args.skip) };
     go_on(session, &record.id, "resume", (&args.run, &args.commit), async |_, given| apply::resume(options, given).await).await
@@ -134,22 +135,14 @@ fn wishes(record: &RunRecord, texts: &[String]) -> Result<BTreeMap<InstanceAddr,
             }
         };
         if wishes.insert(instance.clone(), version.into()).is_some_and(|other: std::sync::Arc<str>| &*other != version) {
-            problems.push(Diagnostic::error("contradiction").detail(format!("`{instance}` is to stay at two versions")));
+            problems.push(
+                Diagnostic::error("contradiction")
+                    .detail(format!("`{instance}` is to stay at two versions"))
+                    .help("give one `--to` for each instance"),
+            );
         }
     }
     problems.unless_errors(wishes).map(|(wishes, _)| wishes)
-}
-
-/// Runs `abandon`.
-pub(in crate::cli) async fn abandon(args: &AbandonArgs, session: &mut Session) -> Result<Exit, Diagnostics> {
-    let record = find(session, args.run_id.as_deref(), "abandon", is_unfinished).await?;
-    let flags = RunArgs { auto_approve: true, parallelism: None, format: RunFormat::Human, lock_timeout: None };
-    let reason = args.reason.clone();
-    let how = match args.outcome {
-        AbandonAs::Succeeded => apply::AbandonedAs::Succeeded,
-        AbandonAs::Failed => apply::AbandonedAs::Failed,
-    };
-    go_on(session, &record.id, "abandon", (&flags, &args.commit), async |_, given| apply::abandon(&reason, how, given).await).await
 }
 
 /// Runs `stop`: tells the process that applies.
@@ -210,7 +203,10 @@ pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -
         let Some(folder) = apply::last_folder(&dir, &plan.actions[index].id) else { continue };
         let confirmation = Confirmation { by: who(), at: session.place.now, note: args.note.clone() };
         confirmation.write(&folder).map_err(|failure| {
-            Diagnostic::error("confirmation cannot be written").fault(Fault::Platform).detail(failure.message)
+            Diagnostic::error("confirmation cannot be written")
+                .fault(Fault::Platform)
+                .detail(failure.message)
+                .help("make room, or see to the permissions of `.windlass/runs`; nothing was confirmed")
         })?;
         share(session, &record.id, &plan, &folder).await?;
         terminal.say(&format!("Confirmed {}. Go on with: windlass resume {}", args.what, record.id));
@@ -301,8 +297,16 @@ pub(in crate::cli) fn is_unfinished(record: &RunRecord) -> bool {
     matches!(record.outcome, Outcome::Running | Outcome::Held | Outcome::Stopped)
 }
 
+/// There is nothing left of a run to go on with.
+pub(in crate::cli) fn has_ended(record: &RunRecord) -> Diagnostic {
+    Diagnostic::error("the run has ended")
+        .fault(Fault::Refused)
+        .detail(format!("run {} is {}", record.id, record.outcome.word()))
+        .help("`windlass history` shows it; `windlass rollback` takes a finished run back")
+}
+
 /// The run that is meant: by id, or the newest that fits.
-async fn find(
+pub(in crate::cli) async fn find(
     session: &Session,
     id: Option<&str>,
     what: &str,
@@ -325,7 +329,7 @@ async fn find(
 }
 
 /// Opens a run again, under the plan that it has.
-async fn go_on(
+pub(in crate::cli) async fn go_on(
     session: &mut Session,
     run: &RunId,
     operation: &str,
@@ -371,6 +375,6 @@ async fn bring(session: &Session, run: &RunId) -> Result<PathBuf, Diagnostics> {
     }
     Err(Diagnostic::error("run is not here")
         .detail(format!("the folder of run {run} is not on this machine"))
-        .help("go on where it was begun, or copy `.windlass/runs` from there")
+        .help("go on where it was begun, or copy `.windlass/runs` from there; where it is lost, look at what the run did by hand, and `windlass abandon --as failed` it")
         .into())
 }

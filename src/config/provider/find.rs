@@ -74,7 +74,9 @@ impl Finder<'_> {
             let label = folder.display_self();
             let found = folder.content().map(|files| Found { files, label: label.clone(), is_outside });
             return problems.take(found.map_err(|reason| {
-                Diagnostic::error("provider cannot be read").detail(format!("the folder `{label}` of provider `{name}` {reason}"))
+                Diagnostic::error("provider cannot be read")
+                    .detail(format!("the folder `{label}` of provider `{name}` {reason}"))
+                    .help("a provider is a folder of `.hcl` files and templates, all readable")
             }));
         }
         if let Some(files) = self.embedded.get(name) {

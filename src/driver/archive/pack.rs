@@ -28,7 +28,14 @@ pub(super) struct Packed {
 }
 
 impl Pack {
+    /// Packs; until the complete archive is put in its place, nothing is touched.
     pub(super) fn run(&self, watch: &mut Watch) -> Result<Packed, Failure> {
+        let packed = self.put(watch).map_err(Failure::untouched)?;
+        local_file::sync_dir(local_file::parent(&self.to))?;
+        Ok(packed)
+    }
+
+    fn put(&self, watch: &mut Watch) -> Result<Packed, Failure> {
         let failed = |error: io::Error| io_failure("write", &self.to, &error);
         let name = self.to.to_string_lossy();
         let format = Format::of_name(&name).ok_or_else(|| {
@@ -69,7 +76,6 @@ impl Pack {
         staging.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
         staging.as_file().sync_all().map_err(failed)?;
         staging.persist(&self.to).map_err(|error| failed(error.error))?;
-        local_file::sync_dir(local_file::parent(&self.to))?;
         Ok(Packed { entries: found.len() as u64, bytes, sha256 })
     }
 

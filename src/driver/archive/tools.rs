@@ -118,6 +118,16 @@ fn text(path: &Path) -> Result<String, Failure> {
 
 /// Unpacks there; gives what was written and the archive's SHA-256.
 pub(super) async fn unpack(unpack: &Unpack, ctx: &Context) -> Result<(Written, String), Failure> {
+    let (staging, written, sha256) = prepare(unpack, ctx).await.map_err(Failure::untouched)?;
+    let put = put(unpack, &staging, ctx).await;
+    if put.is_err() {
+        let _ = ctx.host.remove(&staging, true).await;
+    }
+    put.map(|()| (written, sha256))
+}
+
+/// Unpacks into a folder beside.
+async fn prepare(unpack: &Unpack, ctx: &Context) -> Result<(PathBuf, Written, String), Failure> {
     check_free(unpack, ctx).await?;
     let size = file_there(&unpack.archive, ctx).await?.size;
     let (sha256, _) = there(&unpack.archive, ctx).await?;
@@ -133,7 +143,6 @@ pub(super) async fn unpack(unpack: &Unpack, ctx: &Context) -> Result<(Written, S
         check_links(&staging, ctx).await?;
         let written = count(&staging, ctx).await?;
         ctx.host.make_dir(&staging, &Attributes { mode: Some(0o755), owner: None }).await?;
-        put(unpack, &staging, ctx).await?;
         Ok(written)
     };
     let done = done.await;
@@ -141,7 +150,7 @@ pub(super) async fn unpack(unpack: &Unpack, ctx: &Context) -> Result<(Written, S
         // What failed matters, not that it could not be cleaned up: the next attempt does it again.
         let _ = ctx.host.remove(&staging, true).await;
     }
-    done.map(|written| (written, sha256))
+    done.map(|written| (staging, written, sha256))
 }
 
 async fn check_free(unpack: &Unpack, ctx: &Context) -> Result<(), Failure> {
@@ -227,9 +236,9 @@ async fn put(unpack: &Unpack, staging: &Path, ctx: &Context) -> Result<(), Failu
     host.rename(&unpack.to, &old).await?;
     if let Err(failure) = host.rename(staging, &unpack.to).await {
         let _ = host.rename(&old, &unpack.to).await;
-        return Err(failure);
+        return Err(failure.touched());
     }
-    host.remove(&old, true).await
+    host.remove(&old, true).await.map_err(Failure::touched)
 }
 
 /// Packs a folder there.

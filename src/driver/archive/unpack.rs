@@ -32,8 +32,18 @@ pub(super) struct Unpack {
 pub(super) const RATIO_FROM: u64 = 64 * 1024 * 1024;
 
 impl Unpack {
-    /// Unpacks; gives what was written and the archive's SHA-256.
+    /// Unpacks; gives what was written and the archive's SHA-256. Until the complete folder is put in its place, nothing is touched.
     pub(super) fn run(&self, watch: &mut Watch) -> Result<(Written, String), Failure> {
+        let (staging, written, sha256) = self.prepare(watch).map_err(Failure::untouched)?;
+        let put = self.put(&staging);
+        if put.is_err() {
+            let _ = local_file::remove(&staging, true);
+        }
+        put.map(|()| (written, sha256))
+    }
+
+    /// Unpacks into a folder beside.
+    fn prepare(&self, watch: &mut Watch) -> Result<(PathBuf, Written, String), Failure> {
         self.check_free()?;
         let (mut file, size) = open(&self.archive)?;
         // Of the very file that is then unpacked.
@@ -45,17 +55,15 @@ impl Unpack {
         local_file::remove(&staging, true)?;
         local_file::make_dir(local_file::parent(&self.to), &Attributes::default())?;
         local_file::make_dir(&staging, &Attributes { mode: Some(0o700), owner: None })?;
-        let written = self.fill(file, size, &staging, watch);
-        let moved = written.and_then(|written| {
+        let written = self.fill(file, size, &staging, watch).and_then(|written| {
             local_file::make_dir(&staging, &Attributes { mode: Some(0o755), owner: None })?;
-            self.put(&staging)?;
             Ok(written)
         });
-        if moved.is_err() {
+        if written.is_err() {
             // What failed matters, not that it could not be cleaned up: the next attempt does it again.
             let _ = local_file::remove(&staging, true);
         }
-        moved.map(|written| (written, sha256))
+        written.map(|written| (staging, written, sha256))
     }
 
     fn check_free(&self) -> Result<(), Failure> {
@@ -197,7 +205,7 @@ impl Unpack {
             match renameat_with(CWD, staging, CWD, &self.to, RenameFlags::EXCHANGE) {
                 Ok(()) => {
                     local_file::sync_dir(local_file::parent(&self.to))?;
-                    return local_file::remove(staging, true);
+                    return local_file::remove(staging, true).map_err(Failure::touched);
                 }
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                     let old = sibling(&self.to, "old")?;
@@ -205,11 +213,11 @@ impl Unpack {
                     local_file::rename(&self.to, &old)?;
                     if let Err(failure) = local_file::rename(staging, &self.to) {
                         let _ = local_file::rename(&old, &self.to);
-                        return Err(failure);
+                        return Err(failure.touched());
                     }
-                    return local_file::remove(&old, true);
+                    return local_file::remove(&old, true).map_err(Failure::touched);
                 }
-                Err(error) => return Err(io_failure("replace", &self.to, &error.into())),
+                Err(error) => return Err(io_failure("replace", &self.to, &error.into()).untouched()),
             }
         }
         local_file::rename(staging, &self.to)

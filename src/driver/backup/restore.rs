@@ -41,7 +41,7 @@ pub(super) fn restore(
         Err(error) => return Err(io_failure("look at", path, &error)),
     };
     if entry.files.is_some() {
-        files(repository, entry, &path, keep_previous, watch)
+        files(repository, entry, &path, keep_previous, watch).map_err(Failure::touched)
     } else {
         folder(repository, entry, &path, keep_previous, watch)
     }
@@ -65,18 +65,7 @@ fn extract(repository: &dyn Repository, entry: &Entry, staging: &Path, watch: &m
 }
 
 fn folder(repository: &dyn Repository, entry: &Entry, path: &Path, keep: bool, watch: &mut Watch) -> Result<Restored, Failure> {
-    let staging = sibling(path, "restore")?;
-    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
-        return Err(Failure::new(FailureKind::Failed, format!("`{}` is there and is no directory", path.display())));
-    }
-    local_file::make_dir(local_file::parent(path), &Attributes::default())?;
-    check_space(entry, local_file::parent(path))?;
-    extract(repository, entry, &staging, watch)?;
-    if rustix::process::geteuid().is_root() {
-        let (uid, gid) = entry.owner;
-        chown(&staging, Some(uid), Some(gid)).map_err(|error| io_failure("set the owner of", &staging, &error))?;
-    }
-    local_file::make_dir(&staging, &Attributes { mode: Some(entry.mode), owner: None })?;
+    let staging = staged(repository, entry, path, watch).map_err(Failure::untouched)?;
     let mut restored = Restored::default();
     if !path.exists() {
         local_file::rename(&staging, path)?;
@@ -91,19 +80,37 @@ fn folder(repository: &dyn Repository, entry: &Entry, path: &Path, keep: bool, w
                 failure.help("it is a mount point, which cannot be moved: let the product's folder be one below it")
             }
             _ => failure,
-        });
+        }
+        .untouched());
     }
     if let Err(failure) = local_file::rename(&staging, path) {
         let _ = local_file::rename(&previous, path);
-        return Err(failure);
+        return Err(failure.touched());
     }
-    let lost = carry(&previous, path, &entry.exclude, &mut restored)?;
+    let lost = carry(&previous, path, &entry.exclude, &mut restored).map_err(Failure::touched)?;
     if keep || lost {
         restored.previous.push(previous);
     } else {
-        local_file::remove(&previous, true)?;
+        local_file::remove(&previous, true).map_err(Failure::touched)?;
     }
     Ok(restored)
+}
+
+/// Fills a folder beside with the backup; what is at the path stays untouched.
+fn staged(repository: &dyn Repository, entry: &Entry, path: &Path, watch: &mut Watch) -> Result<PathBuf, Failure> {
+    let staging = sibling(path, "restore")?;
+    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(Failure::new(FailureKind::Failed, format!("`{}` is there and is no directory", path.display())));
+    }
+    local_file::make_dir(local_file::parent(path), &Attributes::default())?;
+    check_space(entry, local_file::parent(path))?;
+    extract(repository, entry, &staging, watch)?;
+    if rustix::process::geteuid().is_root() {
+        let (uid, gid) = entry.owner;
+        chown(&staging, Some(uid), Some(gid)).map_err(|error| io_failure("set the owner of", &staging, &error))?;
+    }
+    local_file::make_dir(&staging, &Attributes { mode: Some(entry.mode), owner: None })?;
+    Ok(staging)
 }
 
 /// A free name beside the path for the content before.

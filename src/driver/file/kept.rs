@@ -250,10 +250,13 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
         }
         Was::File { mode, uid, gid, sha256: digest } => {
             let content = content(&folder, &path, &digest)?;
-            if now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink) {
+            let is_link = now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink);
+            if is_link {
                 ctx.host.remove(at, false).await?;
             }
-            ctx.host.write(at, &content, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await?;
+            let attributes = Attributes { mode: Some(mode), owner: Some((uid, gid)) };
+            let written = ctx.host.write(at, &content, &attributes).await;
+            written.map_err(|failure| if is_link { failure.touched() } else { failure })?;
             true
         }
         Was::Symlink { target } => {
@@ -268,7 +271,7 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             let lies_aside = ctx.host.stat(Path::new(&aside), false).await?.is_some();
             if lies_aside {
                 ctx.host.remove(at, true).await?;
-                ctx.host.rename(Path::new(&aside), at).await?;
+                ctx.host.rename(Path::new(&aside), at).await.map_err(Failure::touched)?;
             } else if now.is_none() {
                 return Err(gone_aside(&aside, &path));
             }

@@ -121,6 +121,8 @@ pub struct Output {
     pub stderr: Captured,
     /// How long it took.
     pub duration: Duration,
+    /// Whether the disk that keeps its output was full when it ended: what it said may be cut off, and it may have failed by that.
+    pub is_cramped: bool,
 }
 
 impl Output {
@@ -128,6 +130,12 @@ impl Output {
     #[must_use]
     pub fn ok(&self) -> bool {
         self.ended == Ended::Code(0)
+    }
+
+    /// Whether something that it printed may be missing.
+    #[must_use]
+    pub fn truncated(&self) -> bool {
+        self.stdout.truncated() || self.stderr.truncated() || self.is_cramped
     }
 
     /// What it said last, for a message: the last lines of standard error, or else of standard output.
@@ -166,6 +174,9 @@ pub struct Finished {
     pub finished: Timestamp,
     /// What made it end.
     pub cause: Cause,
+    /// Whether the disk that keeps its output was full by then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cramped: bool,
 }
 
 /// What made a supervised command end.

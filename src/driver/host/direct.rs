@@ -83,7 +83,7 @@ pub(super) async fn run(
     let (stdout, stderr) = (out.finish(ctx), err.finish(ctx));
     let duration = started.elapsed();
     match ended {
-        Ok(Ok(status)) => Ok(Output { ended: Ended::of(status), stdout, stderr, duration }),
+        Ok(Ok(status)) => Ok(Output { ended: Ended::of(status), stdout, stderr, duration, is_cramped: false }),
         Ok(Err(error)) => Err(Failure::new(FailureKind::Failed, format!("cannot wait for `{}`: {error}", command.program()))),
         Err(kind) => Err(stopped(kind, command.program(), timeout, &stdout, &stderr, ctx)),
     }

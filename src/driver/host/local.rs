@@ -95,9 +95,9 @@ impl Host for Local {
     async fn supervise(&self, command: &Command, dir: &Path, ctx: &Context) -> Result<Output, Failure> {
         // What was begun is only waited for: whether it could be begun now does not matter.
         if supervised::recover(dir).await? == Recovered::NotBegun {
-            check_dir(self, command).await?;
-            let command = privilege::as_user(self, command, ctx).await?;
-            let spec = Spec::of(&command, environment(&command), ctx)?;
+            check_dir(self, command).await.map_err(Failure::untouched)?;
+            let command = privilege::as_user(self, command, ctx).await.map_err(Failure::untouched)?;
+            let spec = Spec::of(&command, environment(&command), ctx).map_err(Failure::untouched)?;
             return supervised::run(&self.supervisor, &spec, &command, dir, ctx).await;
         }
         supervised::follow(command, dir, ctx).await

@@ -62,17 +62,23 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Content>, Failure> 
     Ok(Some(Content { bytes, truncated }))
 }
 
-/// Writes beside the file, makes that durable, puts it in the file's place, and makes that durable.
+/// Writes beside the file, makes that durable, puts it in the file's place, and makes that durable. Until it is in place, a failure
+/// has touched nothing.
 pub(crate) fn write(path: &Path, source: &mut dyn Read, attributes: &Attributes) -> Result<(), Failure> {
+    let real = real_path(path).map_err(Failure::untouched)?;
+    put(path, &real, source, attributes).map_err(Failure::untouched)?;
+    sync_dir(parent(&real))
+}
+
+fn put(path: &Path, real: &Path, source: &mut dyn Read, attributes: &Attributes) -> Result<(), Failure> {
     let failed = |error: std::io::Error| io_failure("write", path, &error);
-    let real = real_path(path)?;
-    let old = match fs::symlink_metadata(&real) {
+    let old = match fs::symlink_metadata(real) {
         Ok(metadata) if metadata.is_dir() => return Err(failed(ErrorKind::IsADirectory.into())),
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(failed(error)),
     };
-    let parent = parent(&real);
+    let parent = parent(real);
     let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut prefix: String = name.chars().take(40).collect();
     prefix.insert(0, '.');
@@ -93,8 +99,7 @@ pub(crate) fn write(path: &Path, source: &mut dyn Read, attributes: &Attributes)
     let mode = attributes.mode.or_else(|| old.as_ref().map(|old| old.mode() & 0o7777)).unwrap_or(0o644);
     fs::set_permissions(temporary.path(), fs::Permissions::from_mode(mode)).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(&real).map_err(|error| failed(error.error))?;
-    sync_dir(parent)
+    temporary.persist(real).map(drop).map_err(|error| failed(error.error))
 }
 
 /// Where the bytes really lie: a link in front of a configuration file stays a link.
@@ -139,7 +144,9 @@ pub(crate) fn make_dir(path: &Path, attributes: &Attributes) -> Result<(), Failu
     if new {
         // Every directory made on the way has to be in the one above it after a crash.
         let first_kept = path.ancestors().skip(1).find(|above| above.is_dir()).map(Path::to_owned);
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failed)?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failed);
+        // What was made above it hurts nobody.
+        made.map_err(|failure| if path.exists() { failure } else { failure.untouched() })?;
         for above in path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
             sync_dir(above)?;
             if Some(above) == first_kept.as_deref() {
@@ -163,18 +170,19 @@ pub(crate) fn remove(path: &Path, recursive: bool) -> Result<(), Failure> {
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };
+    let told = |failure: Failure| if recursive { failure } else { failure.untouched() };
     match removed {
         Ok(()) => sync_dir(parent(path)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
-            Err(io_failure("remove", path, &error).help("write `recursive = true` to remove all that is in it"))
+            Err(told(io_failure("remove", path, &error)).help("write `recursive = true` to remove all that is in it"))
         }
-        Err(error) => Err(io_failure("remove", path, &error)),
+        Err(error) => Err(told(io_failure("remove", path, &error))),
     }
 }
 
 pub(crate) fn symlink(target: &Path, path: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| io_failure("make the link", path, &error);
+    let failed = |error: std::io::Error| io_failure("make the link", path, &error).untouched();
     if fs::read_link(path).is_ok_and(|now| now == target) {
         return Ok(());
     }
@@ -190,13 +198,16 @@ pub(crate) fn symlink(target: &Path, path: &Path) -> Result<(), Failure> {
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::rename(from, to).map_err(|error| match error.kind() {
-        ErrorKind::CrossesDevices => Failure::new(
-            FailureKind::Failed,
-            format!("cannot move `{}` to `{}`: they are on different file systems", from.display(), to.display()),
-        ),
-        _ => io_failure(&format!("move to `{}`", to.display()), from, &error),
-    })?;
+    let moved = fs::rename(from, to);
+    moved
+        .map_err(|error| match error.kind() {
+            ErrorKind::CrossesDevices => Failure::new(
+                FailureKind::Failed,
+                format!("cannot move `{}` to `{}`: they are on different file systems", from.display(), to.display()),
+            ),
+            _ => io_failure(&format!("move to `{}`", to.display()), from, &error),
+        })
+        .map_err(Failure::untouched)?;
     sync_dir(parent(to))?;
     sync_dir(parent(from))
 }

@@ -233,6 +233,10 @@ impl Host for Ssh {
         supervise::recover(self, dir).await
     }
 
+    async fn forbid(&self, dir: &Path) -> Result<bool, Failure> {
+        supervise::forbid(self, dir).await
+    }
+
     async fn stat(&self, path: &Path, follow: bool) -> Result<Option<Stat>, Failure> {
         file::stat(self, path, follow).await
     }

@@ -65,14 +65,18 @@ pub(super) async fn download(request: &Request, target: Target, ctx: &Context) -
         tempfile::NamedTempFile::new()
     };
     let staging = staging.map_err(|error| io_failure("save to", &target.path, &error))?;
-    let (saved, staging) = stream(request, &target, staging, ctx).await?;
+    // What only asks for a file has changed nothing before that is in its place.
+    let only_asks = request.method.is_safe();
+    let streamed = stream(request, &target, staging, ctx).await;
+    let (saved, staging) = streamed.map_err(|failure| if only_asks { failure.untouched() } else { failure })?;
     let attributes = Attributes { mode: target.mode.or(Some(0o644)), owner: None };
-    if ctx.host.is_local() {
+    let kept = if ctx.host.is_local() {
         let path = target.path.clone();
-        work(ctx, move |_| keep(staging, &path, &attributes)).await?;
+        work(ctx, move |_| keep(staging, &path, &attributes)).await
     } else {
-        ctx.host.upload(staging.path(), &target.path, &attributes).await?;
-    }
+        ctx.host.upload(staging.path(), &target.path, &attributes).await
+    };
+    kept.map_err(|failure| if only_asks { failure } else { failure.touched() })?;
     Ok(saved)
 }
 

@@ -363,3 +363,15 @@ async fn a_download_that_goes_wrong_leaves_the_old_file() {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_file_that_was_only_asked_for_is_untouched_and_one_that_was_made_by_the_question_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(|_, _| reply("200 OK", "", "no such kit")).await;
+    let path = dir.path().join("to").display().to_string();
+    for (method, untouched) in [("GET", true), ("POST", false)] {
+        let call = args(json!({"url": server.url, "method": method, "save_to": path, "sha256": "0".repeat(64)}));
+        let failure = Http.run(&call, &applying(&dir.path().join(method))).await.unwrap_err();
+        assert_eq!(failure.untouched, untouched, "{method}: {failure:?}");
+    }
+}

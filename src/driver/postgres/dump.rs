@@ -79,14 +79,14 @@ impl<'a> Tools<'a> {
             if let Err(failure) = checked {
                 // Half a dump helps nobody; what failed is said, not that it could not be removed.
                 let _ = ctx.host.remove(&partial, false).await;
-                return Err(failure);
+                return Err(failure.untouched());
             }
             ctx.host.rename(&partial, path).await?;
         } else {
             // Renamed before Windlass was interrupted.
             done?;
         }
-        let (sha256, size) = there(path, ctx).await?;
+        let (sha256, size) = there(path, ctx).await.map_err(Failure::touched)?;
         Ok(Dumped { sha256, size })
     }
 
@@ -111,12 +111,13 @@ impl<'a> Tools<'a> {
         let Some(database) = self.connection.database.clone() else {
             return Err(Failure::new(FailureKind::Invalid, "postgres: `database` is missing"));
         };
-        let Some(head) = ctx.host.read(path, 5).await? else {
-            return Err(Failure::new(FailureKind::Failed, format!("cannot read `{}`: it does not exist", path.display())));
+        let Some(head) = ctx.host.read(path, 5).await.map_err(Failure::untouched)? else {
+            let message = format!("cannot read `{}`: it does not exist", path.display());
+            return Err(Failure::new(FailureKind::Failed, message).untouched());
         };
         let plain = head.bytes != b"PGDMP";
         // Before anything is dropped.
-        self.check(path, plain, ctx).await?;
+        self.check(path, plain, ctx).await.map_err(Failure::untouched)?;
         if plain && !recreate {
             return Err(Failure::new(
                 FailureKind::Invalid,
@@ -126,7 +127,7 @@ impl<'a> Tools<'a> {
         }
         if recreate {
             let maintenance = format!("--maintenance-db={maintenance}");
-            let owner = self.properties(&database, ctx).await?;
+            let owner = self.properties(&database, ctx).await.map_err(Failure::untouched)?;
             let rest = ["--no-password", "--if-exists", "--force", &maintenance, "--", &database].map(str::to_owned);
             let drop = self.command("dropdb", rest);
             ok(ctx.run_named("drop", &drop).await?, &drop, ctx)?;
@@ -134,7 +135,7 @@ impl<'a> Tools<'a> {
             rest.extend(owner);
             rest.extend(["--".to_owned(), database.clone()]);
             let create = self.command("createdb", rest);
-            ok(ctx.run_named("create", &create).await?, &create, ctx)?;
+            ok(ctx.run_named("create", &create).await.map_err(Failure::touched)?, &create, ctx)?;
         }
         let file = path.display().to_string();
         let command = if plain {
@@ -151,7 +152,8 @@ impl<'a> Tools<'a> {
             let rest = rest.into_iter().map(str::to_owned).chain([format!("--dbname={database}")]);
             self.command("pg_restore", rest.chain(self.options.iter().cloned()).chain([file]))
         };
-        ok(ctx.run_named("restore", &command).await?, &command, ctx)
+        let ran = ctx.run_named("restore", &command).await;
+        ok(ran.map_err(|failure| if recreate { failure.touched() } else { failure })?, &command, ctx)
     }
 
     /// Owner, encoding and locale of a database that is there, as options of `createdb`.

@@ -82,6 +82,11 @@ impl Sql {
 
     /// Runs it. The server is told to stop when the call is cancelled or takes too long.
     pub(super) async fn run(&self, query: bool, connection: &Connection, ctx: &Context) -> Result<Rows, Failure> {
+        let done = self.ask(query, connection, ctx).await;
+        done.map_err(|failure| if self.read_only { failure.untouched() } else { failure })
+    }
+
+    async fn ask(&self, query: bool, connection: &Connection, ctx: &Context) -> Result<Rows, Failure> {
         let limit = [self.timeout, ctx.timeout].into_iter().flatten().min();
         let mut options = format!("-c default_transaction_read_only={}", if self.read_only { "on" } else { "off" });
         if let Some(limit) = limit {
@@ -89,7 +94,8 @@ impl Sql {
         }
         let cancelled = || Failure::new(FailureKind::Cancelled, format!("{}: told to stop", connection.shown()));
         let session = tokio::select! {
-            session = connection.connect(&options, ctx) => session?,
+            // Nobody was told anything yet.
+            session = connection.connect(&options, ctx) => session.map_err(Failure::untouched)?,
             () = ctx.cancel.cancelled() => return Err(cancelled()),
         };
         let token = session.client.cancel_token();

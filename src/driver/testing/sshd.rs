@@ -47,10 +47,11 @@ impl Server {
         let host = std::fs::read_to_string(path("host.pub")).unwrap();
         std::fs::write(path("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_STATE_HOME={}\n",
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_STATE_HOME={} PATH={}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\n",
             path("host"),
             path("authorized"),
-            path("state")
+            path("state"),
+            path("shims")
         );
         std::fs::write(path("config"), config).unwrap();
         let child = std::process::Command::new(sshd).args(["-D", "-f", &path("config")]).stderr(Stdio::null()).spawn().unwrap();
@@ -80,6 +81,16 @@ impl Server {
     /// A context on it, without a folder.
     pub(crate) fn ctx(&self) -> Context {
         Context { privileged: true, ..Context::observing("test", self.client_knowing("known")) }
+    }
+
+    /// Has this done on the server before a program of this name (of `/usr/bin`) is run.
+    pub(crate) fn shim(&self, program: &str, before: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = self.dir.path().join("shims");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(program);
+        std::fs::write(&path, format!("#!/bin/sh\n{before}\nexec /usr/bin/{program} \"$@\"\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A place for what the test makes there.

@@ -74,6 +74,28 @@ impl RunFiles for PostgresStore {
         let row = self.with("read", async |client| Ok(client.query_opt(&sql, &[&run.as_str(), &name]).await?)).await?;
         Ok(row.map(|row| row.get(0)))
     }
+
+    async fn weight(&self, run: &RunId) -> Result<u64, StateError> {
+        let sum = |table: &str| {
+            format!("(SELECT coalesce(sum(octet_length(content)), 0)::bigint FROM {}.{table} WHERE run = $1)", self.schema)
+        };
+        let sql = format!("SELECT {} + {}", sum("chunk"), sum("file"));
+        let row = self.with("read", async |client| Ok(client.query_one(&sql, &[&run.as_str()]).await?)).await?;
+        Ok(unsigned(row.get(0)))
+    }
+
+    async fn forget(&self, run: &RunId, lease: &Lease) -> Result<(), StateError> {
+        let schema = &self.schema;
+        self.with("written", async |client| {
+            let transaction = client.transaction().await?;
+            lease::fenced(&transaction, schema, lease).await?;
+            for table in ["chunk", "file"] {
+                transaction.execute(&format!("DELETE FROM {schema}.{table} WHERE run = $1"), &[&run.as_str()]).await?;
+            }
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
 }
 
 fn moved(run: &RunId, number: i64, is_taken: bool, lease: &Lease) -> StateError {

@@ -76,4 +76,24 @@ impl RunFiles for S3Store {
         let Some(newest) = self.objects.list(&folder).await?.pop() else { return Ok(None) };
         Ok(self.objects.get(&format!("{folder}/{newest}")).await?.map(|found| found.bytes))
     }
+
+    async fn weight(&self, run: &RunId) -> Result<u64, StateError> {
+        let [journal, files] = folders(run);
+        Ok(self.objects.weight(&journal).await? + self.objects.weight(&files).await?)
+    }
+
+    async fn forget(&self, run: &RunId, lease: &Lease) -> Result<(), StateError> {
+        self.head(&lease.environment).await?.fenced(lease)?;
+        self.objects.remove(&chunk(run, 1)).await?;
+        for folder in folders(run) {
+            let names = self.objects.list(&folder).await?;
+            self.objects.remove_all(names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where everything of a run lies.
+fn folders(run: &RunId) -> [String; 2] {
+    [format!("journals/{run}"), format!("files/{run}")]
 }

@@ -138,6 +138,19 @@ impl Objects {
         }
     }
 
+    /// Removes several objects.
+    pub(super) async fn remove_all(&self, keys: Vec<String>) -> Result<(), StateError> {
+        let removing = keys.into_iter().map(async |key| self.remove(&key).await);
+        futures_util::stream::iter(removing).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// How many bytes lie below a folder.
+    pub(super) async fn weight(&self, folder: &str) -> Result<u64, StateError> {
+        let prefix = self.path(folder);
+        let sizes = self.client.list(Some(&prefix)).map_ok(|meta| meta.size);
+        sizes.try_fold(0, async |sum, size| Ok(sum + size)).await.map_err(|error| self.away("read", &error))
+    }
+
     /// The keys below a folder, sorted, without the folder's name.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<String>, StateError> {
         let prefix = self.path(folder);

@@ -164,5 +164,8 @@ fn entry(session: &Session, state: &InstanceState, there: Arc<str>, reason: &str
 }
 
 fn refused(addr: &InstanceAddr, why: String) -> Diagnostic {
-    Diagnostic::error("nothing was adopted").fault(Fault::Refused).detail(format!("{addr}: {why}"))
+    Diagnostic::error("nothing was adopted")
+        .fault(Fault::Refused)
+        .detail(format!("{addr}: {why}"))
+        .help("`windlass drift` shows what is there; nothing was recorded")
 }

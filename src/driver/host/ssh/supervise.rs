@@ -13,12 +13,16 @@ use serde::{Deserialize, Serialize};
 use super::Ssh;
 use super::script;
 use crate::driver::host::local::private_dir;
-use crate::driver::host::{Attributes, Cause, Command, Ended, Finished, Lines, Output, Recovered, Tail, local_file, privilege};
-use crate::driver::supervised::{EXIT, OUTPUT, STDERR, outcome};
+use crate::driver::host::{
+    Attributes, Cause, Command, Ended, Finished, Lines, Output, Recovered, Tail, io_failure, local_file, privilege,
+};
+use crate::driver::supervised::{self, EXIT, FORBIDDEN, LOCK, OUTPUT, STDERR, outcome};
 use crate::driver::{Context, Failure, FailureKind};
 use crate::lang::function::shell_quoted;
 
 const REMOTE: &str = "remote.json";
+/// What [`BEGIN`] ends with where its ticket is no longer the newest.
+const TICKET_GONE: i32 = 48;
 /// At most so much of each log comes in one answer.
 const PORTION: usize = 1 << 20;
 
@@ -31,30 +35,62 @@ struct Remote {
 /// Where runs are kept there.
 const FOLDER: &str = r#"d=${XDG_STATE_HOME:-$HOME/.local/state}/windlass/$1"#;
 
-/// Begins: one folder for a run, so that a second beginning finds the first. The supervisor's parent ends at once, so it belongs to
-/// no session of sshd.
-const BEGIN: &str = r#"set -eu
-umask 077
-for tool in setsid flock; do command -v $tool >/dev/null || { echo "$tool (util-linux) is missing" >&2; exit 1; }; done
-mkdir -p -- "${d%/*}"
-mkdir -- "$d" 2>/dev/null || exit 0
-cd -- "$d"
-cat > stdin
-[ "$(stat -c %s stdin)" = "$2" ] || { cd /; rm -rf -- "$d"; echo 'the input came incomplete' >&2; exit 1; }
-printf '%s' "$script" > script
-printf '%s' "$supervisor" > supervisor
-setsid /bin/sh supervisor "$3" "$4" </dev/null >/dev/null 2>&1 &
-n=0
-until [ -e begun ] || [ $n -ge 200 ]; do sleep 0.05; n=$((n + 1)); done
-[ -e begun ] || { echo 'the supervisor did not begin' >&2; exit 1; }
+/// Takes the lock that the supervisor has as long as it lives; gives up where that has begun.
+const HOLD: &str = r#"hold() {
+    exec 9> lock
+    n=0
+    until flock -n 9; do
+        [ ! -e begun ] && [ $n -lt 100 ] || return 1
+        sleep 0.1
+        n=$((n + 1))
+    done
+}
 "#;
 
-/// The supervisor: `$1` the timeout in seconds (0: none), `$2` the grace in tenths of a second.
-const SUPERVISOR: &str = r#"timeout=$1 grace=$2 cause=itself started=$(date +%s) timer=
+/// Asks for leave to begin: only with the newest ticket can it be begun, and never after it was begun, forbidden or forgotten. So a
+/// beginning that is still on its way when somebody asks finds its ticket gone, however late it comes.
+const ENTER: &str = r#"set -eu
+umask 077
+for tool in setsid flock; do command -v $tool >/dev/null || { echo "$tool (util-linux) is missing" >&2; exit 1; }; done
+mkdir -p -- "$d"
+cd -- "$d"
+hold || { echo begun; exit 0; }
+if [ -e forbidden ]; then echo forbidden
+elif [ -e begun ]; then echo begun
+else rm -f ticket.*; : > "ticket.$2"; echo entered; fi
+"#;
+
+/// Begins, with the ticket `$2`. The supervisor's parent ends at once, so it belongs to no session of sshd.
+const BEGIN: &str = r#"set -eu
+umask 077
+late() { echo 'another came before' >&2; exit 48; }
+cd -- "$d" 2>/dev/null || late
+[ -e "ticket.$2" ] || late
+trap 'cd / && cd -- "$d" 2>/dev/null && { [ -e begun ] || rm -f "stdin.$2" "script.$2" "supervisor.$2"; }' EXIT
+cat > "stdin.$2"
+[ "$(stat -c %s "stdin.$2")" = "$3" ] || { echo 'the input came incomplete' >&2; exit 1; }
+printf '%s' "$script" > "script.$2"
+printf '%s' "$supervisor" > "supervisor.$2"
+setsid /bin/sh "supervisor.$2" "$2" "$4" "$5" </dev/null >/dev/null 2>&1 &
+watched=$! n=0
+until [ -e begun ] || [ $n -ge 400 ] || ! kill -0 $watched 2>/dev/null; do sleep 0.05; n=$((n + 1)); done
+[ ! -e begun ] || exit 0
+[ -e "ticket.$2" ] || late
+rm "ticket.$2" 2>/dev/null || late
+echo 'the supervisor did not begin: is there room on the disk?' >&2
+exit 1
+"#;
+
+/// The supervisor: `$1` the ticket, `$2` the timeout in seconds (0: none), `$3` the grace in tenths of a second. The room for the exit
+/// status is taken before the command begins.
+const SUPERVISOR: &str = r#"ticket=$1 timeout=$2 grace=$3 cause=itself started=$(date +%s) timer= full=
 exec 9> lock
-flock -n 9 || exit 3
-echo $$ > pid
+flock -w 10 9 || exit 3
 [ ! -e begun ] || exit 4
+[ ! -e forbidden ] || exit 4
+printf '%4096s' '' > exit.new && echo $$ > pid && [ -s pid ] || exit 5
+mv "stdin.$ticket" stdin && mv "script.$ticket" script || exit 5
+rm "ticket.$ticket" || exit 4
 child= asked=
 end() {
     [ "$cause" = itself ] || return 0
@@ -66,10 +102,11 @@ end() {
 }
 trap 'asked=cancelled' TERM
 trap 'asked=timed_out' USR1
-: > begun
+: > begun || exit 5
 sync
 setsid /bin/sh script < stdin > output.log 2> stderr.log 9>&- &
 child=$!
+echo "$child $(cut -d ' ' -f 22 /proc/$child/stat)" > process 2>/dev/null || :
 if [ "$timeout" != 0 ]; then (exec 9>&-; sleep "$timeout"; kill -s USR1 $$) </dev/null >/dev/null 2>&1 & timer=$!; fi
 while :; do
     wait $child
@@ -81,18 +118,26 @@ while :; do
     break
 done
 [ -z "$timer" ] || kill $timer 2>/dev/null
-rm -f script stdin
-echo "$code $cause $started $(date +%s)" > exit.new
+head -c 4096 /dev/zero > room 2>/dev/null || full=full
+rm -f room script stdin "supervisor.$ticket"
+echo "$code $cause $started $(date +%s) $full" 1<> exit.new
 sync
 mv -f exit.new exit
 sync
 "#;
 
+/// Whether the command runs, whose supervisor was killed: its process has the same number and began at the same moment (proc(5)).
+const ORPHAN: &str = r#"orphan() (
+    read -r p since < process && [ -n "$since" ] && set -- $(cat "/proc/$p/stat") && [ "$3" != Z ] && [ "${22}" = "$since" ]
+) 2>/dev/null
+"#;
+
 /// Tells how far it is: a line `STATE OUT ERR`, then so many bytes of each log.
 const ASK: &str = r#"cd -- "$d" 2>/dev/null || { echo "not_begun 0 0"; exit 0; }
 running=; [ ! -e lock ] || flock -n -s lock true || running=1
-if [ -e exit ]; then state="exit $(cat exit)"
-elif [ "$running" ]; then state=running
+if [ -e exit ]; then read -r code cause started ended full < exit || :; state="exit $code $cause $started $ended ${full:-room}"
+elif [ -e forbidden ]; then state=forbidden
+elif [ "$running" ] || { [ -e begun ] && orphan; }; then state=running
 elif [ -e begun ]; then state=lost
 else state=not_begun; fi
 part() { size=$(stat -c %s "$1" 2>/dev/null || echo 0); n=$((size - $2)); [ $n -ge 0 ] || n=0; [ $n -le 1048576 ] || n=1048576; echo $n; }
@@ -103,7 +148,21 @@ echo "$state $o $e"
 "#;
 
 const STOP: &str = r#"cd -- "$d" || exit 0
-flock -n -s lock true || kill -s TERM -- "$(cat pid)""#;
+if ! flock -n -s lock true; then kill -s TERM -- "$(cat pid)"
+elif orphan; then read -r p since < process && kill -s TERM -- "-$p"; fi"#;
+
+/// Sees to it that nothing is begun there any more. The mark stays.
+const FORBID: &str = r#"set -eu
+umask 077
+mkdir -p -- "$d"
+cd -- "$d"
+hold || { echo begun; exit 0; }
+if [ -e begun ] || [ -e exit ]; then echo begun; exit 0; fi
+: > forbidden
+sync
+rm -f ticket.*
+echo forbidden
+"#;
 
 const FORGET: &str = r#"rm -rf -- "$d""#;
 
@@ -131,17 +190,23 @@ pub(super) async fn recover(ssh: &Ssh, dir: &Path) -> Result<Recovered, Failure>
         return Ok(Recovered::Finished(finished));
     }
     match remembered(dir)? {
-        Some(remote) => Ok(match ask(ssh, &remote, u64::MAX / 2, u64::MAX / 2).await?.state {
-            // Here it says that it was to begin, and the machine knows nothing of it.
-            Recovered::NotBegun => Recovered::Withheld,
-            state => state,
-        }),
+        Some(remote) => Ok(ask(ssh, &remote, u64::MAX / 2, u64::MAX / 2).await?.state),
         None => Ok(Recovered::NotBegun),
     }
 }
 
+/// Here, no process comes to ask for leave any more; there, nobody gets it any more.
+pub(super) async fn forbid(ssh: &Ssh, dir: &Path) -> Result<bool, Failure> {
+    if !supervised::forbid(dir).await? {
+        return Ok(false);
+    }
+    let Some(remote) = remembered(dir)? else { return Ok(true) };
+    let output = ssh.sh(&with_folder(&format!("{HOLD}{FORBID}")), &[&remote.run], Vec::new(), 4096, None).await?;
+    Ok(output.ok() && output.stdout.text().trim() == "forbidden")
+}
+
 pub(super) async fn supervise(ssh: &Ssh, command: &Command, dir: &Path, ctx: &Context) -> Result<Output, Failure> {
-    let dir = private_dir(dir)?;
+    let dir = private_dir(dir).map_err(Failure::untouched)?;
     if let Some(finished) = ended_here(&dir)? {
         let tail = |name: &str| -> Result<_, Failure> {
             let mut tail = Tail::new(command.keep);
@@ -150,46 +215,99 @@ pub(super) async fn supervise(ssh: &Ssh, command: &Command, dir: &Path, ctx: &Co
         };
         return outcome(&finished, command, tail(OUTPUT)?, tail(STDERR)?, ctx);
     }
-    let remote = match remembered(&dir)? {
-        Some(remote) => remote,
-        None => {
-            let remote = Remote { run: uuid::Uuid::now_v7().simple().to_string() };
-            keep(&dir, REMOTE, &serde_json::to_vec(&remote).unwrap_or_default())?;
-            remote
-        }
-    };
-    let away = tokio::time::Instant::now();
-    let mut pause = Duration::from_millis(200);
-    loop {
-        let begun = async {
-            match ask(ssh, &remote, 0, 0).await?.state {
-                // A folder of that name there is never begun in twice: to say it again after a connection was lost is safe.
-                Recovered::NotBegun => begin(ssh, command, &remote, ctx).await,
-                _ => Ok(()),
-            }
-        };
-        match begun.await {
-            Ok(()) => break,
-            Err(failure)
-                if failure.kind == FailureKind::Unreachable && !ctx.cancel.is_cancelled() && away.elapsed() < ssh.patience =>
-            {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = ctx.cancel.cancelled() => return Err(failure),
-                }
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
+    let remote = named(&dir).map_err(Failure::untouched)?;
+    enter_and_begin(ssh, command, &remote, ctx).await?;
     follow(ssh, command, &remote, &dir, ctx).await
+}
+
+/// Which run a folder of this machine is about; from now on this one, where it was about none.
+fn named(dir: &Path) -> Result<Remote, Failure> {
+    let path = dir.join(LOCK);
+    let failed = |error: std::io::Error| io_failure("lock", &path, &error);
+    let lock = local_file::private_file(&path).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    if let Some(remote) = remembered(dir)? {
+        return Ok(remote);
+    }
+    if dir.join(FORBIDDEN).exists() {
+        return Err(Failure::new(FailureKind::Failed, "it was not begun: another process has seen to it that it never is"));
+    }
+    let remote = Remote { run: uuid::Uuid::now_v7().simple().to_string() };
+    keep(dir, REMOTE, &serde_json::to_vec(&remote).unwrap_or_default())?;
+    Ok(remote)
+}
+
+/// Sees to it that it was begun there, however often the connection is lost meanwhile.
+async fn enter_and_begin(ssh: &Ssh, command: &Command, remote: &Remote, ctx: &Context) -> Result<(), Failure> {
+    let mut away = tokio::time::Instant::now();
+    let mut pause = Duration::from_millis(200);
+    // Whether a beginning may be on its way.
+    let mut is_sent = false;
+    let mut overtaken = 0;
+    loop {
+        let failure = match enter(ssh, remote).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(ticket)) => {
+                away = tokio::time::Instant::now();
+                // What was on its way has lost its ticket.
+                is_sent = false;
+                match begin(ssh, command, remote, &ticket, ctx).await {
+                    Ok(Begun::Yes) => return Ok(()),
+                    Ok(Begun::TicketGone) if overtaken < 20 => {
+                        overtaken += 1;
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    Ok(Begun::TicketGone) => {
+                        let message = format!("`{}` cannot be begun on {}: others begin it, too", command.program(), ssh.name);
+                        return Err(Failure::new(FailureKind::Unknown, message));
+                    }
+                    Err(failure) => {
+                        is_sent = failure.kind == FailureKind::Unreachable;
+                        failure
+                    }
+                }
+            }
+            Err(failure) => failure,
+        };
+        let failure = Failure { untouched: !is_sent, ..failure };
+        if failure.kind != FailureKind::Unreachable || ctx.cancel.is_cancelled() || away.elapsed() >= ssh.patience {
+            return Err(failure);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = ctx.cancel.cancelled() => return Err(failure),
+        }
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Asks for leave to begin; `None`: it was begun already.
+async fn enter(ssh: &Ssh, remote: &Remote) -> Result<Option<String>, Failure> {
+    let ticket = uuid::Uuid::new_v4().simple().to_string();
+    let output = ssh.sh(&with_folder(&format!("{HOLD}{ENTER}")), &[&remote.run, &ticket], Vec::new(), 4096, None).await?;
+    let refused = |what: String| Failure::new(FailureKind::Failed, what);
+    match output.stdout.text().trim() {
+        "entered" if output.ok() => Ok(Some(ticket)),
+        "begun" if output.ok() => Ok(None),
+        "forbidden" => Err(refused("it was not begun: another process has seen to it that it never is".to_owned())),
+        _ => Err(refused(format!("nothing can be begun on {}: {}", ssh.name, output.last_words()))
+            .help("a command is kept in `~/.local/state/windlass` there: check that it can be written and that its disk has room")),
+    }
 }
 
 fn keep(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
     local_file::write(&dir.join(name), &mut &*bytes, &Attributes { mode: Some(0o600), owner: None })
 }
 
-async fn begin(ssh: &Ssh, command: &Command, remote: &Remote, ctx: &Context) -> Result<(), Failure> {
+/// What became of a beginning.
+enum Begun {
+    Yes,
+    /// Another has asked for leave since.
+    TicketGone,
+}
+
+async fn begin(ssh: &Ssh, command: &Command, remote: &Remote, ticket: &str, ctx: &Context) -> Result<Begun, Failure> {
     if ctx.cancel.is_cancelled() {
         return Err(Failure::new(FailureKind::Cancelled, format!("`{}` was not started: told to stop", command.program())));
     }
@@ -200,8 +318,9 @@ async fn begin(ssh: &Ssh, command: &Command, remote: &Remote, ctx: &Context) -> 
     let timeout = command.timeout.or(ctx.timeout).map_or(0, |timeout| timeout.as_secs().max(1));
     let grace = (command.grace.as_millis() / 100).max(1);
     let body = format!(
-        "set -- {} {} {timeout} {grace}\n{FOLDER}\nscript={}\nsupervisor={}\n{BEGIN}",
+        "set -- {} {} {} {timeout} {grace}\n{FOLDER}\nscript={}\nsupervisor={}\n{BEGIN}",
         shell_quoted(&remote.run),
+        shell_quoted(ticket),
         command.stdin.len(),
         shell_quoted(&inner),
         shell_quoted(SUPERVISOR)
@@ -210,8 +329,10 @@ async fn begin(ssh: &Ssh, command: &Command, remote: &Remote, ctx: &Context) -> 
     // Its beginning is not to be interrupted half-way.
     let quiet = Context { cancel: tokio_util::sync::CancellationToken::new(), ..ctx.clone() };
     let output = ssh.evaluate(&body, &sending, None, &quiet).await?;
-    if output.ok() {
-        return Ok(());
+    match output.ended {
+        Ended::Code(0) => return Ok(Begun::Yes),
+        Ended::Code(TICKET_GONE) => return Ok(Begun::TicketGone),
+        Ended::Code(_) | Ended::Signal(_) => {}
     }
     let words = ctx.redact.apply(&output.last_words()).into_owned();
     Err(Failure::new(FailureKind::Failed, format!("cannot start `{}` on {}: {words}", asked.program(), ssh.name)))
@@ -226,7 +347,7 @@ struct Answer {
 
 async fn ask(ssh: &Ssh, remote: &Remote, out: u64, err: u64) -> Result<Answer, Failure> {
     let args = [remote.run.as_str(), &out.to_string(), &err.to_string()];
-    let output = ssh.sh(&with_folder(ASK), &args, Vec::new(), 2 * PORTION + 4096, None).await?;
+    let output = ssh.sh(&with_folder(&format!("{ORPHAN}{ASK}")), &args, Vec::new(), 2 * PORTION + 4096, None).await?;
     let wrong =
         || Failure::new(FailureKind::Failed, format!("{} answered what cannot be understood: {}", ssh.name, output.last_words()));
     let end = output.stdout.bytes.iter().position(|byte| *byte == b'\n').ok_or_else(wrong)?;
@@ -237,9 +358,12 @@ async fn ask(ssh: &Ssh, remote: &Remote, out: u64, err: u64) -> Result<Answer, F
     let state = match state {
         ["running"] => Recovered::Running,
         ["lost"] => Recovered::Lost,
-        ["not_begun"] => Recovered::NotBegun,
-        ["exit", code, cause, started, finished] => {
-            Recovered::Finished(finished_of(code, cause, started, finished).ok_or_else(wrong)?)
+        // Here it says that it was to begin, and the machine knows nothing of it.
+        ["not_begun"] => Recovered::Withheld,
+        ["forbidden"] => Recovered::NotBegun,
+        ["exit", code, cause, started, finished, room] => {
+            let finished = finished_of(code, cause, started, finished).ok_or_else(wrong)?;
+            Recovered::Finished(Finished { is_cramped: *room == "full", ..finished })
         }
         _ => return Err(wrong()),
     };
@@ -264,6 +388,7 @@ fn finished_of(code: &str, cause: &str, started: &str, finished: &str) -> Option
         started: time(started)?,
         finished: time(finished)?,
         cause,
+        is_cramped: false,
     })
 }
 
@@ -325,7 +450,7 @@ async fn follow(ssh: &Ssh, command: &Command, remote: &Remote, dir: &Path, ctx: 
         }
         // Told again after a while: a shell that gets a signal just before it waits does not mind it.
         if ctx.cancel.is_cancelled() && told.is_none_or(|told| told.elapsed() > Duration::from_secs(2)) {
-            let _ = ssh.sh(&with_folder(STOP), &[&remote.run], Vec::new(), 4096, None).await;
+            let _ = ssh.sh(&with_folder(&format!("{ORPHAN}{STOP}")), &[&remote.run], Vec::new(), 4096, None).await;
             told = Some(tokio::time::Instant::now());
         }
         tokio::select! {
@@ -338,10 +463,16 @@ async fn follow(ssh: &Ssh, command: &Command, remote: &Remote, dir: &Path, ctx: 
         log.lines.flush(|line| ctx.sink.line(&ctx.redact.apply(line)));
     }
     let (stdout, stderr) = (out.tail.finish(), err.tail.finish());
-    keep(dir, OUTPUT, ctx.redact.apply(&stdout.text()).as_bytes())?;
-    keep(dir, STDERR, ctx.redact.apply(&stderr.text()).as_bytes())?;
-    keep(dir, EXIT, &serde_json::to_vec(&finished).unwrap_or_default())?;
-    // What is known here is needed there no more; where it cannot be removed it is only litter.
-    let _ = ssh.sh(&with_folder(FORGET), &[&remote.run], Vec::new(), 4096, None).await;
+    let kept = keep(dir, OUTPUT, ctx.redact.apply(&stdout.text()).as_bytes())
+        .and_then(|()| keep(dir, STDERR, ctx.redact.apply(&stderr.text()).as_bytes()))
+        .and_then(|()| keep(dir, EXIT, &serde_json::to_vec(&finished).unwrap_or_default()));
+    // How it ended does not hang on a disk here that is full: then it stays to be found there.
+    if kept.is_ok() {
+        // What is known here is needed there no more; where it cannot be removed it is only litter.
+        let _ = ssh.sh(&with_folder(FORGET), &[&remote.run], Vec::new(), 4096, None).await;
+    }
     outcome(&finished, command, stdout, stderr, ctx)
 }
+
+#[cfg(test)]
+mod tests;
