@@ -12,7 +12,7 @@ use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded
 use super::place::machine;
 use super::voice::{ActionVoice, Hushed};
 use crate::driver::host::Host;
-use crate::driver::{Context, Failure, FailureKind, Silent, Sink};
+use crate::driver::{Context, Driver, Failure, FailureKind, Recalled, Silent, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
 use crate::model::fan_out::FanOut;
@@ -218,10 +218,10 @@ impl<'a> Errand<'a> {
                 }
             }
         }
+        let recalled = if poll.is_some() { Recalled::Unknown } else { self.recall(call).await };
         // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
         if let Mode::Recover { again, .. } = self.mode
-            && (again || number <= 1)
-            && self.is_not_begun(call, number).await
+            && (recalled == Recalled::Untouched || (again || number <= 1) && self.is_not_begun(call, number).await)
         {
             return match (again, &self.item) {
                 (true, _) => Recovery::Again,
@@ -236,9 +236,13 @@ impl<'a> Errand<'a> {
             Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
             Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
         };
+        // What leads back is known, however it ended.
+        let result = self.known_result(recalled);
         let elsewhere = self.may_run_elsewhere(call);
         let why = match (self.job.direction, self.check().await) {
-            (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
+            (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => {
+                return Recovery::Known(already_done(result));
+            }
             _ if !again => format!("{past}, and it will be undone"),
             (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
             // What only looks may look again.
@@ -251,7 +255,26 @@ impl<'a> Errand<'a> {
             (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
             (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
         };
-        Recovery::Known(held(kind, why))
+        Recovery::Known(held(kind, why).giving(result))
+    }
+
+    /// What its driver knows of an earlier call that nobody has seen the end of.
+    async fn recall(&self, call: &Call) -> Recalled {
+        let number = self.last_attempt().max(1);
+        let recalled = match self.surrounded(call, None, Purpose::Try(number)) {
+            Ok((driver, args, context)) => driver.recall(&args, &context).await.unwrap_or(Recalled::Unknown),
+            Err(_) => Recalled::Unknown,
+        };
+        // The folders of another machine may not all be here.
+        if recalled == Recalled::Untouched && self.job.around.elsewhere.is_some() { Recalled::Unknown } else { recalled }
+    }
+
+    /// What of a step's result is known without its end.
+    fn known_result(&self, recalled: Recalled) -> Value {
+        match (recalled, self.job.direction) {
+            (Recalled::Partly(result), Direction::Forward) => result,
+            _ => Value::Null,
+        }
     }
 
     /// Whether it may be begun where its outcome is to be found out.
@@ -332,41 +355,8 @@ impl<'a> Errand<'a> {
 
     /// One call of a driver, within its time.
     pub(super) async fn attempt(&self, call: &Call, timeout: Option<Duration>, purpose: Purpose) -> Result<Value, Failure> {
-        let Surroundings { drivers, clock, control, .. } = &*self.job.around;
-        let driver = drivers
-            .get(call.driver.as_str())
-            .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
-        let args = self.arguments(call, purpose)?;
-        let host = self.machine(call, purpose)?;
-        // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
-        let dir = match purpose {
-            Purpose::Try(number) => Some(self.folder(number)),
-            Purpose::Check | Purpose::Poll => None,
-        };
-        let suffix = match (self.job.direction, purpose) {
-            (_, Purpose::Check) => "-check",
-            (Direction::Forward, Purpose::Try(_) | Purpose::Poll) => "",
-            (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
-        };
-        let sink: Arc<dyn Sink> = match purpose {
-            // A failure of a probe carries what changed from look to look.
-            Purpose::Poll if self.work.probe.is_some() => Arc::new(Silent),
-            // The same lines every other second tell nobody anything.
-            Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
-            Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,
-        };
-        let cancel = control.token();
-        let context = Context {
-            key: format!("{}{suffix}", self.file_name()),
-            host,
-            dir,
-            files: Arc::clone(&self.job.files),
-            timeout,
-            cancel: cancel.clone(),
-            sink,
-            redact: self.job.redact.clone(),
-            privileged: self.action.privileged,
-        };
+        let clock = &self.job.around.clock;
+        let (driver, args, context) = self.surrounded(call, timeout, purpose)?;
         // The driver watches time and cancellation itself; this is for one that does not.
         let overdue = async {
             match timeout {
@@ -375,7 +365,7 @@ impl<'a> Errand<'a> {
             }
         };
         let deaf = async {
-            cancel.cancelled().await;
+            context.cancel.cancelled().await;
             clock.sleep(GRACE).await;
         };
         let result = tokio::select! {
@@ -389,6 +379,49 @@ impl<'a> Errand<'a> {
         result.map_err(|failure| Failure { untouched: failure.untouched && is_known, ..failure })
     }
 
+    /// A driver with everything that a call of it needs.
+    fn surrounded(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+        purpose: Purpose,
+    ) -> Result<(&dyn Driver, Object, Context), Failure> {
+        let driver = self.job.around.drivers.get(call.driver.as_str());
+        let driver = driver.ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
+        let args = self.arguments(call, purpose)?;
+        let host = self.machine(call, purpose)?;
+        // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
+        let (dir, earlier) = match purpose {
+            Purpose::Try(number) => (Some(self.folder(number)), (1..number).map(|number| self.folder(number)).collect()),
+            Purpose::Check | Purpose::Poll => (None, Vec::new()),
+        };
+        let suffix = match (self.job.direction, purpose) {
+            (_, Purpose::Check) => "-check",
+            (Direction::Forward, Purpose::Try(_) | Purpose::Poll) => "",
+            (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
+        };
+        let sink: Arc<dyn Sink> = match purpose {
+            // A failure of a probe carries what changed from look to look.
+            Purpose::Poll if self.work.probe.is_some() => Arc::new(Silent),
+            // The same lines every other second tell nobody anything.
+            Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
+            Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,
+        };
+        let context = Context {
+            key: format!("{}{suffix}", self.file_name()),
+            host,
+            dir,
+            earlier,
+            files: Arc::clone(&self.job.files),
+            timeout,
+            cancel: self.job.around.control.token(),
+            sink,
+            redact: self.job.redact.clone(),
+            privileged: self.action.privileged,
+        };
+        Ok((&**driver, args, context))
+    }
+
     fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
         let eval = |expr: &Expr| self.eval_for(purpose, expr, None).map_err(|problems| self.sentence(&problems));
         machine(&*self.job.around.hosts, self.change, call, eval)
@@ -399,9 +432,18 @@ impl<'a> Errand<'a> {
         for (name, arg) in &call.args {
             let value = match arg {
                 Arg::Known(value) => value.clone(),
-                Arg::Deferred(expr) => self.eval_for(purpose, expr, None).map_err(|problems| {
-                    let why = self.sentence(&problems);
-                    Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
+                Arg::Deferred(expr) => self.eval_for(purpose, expr, None).map_err(|problems| match self.unknown_step(expr) {
+                    Some(step) => {
+                        let message = format!(
+                            "its undo, `{}`, needs what step `{step}` gave (`{name}`), and nobody saw that: see what it left behind",
+                            call.driver
+                        );
+                        Failure::new(FailureKind::Invalid, message)
+                    }
+                    None => {
+                        let why = self.sentence(&problems);
+                        Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
+                    }
                 })?,
             };
             let value = value.revealed();
@@ -413,6 +455,15 @@ impl<'a> Errand<'a> {
             args.insert(Arc::clone(name), value);
         }
         Ok(args)
+    }
+
+    /// The step whose result an undo asks for and nobody knows.
+    fn unknown_step(&self, expr: &Expr) -> Option<Arc<str>> {
+        let steps = self.job.scope.0.get("step");
+        let references = expr.references().into_iter().filter(|reference| &*reference.root == "step");
+        let mut named = references.filter_map(|reference| reference.path.first().cloned());
+        let is_known = |step: &str| steps.and_then(|steps| steps.get(step)?.get("result")).is_some_and(|result| !result.is_null());
+        named.find(|step| self.job.direction == Direction::Undo && !is_known(step))
     }
 
     /// What became of it, where the provider counts the failure as success.
@@ -437,12 +488,19 @@ impl<'a> Errand<'a> {
     }
 
     /// What became of it after a failure.
-    pub(super) async fn failed(&self, failure: Failure) -> Told {
+    pub(super) async fn failed(&self, mut failure: Failure) -> Told {
+        // The driver may know better than the failure whether something was changed, and what leads back.
+        let forward = self.job.direction == Direction::Forward && !failure.untouched && self.work.poll.is_none();
+        let recalled = if forward { self.recall(self.work.call).await } else { Recalled::Unknown };
+        failure.untouched |= recalled == Recalled::Untouched;
+        let result = self.known_result(recalled);
         let message = self.job.redact.apply(&failure.message).into_owned();
         match failure.kind {
-            FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
+            FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => {
+                return held(failure.kind, message).giving(result);
+            }
             // Nothing can be done or undone there until it is back.
-            FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message),
+            FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message).giving(result),
             FailureKind::Invalid
             | FailureKind::Failed
             | FailureKind::TimedOut
@@ -456,7 +514,7 @@ impl<'a> Errand<'a> {
         let help = failure.help.map(|help| self.job.redact.apply(&help).into_owned());
         let kind = if failure.untouched { FailureKind::NotBegun } else { failure.kind };
         let ending = Ending::Failed { kind, message, output: self.voice.tail(), help };
-        Told::Ended { ending, kind: Some(kind), result: Value::Null }
+        Told::Ended { ending, kind: Some(kind), result }
     }
 
     /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.

@@ -5,6 +5,7 @@
 
 #[macro_use]
 pub mod crash;
+mod ahead;
 mod attempt;
 mod back;
 pub mod bracket;

@@ -34,6 +34,7 @@ mod purpose;
 mod redact;
 mod report;
 mod requirement;
+mod retreat;
 mod revert;
 mod risk;
 mod rollout;
@@ -62,6 +63,7 @@ pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
+pub use retreat::{Retreat, objections};
 pub use ruling::{Effect, Ruling, Waived};
 pub use spread::{DowntimeSpread, Spread};
 

@@ -48,3 +48,4 @@ mod stores;
 mod story;
 mod two_at_once;
 mod walls;
+mod ways;
