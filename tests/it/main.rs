@@ -47,3 +47,4 @@ mod stores;
 mod story;
 mod walls;
 mod ways;
+mod words;
