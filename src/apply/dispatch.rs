@@ -149,7 +149,8 @@ impl Dispatcher {
         let hop = self.graph.hop(content);
         // A step of a rollback is the way back itself.
         let goes_back = matches!(content.kind, ActionKind::Revert { .. });
-        if direction == Direction::Forward && !goes_back && self.graph.hops[hop].point_of_no_return == Some(action) {
+        let is_final = self.graph.hops[hop].irreversible.contains(&action) && !self.progress.is_past_return(&self.graph, hop);
+        if direction == Direction::Forward && !goes_back && is_final {
             self.around.voice.say(EventKind::PointOfNoReturn { action: content.id.clone() });
         }
         let sequence = if matches!(self.progress.state(action), ActionState::Running | ActionState::Undoing) {

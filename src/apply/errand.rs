@@ -135,8 +135,12 @@ impl<'a> Errand<'a> {
     async fn tries(&self, mut number: u32) -> Told {
         let Surroundings { control, clock, .. } = &*self.job.around;
         let Work { call, retry, timeout, .. } = self.work;
-        // What had begun before may have left something.
-        let mut untouched = number == 0 && self.mode == Mode::Fresh;
+        // What had begun before may have left something. Before an undo, that is the undo itself.
+        let is_first = match self.job.direction {
+            Direction::Forward => self.mode == Mode::Fresh,
+            Direction::Undo => matches!(self.mode, Mode::Fresh | Mode::Incomplete),
+        };
+        let mut untouched = is_first && self.never_began(call, number).await;
         let mut is_on_its_way = false;
         for attempt in 1u32.. {
             if control.is_terminating() && !is_on_its_way {
@@ -293,6 +297,23 @@ impl<'a> Errand<'a> {
         }
         let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
         host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
+    }
+
+    /// Whether none of so many tries before has begun anything.
+    async fn never_began(&self, call: &Call, tries: u32) -> bool {
+        if tries == 0 {
+            return true;
+        }
+        let Ok(host) = self.machine(call, Purpose::Try(tries)) else { return false };
+        if !self.is_one_command(call) || self.job.around.elsewhere.is_some() {
+            return false;
+        }
+        for number in 1..=tries {
+            if !matches!(host.recover(&self.folder(number)).await, Ok(crate::driver::host::Recovered::NotBegun)) {
+                return false;
+            }
+        }
+        true
     }
 
     fn is_one_command(&self, call: &Call) -> bool {

@@ -17,7 +17,7 @@ use super::run::operation;
 use crate::driver::FailureKind;
 use crate::plan::{Action, Change};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::state::{Move, Outcome, RunRecord};
+use crate::state::{Move, Outcome, RunRecord, StateError};
 
 /// The summary of an action that a person confirms.
 const WAITS: &str = "an action waits for a person";
@@ -55,8 +55,10 @@ impl Dispatcher {
         if undelivered.is_none() {
             undelivered = self.deliver_all(is_durable).await;
         }
+        // What is not everywhere has not ended: a run that counts as abandoned is not taken up again.
+        let again = if outcome == Outcome::Abandoned { "abandon" } else { "resume" };
         if let Some(why) = &undelivered {
-            let help = "the journal has it: `windlass resume` delivers it";
+            let help = format!("the journal has it: `windlass {again}` delivers it");
             problems.push(Diagnostic::error("the lockfile could not be written").fault(Fault::Platform).detail(why).help(help));
         }
         let outcome = if undelivered.is_some() { Outcome::Held } else { outcome };
@@ -67,10 +69,8 @@ impl Dispatcher {
             && let Err(error) = self.args.store.put_run(&record).await
         {
             let problem = Diagnostic::error("the history could not be written").fault(Fault::Platform).detail(error.to_string());
-            problems.push(problem.help("`windlass resume` delivers it"));
-            if record.outcome != Outcome::Abandoned {
-                record.outcome = Outcome::Held;
-            }
+            problems.push(problem.help(format!("`windlass {again}` delivers it")));
+            record.outcome = Outcome::Held;
         }
         let at = self.around.clock.now();
         self.journal.append(&Entry::RunEnded { at, outcome: record.outcome, message: record.message.clone() });
@@ -128,7 +128,13 @@ impl Dispatcher {
         let mut failure = None;
         for environment in self.delivery.due() {
             let Some(lock) = self.books.lock(&environment).cloned() else { continue };
-            let written = self.delivery.insist(&lock).await;
+            let voice = &self.around.voice;
+            let say = |error: &StateError| {
+                voice.warn(format!(
+                    "the lockfile of environment `{environment}` cannot be written and is tried a few times more: {error}"
+                ));
+            };
+            let written = self.delivery.insist(&lock, say).await;
             failure = self.take_written(written).or(failure);
         }
         failure

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::name::{ActionId, EnvironmentName, HostName, LOCALHOST};
-use crate::plan::{Action, ActionKind, Plan};
+use crate::plan::{Action, ActionKind, ActionUndo, Plan};
 use crate::source::{Diagnostic, Fault};
 
 /// Indexes over a plan. Invariant (kept by [`Graph::new`]): every index that the plan holds is in range, and what an action needs
@@ -43,8 +43,10 @@ pub(super) struct HopInfo {
     pub index: u32,
     /// Its actions, in the plan's order.
     pub actions: Vec<u32>,
-    /// The first action from which only a restore leads back.
+    /// The first action from which only a restore leads back, in the plan's order.
     pub point_of_no_return: Option<u32>,
+    /// All actions from which only a restore leads back: where several wait for nothing of each other, any may be the first to begin.
+    pub irreversible: Vec<u32>,
     /// How many of its actions take the instance down.
     pub downtime_actions: u32,
 }
@@ -81,6 +83,7 @@ impl Graph {
             if let Some(info) = hops.get_mut(hop) {
                 info.actions.push(narrow(index));
                 info.downtime_actions += u32::from(action.downtime);
+                info.irreversible.extend((action.undo == ActionUndo::Irreversible).then_some(narrow(index)));
             }
             for need in &action.needs {
                 counts[*need as usize + 1] += 1;

@@ -1,6 +1,6 @@
 //! Which probes look, what may begin because they do, and when they are told that it is over.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, watch};
 
@@ -13,7 +13,7 @@ use crate::driver::FailureKind;
 /// The probes that run.
 #[derive(Debug)]
 pub(super) struct Probes {
-    running: HashMap<u32, Running>,
+    running: BTreeMap<u32, Running>,
     /// What probes tell after their first look.
     pub(super) looked: (mpsc::UnboundedSender<u32>, mpsc::UnboundedReceiver<u32>),
 }
@@ -26,7 +26,7 @@ struct Running {
 
 impl Default for Probes {
     fn default() -> Self {
-        Self { running: HashMap::new(), looked: mpsc::unbounded_channel() }
+        Self { running: BTreeMap::new(), looked: mpsc::unbounded_channel() }
     }
 }
 

@@ -72,11 +72,12 @@ impl ActionState {
             (S::Running | S::Planned, Step::Succeed(Forward)) => S::Succeeded,
             (S::Running, Step::Fail(Forward)) => S::Failed,
             (S::Running, Step::Hold(Forward)) => S::Held,
-            (S::Succeeded | S::Failed | S::Held | S::UndoHeld, Step::Begin(Undo)) => S::Undoing,
+            // One that is planned again by a person's word may have left something when it was tried before.
+            (S::Planned | S::Succeeded | S::Failed | S::Held | S::UndoHeld, Step::Begin(Undo)) => S::Undoing,
             // A held one, where it never came to call anything.
             (S::Undoing | S::UndoHeld, Step::Withdraw(Undo)) => S::Held,
             // Where there is nothing to call, it ends without having begun.
-            (S::Undoing | S::Succeeded | S::Failed | S::Held, Step::Succeed(Undo)) => S::Undone,
+            (S::Planned | S::Undoing | S::Succeeded | S::Failed | S::Held, Step::Succeed(Undo)) => S::Undone,
             (S::Undoing, Step::Fail(Undo) | Step::Hold(Undo)) => S::UndoHeld,
             (S::Failed | S::Held | S::Running, Step::Decide(Word::Retry)) => S::Planned,
             (S::Failed | S::Held | S::Running, Step::Decide(Word::Skip)) => S::Succeeded,
@@ -194,9 +195,11 @@ impl Progress {
         self.states[action as usize]
     }
 
-    /// Whether something of an action is there: it has begun, was not undone, and did not fail before it called anything.
+    /// Whether something of an action is there: it has begun, was not undone, and did not fail before it called anything. What an
+    /// earlier try has left is there also when a person has asked for another, until that one begins.
     pub(super) fn is_there(&self, action: u32) -> bool {
-        self.state(action).has_effect() && !self.untouched[action as usize]
+        let (state, place) = (self.state(action), action as usize);
+        (state.has_effect() || state == ActionState::Planned && self.tried[place]) && !self.untouched[place]
     }
 
     /// Takes in that an action is about to begin.
@@ -372,7 +375,7 @@ impl Progress {
 
     /// Whether the point of no return of a hop was passed.
     pub(super) fn is_past_return(&self, graph: &Graph, hop: usize) -> bool {
-        graph.hops[hop].point_of_no_return.is_some_and(|action| self.is_there(action))
+        graph.hops[hop].irreversible.iter().any(|action| self.is_there(*action))
     }
 
     /// Whether the instance of a change does not serve: a hop has taken it down and is not through.

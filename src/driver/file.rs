@@ -201,7 +201,7 @@ async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     if Path::new(&to).starts_with(&from) {
         return Err(args.invalid("`path` lies in `source`: it would be copied into itself"));
     }
-    if let Some(saved) = kept::placed(ctx, &to).await? {
+    if let Some(saved) = kept::placed(ctx, &to).await.map_err(Failure::untouched)? {
         return Ok(changed(&to, false, Some(saved)));
     }
     let whole = makes_way(args, ctx, kind, &to).await.map_err(Failure::untouched)?;

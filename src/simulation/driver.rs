@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::scenario::Act;
+use super::scenario::{Act, LookAct};
 use super::world::{Deed, Told, World};
 use crate::apply::Hosts;
 use crate::driver::host::{Attributes, Cause, Content, Ended, Entry, Finished, Host, Local, Recovered, Space, Stat, User};
@@ -59,13 +59,28 @@ impl Driver for Sim {
         &SCHEMA
     }
 
+    fn is_one_command(&self) -> bool {
+        true
+    }
+
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let text = |name: &str| args.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         let whole = |name: &str| args.get(name).and_then(|value| serde_json::to_value(value).ok()?.as_u64());
         let (instance, to) = (text("instance").unwrap_or_default(), text("to").unwrap_or_default());
         let of_item = |step: String| text("item").map_or(step.clone(), |item| format!("{step}#{item}"));
         self.world.only_alive(self.generation).await;
+        if self.world.look().is_away(ctx.host.name()) {
+            return Err(Failure::new(FailureKind::Unreachable, "the host is away").untouched());
+        }
         if let Some(step) = text("look") {
+            let act = self.world.look().next_look();
+            if let Some(act) = act {
+                return self.look_badly(act, ctx).await;
+            }
             let done = self.world.look().is_done(&instance, &of_item(step), &to);
             return Ok(Value::object([("done", Value::Bool(done))]));
         }
@@ -86,21 +101,25 @@ impl Driver for Sim {
 }
 
 impl Sim {
+    /// A look that is not answered.
+    async fn look_badly(&self, act: LookAct, ctx: &Context) -> Result<Value, Failure> {
+        match act {
+            LookAct::Fails => Err(Failure::new(FailureKind::Failed, "it failed")),
+            LookAct::Unreachable => Err(Failure::new(FailureKind::Unreachable, "the service is away")),
+            LookAct::Hangs => Err(hang(ctx).await),
+            LookAct::Kills => self.die(false).await,
+        }
+    }
+
     /// One look of a poll, which faults can hit, too.
     async fn wait(&self, instance: &str, step: &str, to: &str, looks: u64, ctx: &Context) -> Result<Value, Failure> {
         let act = self.world.look().next_call();
         match act {
             Some(Act::Unreachable) => return Err(Failure::new(FailureKind::Unreachable, "the host is away")),
-            Some(Act::Fails | Act::FailsAfter) => return Err(Failure::new(FailureKind::Failed, "it failed")),
+            Some(Act::Fails | Act::FailsAfter | Act::Untouched) => return Err(Failure::new(FailureKind::Failed, "it failed")),
             Some(Act::Panics) => panic!("a driver's defect"),
             Some(Act::KillsBefore | Act::KillsAfter) => return self.die(false).await,
-            Some(Act::Hangs) => {
-                let overdue = tokio::time::sleep(ctx.timeout.unwrap_or(Duration::from_secs(3600)));
-                return Err(tokio::select! {
-                    () = ctx.cancel.cancelled() => Failure::new(FailureKind::Cancelled, "cancelled"),
-                    () = overdue => Failure::new(FailureKind::TimedOut, "it hung"),
-                });
-            }
+            Some(Act::Hangs) => return Err(hang(ctx).await),
             None => {}
         }
         let done = self.world.look().looked(instance, step, to) >= looks;
@@ -108,14 +127,19 @@ impl Sim {
     }
 
     async fn act(&self, deed: Deed, takes: Duration, supervised: bool, ctx: &Context) -> Result<Value, Failure> {
-        let folder = ctx.dir.clone().filter(|_| supervised);
+        let folder = ctx.dir.clone();
         if let Some(folder) = &folder {
             let _ = std::fs::create_dir_all(folder);
         }
-        let known = folder.as_ref().and_then(|folder| self.world.look().in_folder(folder));
+        let known = folder.as_ref().and_then(|folder| self.world.look().in_folder(folder)).filter(|_| supervised);
         let act = if known.is_some() { None } else { self.world.look().next_call() };
-        if act == Some(Act::Unreachable) {
-            return Err(Failure::new(FailureKind::Unreachable, "the host is away"));
+        match act {
+            Some(Act::Unreachable) => return Err(Failure::new(FailureKind::Unreachable, "the service is away")),
+            Some(Act::Untouched) => return Err(Failure::new(FailureKind::Failed, "there is no such program").untouched()),
+            _ => {}
+        }
+        if folder.as_ref().is_some_and(|folder| self.world.look().is_forbidden(folder)) {
+            return Err(Failure::new(FailureKind::NotBegun, "it is not to be begun any more").untouched());
         }
         let process = known.unwrap_or_else(|| self.world.look().start(&ctx.key, deed, takes, folder.as_ref(), supervised));
         match act {
@@ -126,14 +150,11 @@ impl Sim {
             }
             Some(Act::KillsBefore) => return self.die(false).await,
             Some(Act::Hangs) => {
-                let overdue = tokio::time::sleep(ctx.timeout.unwrap_or(Duration::from_secs(3600)));
-                let (kind, told) = tokio::select! {
-                    () = ctx.cancel.cancelled() => (FailureKind::Cancelled, Told::Cancelled),
-                    () = overdue => (FailureKind::TimedOut, Told::Failed),
-                };
+                let failure = hang(ctx).await;
+                let told = if failure.kind == FailureKind::Cancelled { Told::Cancelled } else { Told::Failed };
                 self.world.look().end(process, false);
                 self.world.look().tell(process, told);
-                return Err(Failure::new(kind, "it hung"));
+                return Err(failure);
             }
             _ => {}
         }
@@ -170,21 +191,53 @@ impl Sim {
     }
 }
 
-/// Machines of the world: they know what became of commands, and nothing else is asked of them.
-pub(super) struct Machines(pub World);
-
-impl Hosts for Machines {
-    fn host(&self, _name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
-        Ok(Arc::new(Machine(self.0.clone(), Local::new([]))))
+/// Hangs until its time is over, or Windlass gives up.
+async fn hang(ctx: &Context) -> Failure {
+    let overdue = tokio::time::sleep(ctx.timeout.unwrap_or(Duration::from_secs(3600)));
+    tokio::select! {
+        () = ctx.cancel.cancelled() => Failure::new(FailureKind::Cancelled, "cancelled"),
+        () = overdue => Failure::new(FailureKind::TimedOut, "it hung"),
     }
 }
 
-struct Machine(World, Local);
+/// Machines of the world: they know what became of commands, and whether they can be reached.
+pub(super) struct Machines(pub World);
+
+impl Hosts for Machines {
+    fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
+        Ok(Arc::new(Machine(self.0.clone(), Local::new([]), name.map(ToString::to_string))))
+    }
+}
+
+/// A machine; one without a name is this one.
+struct Machine(World, Local, Option<String>);
+
+impl Machine {
+    fn reach(&self) -> Result<(), Failure> {
+        match self.0.look().is_away(self.name()) {
+            true => Err(Failure::new(FailureKind::Unreachable, "the host is away")),
+            false => Ok(()),
+        }
+    }
+}
 
 #[async_trait]
 impl Host for Machine {
     fn name(&self) -> &str {
-        "simulated"
+        self.2.as_deref().unwrap_or("here")
+    }
+
+    fn is_local(&self) -> bool {
+        self.2.is_none()
+    }
+
+    /// Only of this machine that can be certain.
+    async fn forbid(&self, dir: &Path) -> Result<bool, Failure> {
+        if !self.is_local() {
+            return Ok(false);
+        }
+        let _ = std::fs::create_dir_all(dir);
+        Ok(self.0.look().forbid(dir.to_owned()))
     }
 
     async fn run(&self, command: &Command, ctx: &Context) -> Result<Output, Failure> {
@@ -196,10 +249,12 @@ impl Host for Machine {
     }
 
     async fn recover(&self, dir: &Path) -> Result<Recovered, Failure> {
+        self.reach()?;
         let world = self.0.look();
         let folder = PathBuf::from(dir);
         Ok(match world.in_folder(&folder) {
             None => Recovered::NotBegun,
+            Some(process) if !world.is_supervised(process) => Recovered::Lost,
             Some(process) if world.is_running(process) => Recovered::Running,
             Some(_) => Recovered::Finished(Finished {
                 ended: Some(Ended::Code(0)),
@@ -212,8 +267,10 @@ impl Host for Machine {
         })
     }
 
-    async fn stat(&self, path: &Path, follow: bool) -> Result<Option<Stat>, Failure> {
-        self.1.stat(path, follow).await
+    /// Asked only to see whether it can be reached; a real look would take real time, and no seed would be the same twice.
+    async fn stat(&self, _path: &Path, _follow: bool) -> Result<Option<Stat>, Failure> {
+        self.reach()?;
+        Ok(None)
     }
 
     async fn read(&self, path: &Path, limit: u64) -> Result<Option<Content>, Failure> {

@@ -12,6 +12,7 @@ mod driver;
 mod estate;
 mod play;
 mod product;
+mod rules;
 mod scenario;
 mod store;
 mod verdict;

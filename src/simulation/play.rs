@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::disk::Disk;
 use super::driver::{Machines, Sim};
 use super::product::{effects, provider};
-use super::scenario::{Choice, Fault, Round, Scenario};
+use super::scenario::{Afterwards, Choice, Fault, Round, Scenario};
 use super::store::Shared;
 use super::world::{Limits, World};
 use crate::apply::event::Direction;
@@ -25,12 +25,15 @@ use crate::model::estate::{Estate, Instance, OnFailure};
 use crate::model::inventory::{Inventory, Observation, Observed};
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName, RunId};
 use crate::model::provider::Provider;
-use crate::plan::{ActionKind, ActionUndo, Plan, PlanInput, PlanOptions, check, plan};
+use crate::plan::{ActionKind, ActionUndo, Change, Plan, PlanInput, PlanOptions, check, plan};
 use crate::source::Diagnostics;
 use crate::state::{Holder, LEASE_TERM, Lease, Outcome, StateError, Store};
 
 /// So often a person takes up one run before it counts as endless.
 const PATIENCE: usize = 40;
+
+/// What a refusal is called where the state could not be had.
+const AWAY: &str = "the state is held or away";
 
 /// What became of a scenario.
 pub(super) struct Played {
@@ -80,10 +83,19 @@ enum Taken {
     Refused(Diagnostics),
 }
 
+/// What is done in a round.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    estate: &'a Estate,
+    round: &'a Round,
+    made: &'a Arc<Plan>,
+    run: &'a RunId,
+}
+
 enum Way {
     Apply(Arc<Plan>),
     Resume(ResumeOptions),
-    RollBack,
+    RollBack(Back),
     Abandon,
 }
 
@@ -128,10 +140,33 @@ impl<'a> Stage<'a> {
         self.world.begin_round(&made, limits, &round.faults);
         let timed = self.world.look().timed_faults();
         let run = RunId::new(format!("run-{number}"));
-        let ended = self.see_through(&estate, round, &made, &run, timed).await;
-        let Some(finished) = ended else { return false };
+        let case = Case { estate: &estate, round, made: &made, run: &run };
+        let apply = Way::Apply(Arc::clone(&made));
+        let Some(mut finished) = self.see_through(case, apply, &round.choices, timed).await else { return false };
         self.judge(&estate, &made, &before, &finished);
+        if finished.record.outcome == Outcome::Succeeded
+            && let Some(back) = afterwards(round, &made)
+        {
+            self.world.look().say(&format!("a person takes it back: {:?}", back.to));
+            let Some(again) = self.see_through(case, Way::RollBack(back), &[], Vec::new()).await else { return false };
+            finished = again;
+            self.judge(&estate, &made, &before, &finished);
+        }
+        if finished.record.outcome == Outcome::Abandoned {
+            self.stays_abandoned(case).await;
+        }
         finished.record.outcome != Outcome::Abandoned && self.world.look().broken.is_empty()
+    }
+
+    /// What was ended by word is not taken up again.
+    async fn stays_abandoned(&mut self, case: Case<'_>) {
+        for _ in 0..PATIENCE {
+            match self.take(Way::Resume(ResumeOptions::default()), case, Vec::new()).await {
+                Taken::Refused(problems) if problems.iter().all(|problem| problem.summary == AWAY) => {}
+                Taken::Refused(_) => return,
+                Taken::Killed | Taken::Ended(_) => return self.world.look().accuse("a run that was abandoned was resumed"),
+            }
+        }
     }
 
     /// Plans, and has the checker look at it.
@@ -156,27 +191,29 @@ impl<'a> Stage<'a> {
         made
     }
 
-    /// Applies, and takes the run up again until it has ended.
-    async fn see_through(
-        &mut self,
-        estate: &Estate,
-        round: &Round,
-        made: &Arc<Plan>,
-        run: &RunId,
-        mut timed: Vec<Fault>,
-    ) -> Option<Finished> {
-        let mut choices = round.choices.iter().copied();
-        let mut way = Way::Apply(Arc::clone(made));
+    /// Takes a way, and takes the run up again until it has ended.
+    async fn see_through(&mut self, case: Case<'_>, first: Way, choices: &[Choice], mut timed: Vec<Fault>) -> Option<Finished> {
+        let Case { estate, made, run, .. } = case;
+        let (mut way, mut choices) = (first, choices.iter().copied());
         let mut went_back = false;
         let mut seen = BTreeSet::new();
         for _ in 0..PATIENCE {
-            let taken = self.take(way, estate, round, run, std::mem::take(&mut timed)).await;
+            let begun = self.world.look().starts.len();
+            let taken = self.take(way, case, std::mem::take(&mut timed)).await;
             self.read_everything(estate, run);
+            if matches!(taken, Taken::Refused(_)) && self.world.look().starts.len() > begun {
+                self.world.look().accuse("it was refused, and something was begun");
+            }
             let has_begun = self.dir.join(run.as_str()).join("journal").exists();
             way = match taken {
                 Taken::Killed if !has_begun => Way::Apply(Arc::clone(made)),
                 Taken::Killed => Way::Resume(ResumeOptions::default()),
                 Taken::Refused(_) if !has_begun => Way::Apply(Arc::clone(made)),
+                // It was killed when it had ended the run by word.
+                Taken::Refused(problems) if problems.iter().all(|problem| problem.summary == "the run was abandoned") => {
+                    self.judge_history(run, Outcome::Abandoned);
+                    return None;
+                }
                 Taken::Refused(problems) => {
                     self.world.look().say(&format!("refused: {}", sentence(&problems)));
                     // A killed process may have delivered everything before: then there is nothing left to resume.
@@ -186,17 +223,21 @@ impl<'a> Stage<'a> {
                     let outcome = finished.record.outcome;
                     self.judge_brackets(made, &finished);
                     self.world.look().say(&format!("ended: {outcome:?} {:?}", finished.record.message));
-                    match outcome {
-                        Outcome::Succeeded | Outcome::RolledBack | Outcome::Abandoned => return Some(finished),
-                        _ => {}
+                    if matches!(outcome, Outcome::Succeeded | Outcome::RolledBack | Outcome::Abandoned) {
+                        self.judge_history(run, outcome);
+                        return Some(finished);
                     }
                     if finished.problems.is_empty() && outcome == Outcome::Held {
                         self.world.look().accuse("a run is held, and nobody says why");
                     }
+                    // A person brings back what is away.
+                    let back = self.world.look().all_back();
+                    tokio::time::sleep_until(back).await;
                     let choice = choices.next().unwrap_or(Choice::Resume);
                     let nothing_else = std::mem::replace(&mut went_back, choice == Choice::RollBack);
                     match (choice, self.words(made, run)) {
-                        (Choice::RollBack, _) => Way::RollBack,
+                        (Choice::RollBack, _) => Way::RollBack(Back::default()),
+                        (Choice::Abandon, _) => Way::Abandon,
                         (Choice::JustResume, _) => Way::Resume(ResumeOptions::default()),
                         (Choice::Resume, Some(words)) => {
                             let state = format!("{words:?}");
@@ -206,7 +247,7 @@ impl<'a> Stage<'a> {
                                 // What one environment undid and another has built upon waits for a person to choose a direction.
                                 (true, false) => {
                                     went_back = true;
-                                    Way::RollBack
+                                    Way::RollBack(Back::default())
                                 }
                                 (true, true) if self.is_past_return(made, run) => Way::Abandon,
                                 (true, true) => Way::Resume(words),
@@ -222,12 +263,14 @@ impl<'a> Stage<'a> {
     }
 
     /// Takes a run up once, until it ends or Windlass is killed.
-    async fn take(&mut self, way: Way, estate: &Estate, round: &Round, run: &RunId, timed: Vec<Fault>) -> Taken {
+    async fn take(&mut self, way: Way, case: Case<'_>, timed: Vec<Fault>) -> Taken {
         let control = Control::new();
-        let args = match self.args(estate, round, run, &control).await {
+        let args = match self.args(case, &control).await {
             Ok(args) => args,
             Err(error) => {
-                let refusal = crate::source::Diagnostic::error("the state is held").detail(error.to_string());
+                // A person tries again a little later.
+                tokio::time::sleep(LEASE_TERM).await;
+                let refusal = crate::source::Diagnostic::error(AWAY).detail(error.to_string());
                 return Taken::Refused(refusal.into());
             }
         };
@@ -241,7 +284,7 @@ impl<'a> Stage<'a> {
             match way {
                 Way::Apply(plan) => execute(plan, args).await,
                 Way::Resume(options) => resume(options, args).await,
-                Way::RollBack => rollback(&Back::default(), args).await,
+                Way::RollBack(back) => rollback(&back, args).await,
                 Way::Abandon => abandon("nothing else leads on", AbandonedAs::Failed, args).await,
             }
         };
@@ -268,7 +311,8 @@ impl<'a> Stage<'a> {
         taken
     }
 
-    async fn args(&mut self, estate: &Estate, round: &Round, run: &RunId, control: &Control) -> Result<RunArgs, StateError> {
+    async fn args(&mut self, case: Case<'_>, control: &Control) -> Result<RunArgs, StateError> {
+        let Case { estate, round, run, .. } = case;
         let mut leases = BTreeMap::new();
         let mut locks = BTreeMap::new();
         for environment in estate.environments.keys() {
@@ -423,6 +467,20 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// How far a person takes a run back that has succeeded; `None`: not at all.
+fn afterwards(round: &Round, made: &Plan) -> Option<Back> {
+    let index = match round.afterwards {
+        Afterwards::Keeps => return None,
+        Afterwards::GoesBack => return Some(Back::default()),
+        Afterwards::GoesBackTo(index) => index,
+    };
+    let between = |change: &Change| Some((change.instance.clone(), change.hops.first()?.to.clone()?));
+    let longer = made.changes.iter().filter(|change| change.hops.len() > 1);
+    let ways: Vec<_> = longer.filter_map(between).collect();
+    let to = if ways.is_empty() { BTreeMap::new() } else { BTreeMap::from([ways[index.index(ways.len())].clone()]) };
+    Some(Back { to, ..Back::default() })
+}
+
 /// Something that comes by the clock.
 async fn happen(world: World, store: Shared, control: Control, fault: Fault) {
     let seconds = |after: u8| tokio::time::sleep(Duration::from_secs(after.into()));
@@ -445,7 +503,15 @@ async fn happen(world: World, store: Shared, control: Control, fault: Fault) {
             world.look().say("a person asks to stop");
             if hard { control.terminate() } else { control.stop() }
         }
-        Fault::Call { .. } | Fault::Commit { .. } | Fault::Write { .. } => {}
+        Fault::Cut { after, seconds: long } => {
+            seconds(after).await;
+            world.look().cut(long);
+        }
+        Fault::Drop { host, after, seconds: long } => {
+            seconds(after).await;
+            world.look().drop_host(host, long);
+        }
+        Fault::Call { .. } | Fault::Look { .. } | Fault::Commit { .. } | Fault::Write { .. } => {}
     }
 }
 

@@ -57,7 +57,16 @@ impl Text<'_> {
             let _ = writeln!(self.text, "release \"{version}\" {{}}");
         }
         self.text.push_str("route \"install\" {\n  movement = \"install\"\n  strategy = \"move\"\n}\n");
-        self.text.push_str("route \"upgrade\" {\n  strategy = \"move\"\n}\n");
+        match self.product.stepwise {
+            false => self.text.push_str("route \"upgrade\" {\n  strategy = \"move\"\n}\n"),
+            true => (1..3).for_each(|from| {
+                let to = from + 1;
+                let _ = writeln!(
+                    self.text,
+                    "route \"from_{from}\" {{\n  from = \"= {from}\"\n  to = \"= {to}\"\n  strategy = \"move\"\n}}"
+                );
+            }),
+        }
         self.text.push_str("route \"remove\" {\n  movement = \"remove\"\n  strategy = \"remove\"\n}\n");
         self.text.push_str("strategy \"move\" {\n");
         if self.product.maintenance {

@@ -21,6 +21,8 @@ pub(super) struct Product {
     pub maintenance: bool,
     /// Whether a probe watches the steps between, and whether it passes in maintenance mode.
     pub probe: Option<bool>,
+    /// Whether upgrades go from version to version, in several hops.
+    pub stepwise: bool,
 }
 
 /// One step.
@@ -88,6 +90,18 @@ pub(super) struct Round {
     pub choices: Vec<Choice>,
     /// Seconds that making the journal durable takes are thousandths of this.
     pub disk: u8,
+    pub afterwards: Afterwards,
+}
+
+/// What a person does with a run that has succeeded.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Afterwards {
+    /// Leaves it.
+    Keeps,
+    /// Takes it back.
+    GoesBack,
+    /// Takes it back, one of the instances to a version that it stood at in between, where there is one.
+    GoesBackTo(sample::Index),
 }
 
 /// How instances take turns; 0: no such rule.
@@ -105,12 +119,18 @@ pub(super) struct Turns {
 pub(super) enum Fault {
     /// To the so-manieth call of a driver that acts.
     Call { number: u8, act: Act },
+    /// To the so-manieth look whether something is done.
+    Look { number: u8, act: LookAct },
     /// To the so-manieth commit of the journal.
     Commit { number: u8, act: DiskAct },
     /// To the so-manieth write to the store.
     Write { number: u8, act: StoreAct },
     /// Windlass is killed after so many half seconds; what it was doing without a supervisor is done where `done`.
     Kill { after: u8, done: bool },
+    /// The store cannot be reached at all, after so many seconds and for so many.
+    Cut { after: u8, seconds: u8 },
+    /// A host of that number (this machine never) cannot be reached, after so many seconds and for so many.
+    Drop { host: u8, after: u8, seconds: u8 },
     /// Another takes the lease after so many seconds, and gives it back.
     Steal { after: u8 },
     /// The clock jumps by so many minutes after so many seconds.
@@ -126,12 +146,24 @@ pub(super) enum Act {
     /// The effect happens, and then it fails.
     FailsAfter,
     Unreachable,
+    /// It fails before it has done anything, and knows it.
+    Untouched,
     Hangs,
     Panics,
     /// Windlass is killed just before the effect.
     KillsBefore,
     /// Windlass is killed just after it.
     KillsAfter,
+}
+
+/// What a look does instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookAct {
+    Fails,
+    Unreachable,
+    Hangs,
+    /// Windlass is killed.
+    Kills,
 }
 
 /// What a disk does.
@@ -164,10 +196,12 @@ pub(super) enum Choice {
     /// Resumes without a word.
     JustResume,
     RollBack,
+    /// Ends it by word.
+    Abandon,
 }
 
 fn steps() -> impl Strategy<Value = StepShape> {
-    let undo = prop_oneof![8 => Just(UndoShape::Call), 3 => Just(UndoShape::Harmless), 1 => Just(UndoShape::Never)];
+    let undo = prop_oneof![8 => Just(UndoShape::Call), 3 => Just(UndoShape::Harmless), 2 => Just(UndoShape::Never)];
     let work = prop_oneof![
         6 => Just(Work::Once),
         2 => (1..4_u8, 1..3_u8).prop_map(|(items, at_once)| Work::FanOut { items, at_once }),
@@ -181,11 +215,13 @@ fn steps() -> impl Strategy<Value = StepShape> {
 
 fn products() -> impl Strategy<Value = Product> {
     let probe = prop_oneof![6 => Just(None), 2 => Just(Some(true)), 1 => Just(Some(false))];
-    (collection::vec(steps(), 0..4), any::<bool>(), any::<bool>(), probe).prop_map(|(steps, checked, maintenance, probe)| Product {
+    let flags = (any::<bool>(), any::<bool>(), prop_oneof![2 => Just(false), 1 => Just(true)]);
+    (collection::vec(steps(), 0..4), flags, probe).prop_map(|(steps, (checked, maintenance, stepwise), probe)| Product {
         steps,
         checked,
         maintenance,
         probe,
+        stepwise,
     })
 }
 
@@ -199,18 +235,23 @@ fn faults() -> impl Strategy<Value = Fault> {
         Act::Fails,
         Act::FailsAfter,
         Act::Unreachable,
+        Act::Untouched,
         Act::Hangs,
         Act::Panics,
         Act::KillsBefore,
         Act::KillsAfter,
     ]);
+    let look = sample::select(vec![LookAct::Fails, LookAct::Unreachable, LookAct::Hangs, LookAct::Kills]);
     let disk = prop_oneof![Just(DiskAct::Full), (0..101_u8).prop_map(DiskAct::Torn), Just(DiskAct::Killed)];
     let store = prop_oneof![(1..30_u8).prop_map(StoreAct::Away), Just(StoreAct::AnswerLost), Just(StoreAct::Killed)];
     prop_oneof![
         6 => (0..16_u8, act).prop_map(|(number, act)| Fault::Call { number, act }),
+        1 => (0..4_u8, look).prop_map(|(number, act)| Fault::Look { number, act }),
         3 => (0..30_u8, disk).prop_map(|(number, act)| Fault::Commit { number, act }),
         2 => (0..8_u8, store).prop_map(|(number, act)| Fault::Write { number, act }),
         4 => (0..120_u8, any::<bool>()).prop_map(|(after, done)| Fault::Kill { after, done }),
+        1 => (0..60_u8, any::<u8>()).prop_map(|(after, seconds)| Fault::Cut { after, seconds }),
+        1 => (1..3_u8, 0..60_u8, any::<u8>()).prop_map(|(host, after, seconds)| Fault::Drop { host, after, seconds }),
         1 => (0..60_u8).prop_map(|after| Fault::Steal { after }),
         1 => (0..60_u8, -100..100_i8).prop_map(|(after, minutes)| Fault::Jump { after, minutes }),
         1 => (0..60_u8, any::<bool>()).prop_map(|(after, hard)| Fault::Stop { after, hard }),
@@ -218,7 +259,17 @@ fn faults() -> impl Strategy<Value = Fault> {
 }
 
 fn rounds() -> impl Strategy<Value = Round> {
-    let choice = prop_oneof![4 => Just(Choice::Resume), 1 => Just(Choice::JustResume), 1 => Just(Choice::RollBack)];
+    let choice = prop_oneof![
+        8 => Just(Choice::Resume),
+        2 => Just(Choice::JustResume),
+        2 => Just(Choice::RollBack),
+        1 => Just(Choice::Abandon),
+    ];
+    let afterwards = prop_oneof![
+        4 => Just(Afterwards::Keeps),
+        1 => Just(Afterwards::GoesBack),
+        1 => any::<sample::Index>().prop_map(Afterwards::GoesBackTo),
+    ];
     let rule = || prop_oneof![2 => Just(0_u32), 1 => 1..3_u32];
     let turns = (rule(), rule(), rule(), prop_oneof![Just(0_u8), 1..60_u8])
         .prop_map(|(canary, batch, max_unavailable, soak)| Turns { canary, batch, max_unavailable, soak });
@@ -227,11 +278,11 @@ fn rounds() -> impl Strategy<Value = Round> {
         (any::<bool>(), 1..6_u32, 1..4_u32, 0..3_u8, turns, prop_oneof![3 => Just(false), 1 => Just(true)]),
         collection::vec(faults(), 0..5),
         collection::vec(choice, 0..4),
-        0..60_u8,
+        (0..60_u8, afterwards),
     )
-        .prop_map(|(wanted, rules, faults, choices, disk)| {
+        .prop_map(|(wanted, rules, faults, choices, (disk, afterwards))| {
             let (halt, concurrency, host_limit, revision, rollout, windows) = rules;
-            Round { wanted, halt, concurrency, host_limit, revision, rollout, windows, faults, choices, disk }
+            Round { wanted, halt, concurrency, host_limit, revision, rollout, windows, faults, choices, disk, afterwards }
         })
 }
 

@@ -9,7 +9,7 @@ use super::scenario::StoreAct;
 use super::world::World;
 use crate::lock::{Lock, decode, encode};
 use crate::model::name::{Digest, EnvironmentName, RunId};
-use crate::state::{Holder, LEASE_TERM, Lease, RunRecord, StateError, Store};
+use crate::state::{Holder, LEASE_TERM, Lease, Outcome, RunRecord, StateError, Store};
 
 /// The store, as one process of Windlass sees it; clones are the same one.
 #[derive(Clone)]
@@ -43,10 +43,17 @@ impl Shared {
         Self { generation: Some(self.world.look().generation), ..self.clone() }
     }
 
-    async fn only_alive(&self) {
+    /// Comes back only for a process that is alive, and where the store can be reached.
+    async fn reach(&self) -> Result<(), StateError> {
         if let Some(generation) = self.generation {
             self.world.only_alive(generation).await;
         }
+        if self.world.look().is_cut() { Err(away()) } else { Ok(()) }
+    }
+
+    /// How a run ended, as the history has it.
+    pub(super) fn outcome(&self, run: &RunId) -> Option<Outcome> {
+        self.look().runs.get(run).map(|record| record.outcome)
     }
 
     /// The lockfile as anybody would read it now.
@@ -107,12 +114,13 @@ impl Store for Shared {
     }
 
     async fn read(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError> {
+        self.reach().await?;
         self.lock(environment).map_err(|why| StateError::Corrupt { place: environment.to_string(), why })
     }
 
     async fn write(&self, lock: &Lock, lease: &Lease) -> Result<(), StateError> {
         tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-        self.only_alive().await;
+        self.reach().await?;
         let act = self.count_write()?;
         self.check(lease)?;
         let environment = lock.environment.clone();
@@ -131,6 +139,7 @@ impl Store for Shared {
     }
 
     async fn acquire(&self, environment: &EnvironmentName, holder: &Holder) -> Result<Lease, StateError> {
+        self.reach().await?;
         let now = self.world.look().now();
         let mut inner = self.look();
         let (token, held) = inner.leases.entry(environment.clone()).or_default();
@@ -143,7 +152,7 @@ impl Store for Shared {
     }
 
     async fn renew(&self, lease: &Lease) -> Result<(), StateError> {
-        self.only_alive().await;
+        self.reach().await?;
         self.check(lease)?;
         let now = self.world.look().now();
         if let Some((_, Some(holder))) = self.look().leases.get_mut(&lease.environment) {
@@ -177,16 +186,18 @@ impl Store for Shared {
     }
 
     async fn keep(&self, digest: &Digest, content: &[u8]) -> Result<(), StateError> {
+        self.reach().await?;
         self.look().contents.insert(digest.clone(), content.to_vec());
         Ok(())
     }
 
     async fn kept(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StateError> {
+        self.reach().await?;
         Ok(self.look().contents.get(digest).cloned())
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
-        self.only_alive().await;
+        self.reach().await?;
         let act = self.count_write()?;
         {
             let mut inner = self.look();
@@ -199,6 +210,7 @@ impl Store for Shared {
     }
 
     async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {
+        self.reach().await?;
         let inner = self.look();
         let mut runs: Vec<RunRecord> = inner.runs.values().cloned().collect();
         runs.sort_by(|one, other| other.began.cmp(&one.began).then_with(|| other.id.cmp(&one.id)));

@@ -45,6 +45,14 @@ impl Stage<'_> {
         }
     }
 
+    /// The history says how a run ended.
+    pub(super) fn judge_history(&self, run: &RunId, outcome: Outcome) {
+        let said = self.store.outcome(run);
+        if said != Some(outcome) {
+            self.world.look().accuse(format!("the run ended as {outcome:?}, and the history says {said:?}"));
+        }
+    }
+
     /// What must hold once a run has ended.
     pub(super) fn judge(&self, estate: &Estate, made: &Plan, before: &BTreeMap<String, Truth>, finished: &Finished) {
         let outcome = finished.record.outcome;
@@ -57,10 +65,19 @@ impl Stage<'_> {
             let addr = change.instance.as_str();
             let truth = world.instances.get(addr).cloned().unwrap_or_default();
             let first = before.get(addr).cloned().unwrap_or_default();
-            let told = finished.record.moves.iter().find(|told| told.instance == change.instance).map(|told| told.outcome);
-            let done = outcome == Outcome::Succeeded || told == Some(Outcome::Succeeded);
-            if done && truth.version.as_deref() != change.to.as_deref() {
-                world.accuse(format!("{addr} should be at {:?} and is at {:?}", change.to, truth.version));
+            let told = finished.record.moves.iter().find(|told| told.instance == change.instance);
+            let done = outcome == Outcome::Succeeded || told.is_some_and(|told| told.outcome == Outcome::Succeeded);
+            // One that was taken back to a version in between is there.
+            let wanted = told.map_or(&change.to, |told| &told.to);
+            if done && truth.version.as_deref() != wanted.as_deref() {
+                world.accuse(format!("{addr} should be at {wanted:?} and is at {:?}", truth.version));
+            }
+            let last = change.hops.iter().rposition(|hop| hop.to == *wanted).map_or(0, |last| last + 1);
+            for beyond in change.hops.iter().skip(last).filter_map(|hop| hop.to.as_deref()).filter(|_| done) {
+                let left = self.kept(&truth).difference(&self.kept(&first)).any(|(_, to)| to == beyond);
+                if left {
+                    world.accuse(format!("{addr} stays at {wanted:?}, and something of {beyond} is left: {truth:?}"));
+                }
             }
             if !done && !self.is_as(&truth, &first) {
                 world.accuse(format!("{addr} was rolled back and is not as it was: {truth:?}, not {first:?}"));
@@ -78,17 +95,19 @@ impl Stage<'_> {
 
     /// Whether an instance is as it was, apart from what harmless steps leave.
     pub(super) fn is_as(&self, truth: &Truth, first: &Truth) -> bool {
-        let kept = |truth: &Truth| -> BTreeSet<(String, String)> {
-            let is_harmless = |effect: &str| {
-                let step = effect.split('#').next().unwrap_or(effect);
-                self.providers
-                    .values()
-                    .flat_map(|provider| provider.strategies.values())
-                    .flat_map(|strategy| &strategy.steps)
-                    .any(|known| known.name.as_str() == step && matches!(known.undo, Undo::Harmless))
-            };
-            truth.effects.iter().filter(|(step, _)| !is_harmless(step)).cloned().collect()
+        truth.version == first.version && self.kept(truth) == self.kept(first)
+    }
+
+    /// The effects that are there, without those of harmless steps.
+    fn kept(&self, truth: &Truth) -> BTreeSet<(String, String)> {
+        let is_harmless = |effect: &str| {
+            let step = effect.split('#').next().unwrap_or(effect);
+            self.providers
+                .values()
+                .flat_map(|provider| provider.strategies.values())
+                .flat_map(|strategy| &strategy.steps)
+                .any(|known| known.name.as_str() == step && matches!(known.undo, Undo::Harmless))
         };
-        truth.version == first.version && kept(truth) == kept(first)
+        truth.effects.iter().filter(|(step, _)| !is_harmless(step)).cloned().collect()
     }
 }

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::scenario::{Act, DiskAct, Fault, StoreAct};
+use super::scenario::{Act, DiskAct, Fault, LookAct, StoreAct};
 use crate::apply::Clock;
 use crate::apply::event::Direction;
-use crate::model::name::{ActionId, file_name};
-use crate::plan::{Change, Plan};
+use crate::model::name::ActionId;
+use crate::plan::Plan;
 
 /// One world, shared by everything that takes part in it.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub(super) struct Truth {
     /// Effects of steps, with the version that the move leads to.
     pub effects: BTreeSet<(String, String)>,
     /// Which revision of the provider did that.
-    revisions: BTreeMap<(String, String), u64>,
+    pub revisions: BTreeMap<(String, String), u64>,
     /// What was there before it was removed.
     before: Option<Box<Truth>>,
 }
@@ -47,16 +47,16 @@ pub(super) struct Deed {
 
 /// A command of the world. One that is supervised goes on when Windlass dies.
 #[derive(Debug)]
-struct Process {
-    deed: Deed,
+pub(super) struct Process {
+    pub deed: Deed,
     ends: Instant,
     supervised: bool,
-    generation: u32,
-    state: ProcessState,
+    pub generation: u32,
+    pub state: ProcessState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ProcessState {
+pub(super) enum ProcessState {
     Running,
     /// Its effect is there, or was cancelled before.
     Over {
@@ -66,14 +66,14 @@ enum ProcessState {
 
 /// One beginning of an action, as the world saw it.
 #[derive(Debug)]
-struct Start {
+pub(super) struct Start {
     /// Of the action or one of its items, and in which direction.
-    key: String,
-    action: usize,
-    direction: Direction,
-    process: usize,
+    pub key: String,
+    pub action: usize,
+    pub direction: Direction,
+    pub process: usize,
     /// What Windlass was told; `None`: nothing (it was killed).
-    told: Option<Told>,
+    pub told: Option<Told>,
 }
 
 /// What Windlass was told of the end of a call.
@@ -101,18 +101,24 @@ pub(super) struct Inner {
     pub generation: u32,
     pub kill: CancellationToken,
     pub instances: BTreeMap<String, Truth>,
-    processes: Vec<Process>,
+    pub processes: Vec<Process>,
     by_folder: HashMap<PathBuf, usize>,
-    starts: Vec<Start>,
+    /// Folders whose command is never begun any more.
+    forbidden: HashSet<PathBuf>,
+    /// Until when the store, and hosts, cannot be reached.
+    cut: Option<Instant>,
+    away: HashMap<String, Instant>,
+    pub starts: Vec<Start>,
     /// What people allowed to be done again: actions with their items, and in which direction.
-    allowed: HashMap<(usize, Direction), HashSet<String>>,
+    pub allowed: HashMap<(usize, Direction), HashSet<String>>,
     faults: Vec<Fault>,
     calls: u8,
+    checks: u8,
     commits: u8,
     writes: u8,
-    plan: Option<Arc<Plan>>,
-    limits: Limits,
-    actions: HashMap<String, usize>,
+    pub plan: Option<Arc<Plan>>,
+    pub limits: Limits,
+    pub actions: HashMap<String, usize>,
     /// How often polls looked.
     looks: HashMap<(String, String, String), u64>,
     /// What the journal on the disk says.
@@ -136,10 +142,14 @@ impl World {
             instances: BTreeMap::new(),
             processes: Vec::new(),
             by_folder: HashMap::new(),
+            forbidden: HashSet::new(),
+            cut: None,
+            away: HashMap::new(),
             starts: Vec::new(),
             allowed: HashMap::new(),
             faults: Vec::new(),
             calls: 0,
+            checks: 0,
             commits: 0,
             writes: 0,
             plan: None,
@@ -167,7 +177,7 @@ impl World {
     pub(super) fn begin_round(&self, plan: &Arc<Plan>, limits: Limits, faults: &[Fault]) {
         let mut inner = self.look();
         inner.faults = faults.to_vec();
-        (inner.calls, inner.commits, inner.writes) = (0, 0, 0);
+        (inner.calls, inner.checks, inner.commits, inner.writes) = (0, 0, 0, 0);
         inner.starts.clear();
         inner.allowed.clear();
         inner.limits = limits;
@@ -246,9 +256,9 @@ impl Inner {
 
     /// The faults that come by the clock.
     pub(super) fn timed_faults(&mut self) -> Vec<Fault> {
-        let (timed, others) = std::mem::take(&mut self.faults)
-            .into_iter()
-            .partition(|fault| matches!(fault, Fault::Kill { .. } | Fault::Steal { .. } | Fault::Jump { .. } | Fault::Stop { .. }));
+        let (timed, others) = std::mem::take(&mut self.faults).into_iter().partition(|fault| {
+            !matches!(fault, Fault::Call { .. } | Fault::Look { .. } | Fault::Commit { .. } | Fault::Write { .. })
+        });
         self.faults = others;
         timed
     }
@@ -264,6 +274,15 @@ impl Inner {
         self.calls = self.calls.saturating_add(1);
         self.take(|fault| match fault {
             Fault::Call { number, act } if *number == now => Some(*act),
+            _ => None,
+        })
+    }
+
+    pub(super) fn next_look(&mut self) -> Option<LookAct> {
+        let now = self.checks;
+        self.checks = self.checks.saturating_add(1);
+        self.take(|fault| match fault {
+            Fault::Look { number, act } if *number == now => Some(*act),
             _ => None,
         })
     }
@@ -291,6 +310,49 @@ impl Inner {
         self.by_folder.get(folder).copied()
     }
 
+    /// Whether a process goes on when Windlass dies.
+    pub(super) fn is_supervised(&self, process: usize) -> bool {
+        self.processes[process].supervised
+    }
+
+    /// Sees to it that nothing is begun in a folder any more; answers whether nothing was.
+    pub(super) fn forbid(&mut self, folder: PathBuf) -> bool {
+        let is_free = !self.by_folder.contains_key(&folder);
+        if is_free {
+            self.forbidden.insert(folder);
+        }
+        is_free
+    }
+
+    pub(super) fn is_forbidden(&self, folder: &PathBuf) -> bool {
+        self.forbidden.contains(folder)
+    }
+
+    /// The store cannot be reached for so many seconds.
+    pub(super) fn cut(&mut self, seconds: u8) {
+        self.cut = Some(Instant::now() + Duration::from_secs(seconds.into()));
+        self.say(&format!("the store is away for {seconds} s"));
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A host cannot be reached for so many seconds.
+    pub(super) fn drop_host(&mut self, host: u8, seconds: u8) {
+        self.away.insert(format!("h{host}"), Instant::now() + Duration::from_secs(seconds.into()));
+        self.say(&format!("host h{host} is away for {seconds} s"));
+    }
+
+    /// When all hosts can be reached.
+    pub(super) fn all_back(&self) -> Instant {
+        self.away.values().copied().max().unwrap_or_else(Instant::now)
+    }
+
+    pub(super) fn is_away(&self, host: &str) -> bool {
+        self.away.get(host).is_some_and(|until| Instant::now() < *until)
+    }
+
     /// Begins a command; checks what is promised of beginnings.
     pub(super) fn start(&mut self, key: &str, deed: Deed, takes: Duration, folder: Option<&PathBuf>, supervised: bool) -> usize {
         let process = self.processes.len();
@@ -303,121 +365,6 @@ impl Inner {
             self.by_folder.insert(folder.clone(), process);
         }
         process
-    }
-
-    fn judge_start(&mut self, key: &str, process: usize) {
-        let (name, direction) = match key.strip_suffix("-undo") {
-            Some(name) => (name, Direction::Undo),
-            None => (key, Direction::Forward),
-        };
-        let Some(plan) = self.plan.clone() else { return };
-        let item = self.processes[process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
-        let known = match &item {
-            None => self.actions.get(name).copied(),
-            Some(item) => plan.actions.iter().position(|action| file_name(&format!("{}#{item}", action.id)) == name),
-        };
-        let Some(index) = known else { return self.accuse(format!("{key} is no action of the plan")) };
-        let action = &plan.actions[index];
-        if !self.durable_begun.contains(&(action.id.clone(), direction)) {
-            self.accuse(format!("{key} began before the journal said so"));
-        }
-        if let Some(item) = &item
-            && !self.durable_items.contains(&(action.id.clone(), direction, Arc::clone(item)))
-        {
-            self.accuse(format!("{key} began before the journal said so of the item"));
-        }
-        for need in action.needs.iter().filter(|_| direction == Direction::Forward) {
-            let need = &plan.actions[*need as usize];
-            if !self.durable_done.contains(&need.id) {
-                self.accuse(format!("{key} began before {} had ended in the journal", need.id));
-            }
-        }
-        if direction == Direction::Undo {
-            for other in plan.actions.iter().filter(|other| other.needs.contains(&(index as u32))) {
-                let stands = self.durable_done.contains(&other.id) && !matches!(other.undo, crate::plan::ActionUndo::Harmless);
-                if stands {
-                    self.accuse(format!("{key} is undone before {}, which was built upon it", other.id));
-                }
-            }
-        }
-        self.judge_revision(key, process);
-        self.judge_repetition(key, index, direction);
-        self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
-        self.judge_limits(&plan, index, direction);
-    }
-
-    /// The undo is that of the provider which did it.
-    fn judge_revision(&mut self, key: &str, process: usize) {
-        let Deed { instance, step, undo, to, revision, .. } = self.processes[process].deed.clone();
-        let made = self.instances.get(&instance).and_then(|truth| truth.revisions.get(&(step, to)).copied());
-        if undo && let Some(made) = made.filter(|made| *made != revision) {
-            self.accuse(format!("{key}: what revision {made} of the provider did is undone as revision {revision} would"));
-        }
-    }
-
-    fn judge_repetition(&mut self, key: &str, index: usize, direction: Direction) {
-        // The last start of this key counts only where the action did not go the other way since.
-        let of_action = self.starts.iter().rposition(|start| start.action == index && start.direction != direction);
-        let last = self.starts.iter().rposition(|start| start.key == key);
-        let Some(start) = last.filter(|last| of_action.is_none_or(|other| other < *last)).map(|last| &self.starts[last]) else {
-            return;
-        };
-        let item = self.processes[start.process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
-        let (told, state) = (start.told, self.processes[start.process].state);
-        let allowed = self.allowed.get_mut(&(index, direction)).is_some_and(|used| used.insert(key.to_owned()));
-        let Some(action) = self.plan.as_ref().map(|plan| &plan.actions[index]) else { return };
-        let is_unsure = item.is_some_and(|item| !self.durable_items_done.contains(&(action.id.clone(), direction, item)));
-        let what = match (told, state) {
-            _ if action.repeatable => None,
-            (_, ProcessState::Running) => Some("while it still ran"),
-            (Some(Told::Failed), _) => None,
-            // A person's word is on all items that the journal does not know to have succeeded.
-            _ if allowed && is_unsure => None,
-            (Some(Told::Succeeded), _) => Some("though it had succeeded"),
-            (_, ProcessState::Over { effect: true }) => Some("though it was done"),
-            (_, ProcessState::Over { effect: false }) => {
-                (action.check.is_none() && !allowed).then_some("though nobody could know that it was not done")
-            }
-        };
-        if let Some(what) = what {
-            self.accuse(format!("{key} was begun again {what}"));
-        }
-    }
-
-    /// Nothing runs beside more than may.
-    fn judge_limits(&mut self, plan: &Plan, index: usize, direction: Direction) {
-        let generation = self.generation;
-        let running: BTreeSet<usize> = self
-            .starts
-            .iter()
-            .filter(|start| {
-                let process = &self.processes[start.process];
-                process.generation == generation && process.state == ProcessState::Running
-            })
-            .map(|start| start.action)
-            .collect();
-        let change = |action: usize| &plan.changes[plan.actions[action].change as usize];
-        let (own, limits) = (change(index), self.limits);
-        let beside = |like: &dyn Fn(&Change) -> bool| running.iter().filter(|other| like(change(**other))).count();
-        let mut broken = Vec::new();
-        let here = beside(&|other| other.environment == own.environment);
-        if here > limits.environment as usize {
-            broken.push(format!("{here} actions at once in {}, where {} may", own.environment, limits.environment));
-        }
-        let on_host = beside(&|other| own.host.is_some() && other.host == own.host);
-        if on_host > limits.host as usize {
-            broken.push(format!("{on_host} actions at once on one host, where {} may", limits.host));
-        }
-        // Installations and removals take no turns.
-        let is_served = |change: &Change| change.from.is_some() && change.to.is_some();
-        let is_down = |other: &&usize| plan.actions[**other].downtime && is_served(change(**other));
-        let alike = |other: &&usize| (&change(**other).provider, &change(**other).environment) == (&own.provider, &own.environment);
-        let down: BTreeSet<&str> =
-            running.iter().filter(is_down).filter(alike).map(|other| change(*other).instance.as_str()).collect();
-        if limits.unavailable > 0 && direction == Direction::Forward && down.len() > limits.unavailable as usize {
-            broken.push(format!("{down:?} have downtime at once, where {} may", limits.unavailable));
-        }
-        broken.into_iter().for_each(|what| self.accuse(what));
     }
 
     /// When a process ends by itself.

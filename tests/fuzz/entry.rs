@@ -21,6 +21,7 @@ use windlass::model::inventory::{Inventory, Observation, Observed};
 use windlass::model::name::{Digest, EnvironmentName, Lineage, ProviderName};
 use windlass::model::version::{Version, VersionReq as Requirement, VersionScheme};
 use windlass::plan::{Plan, PlanInput, PlanOptions, Report, check, plan};
+use windlass::policy::{Facts, Policies, PolicyText, document as policy_document};
 use windlass::source::SourceMap;
 use windlass::view::{Page, Palette, Previews, Way, graph_dot, graph_mermaid, plan_json, plan_markdown, plan_text, provider_text};
 
@@ -28,7 +29,7 @@ use windlass::view::{Page, Palette, Previews, Way, graph_dot, graph_mermaid, pla
 type Entry = fn(&[u8]);
 
 /// Every target with what it calls. The names are those of the folders under `corpus/`.
-pub const TARGETS: [(&str, Entry); 10] = [
+pub const TARGETS: [(&str, Entry); 11] = [
     ("archive", archive),
     ("configuration", configuration),
     ("document", document),
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Entry); 10] = [
     ("lockfile", lockfile),
     ("plan_json", raw_plan),
     ("plan_file", plan_file),
+    ("policy", policy),
     ("provider", provider),
     ("version", version),
 ];
@@ -50,6 +52,7 @@ thread_local! {
     static SCRATCH: OnceCell<tempfile::TempDir> = const { OnceCell::new() };
     static SCHEMAS: Vec<DriverSchema> = standard().schemas().cloned().collect();
     static RUN: OnceCell<Digest> = const { OnceCell::new() };
+    static JUDGED: OnceCell<(Plan, serde_json::Value)> = const { OnceCell::new() };
     static RUNTIME: tokio::runtime::Runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
 }
@@ -217,6 +220,32 @@ pub fn raw_plan(data: &[u8]) {
     let Ok(plan) = serde_json::to_string(&plan) else { return };
     let file = format!(r#"{{"windlass_plan":{},"seal":"{seal}","plan":{plan}}}"#, windlass::plan::FORMAT);
     plan_file(file.as_bytes());
+}
+
+/// The text of a policy: read, its tests run, and asked about the plan of the fixed configuration; two askings say the same.
+pub fn policy(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    // What grows without an end within the ten seconds that a rule may take, and what is not the same twice.
+    if ["range", "walk", "now_ns", "rand", "uuid", "http"].into_iter().any(|word| text.contains(word)) {
+        return;
+    }
+    let texts = [PolicyText { path: "p.rego".to_owned(), text: text.to_owned() }];
+    let Ok(policies) = Policies::new(&texts) else { return };
+    let _ = policies.test();
+    let (plan, document) = JUDGED.with(|cell| cell.get_or_init(judged).clone());
+    let once = policies.judge(&document, &plan, &[], now());
+    let again = policies.judge(&document, &plan, &[], now());
+    assert_eq!(once.ok(), again.ok(), "the same plan, judged twice");
+}
+
+/// The plan of the fixed configuration, with what policies see of it.
+fn judged() -> (Plan, serde_json::Value) {
+    let loaded = loaded(MAIN, PROVIDER).expect("the fixed configuration is right");
+    let (plan, report) = plans(&loaded, None).remove(0);
+    let locks = BTreeMap::new();
+    let facts = Facts { estate: &loaded.estate, locks: &locks, now: now(), command: "plan", user: "fuzz@here", author: None };
+    let document = policy_document(&plan, &report, &facts).expect("a plan is JSON");
+    (plan, document)
 }
 
 /// A run's journal: raw, or (where it begins with `{`) entries as JSON, one a line, which are framed here as the writer frames them.

@@ -138,4 +138,4 @@ macro_rules! replayed {
     )*};
 }
 
-replayed!(archive configuration document expression journal lockfile plan_json plan_file provider version);
+replayed!(archive configuration document expression journal lockfile plan_json plan_file policy provider version);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Act, Making, Stage, U, step};
+use super::world::{Act, Making, S, Stage, U, step};
 use crate::apply::event::{Direction, Ending, EventKind};
 use crate::apply::{ResumeOptions, RunArgs};
 use crate::driver::FailureKind::{Failed, Unknown, Waiting};
@@ -423,6 +423,46 @@ async fn a_full_disk_lets_nothing_begin_and_the_run_is_resumed_later() {
             let count = calls.len();
             calls.dedup();
             assert_eq!((calls.len(), count), (9, 9), "each once");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_steps_that_cannot_be_undone_any_is_a_point_of_no_return() {
+    let stage = Stage::new();
+    let never = |name: &str| S { undo: U::Never, ..step(name) };
+    // The first of them has done nothing; the second, which waits for nothing, has.
+    stage.script("db.first", [Act::Refuses]);
+    stage.script("db.second", [Act::Takes(Duration::from_secs(1))]);
+    let mut plan = Making::default().instance("db", "test", None, &[], &[step("stop"), never("first"), never("second")]).plan();
+    plan.actions.iter_mut().take(3).for_each(|action| action.needs.clear());
+    let finished = stage.apply(&plan).await;
+    assert_eq!(finished.record.outcome, Outcome::Held);
+    assert_eq!(stage.effects(), ["db.second", "db.stop"], "nothing of a hop is undone that is past its point of no return");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_tried_again_is_not_taken_for_undone() {
+    for undo in [U::Never, U::Call] {
+        let mut stage = Stage::new();
+        let is_final = matches!(undo, U::Never);
+        stage.rules.on_failure = OnFailure::Halt;
+        stage.script("db.migrate", [Act::FailsAfter(Failed)]);
+        let migrate = S { undo, ..step("migrate") };
+        let plan = Making::default().instance("db", "test", None, &[], &[step("stop"), migrate]).plan();
+        assert_eq!(stage.apply(&plan).await.record.outcome, Outcome::Held);
+        // A person asks for another try, and it does not come to that.
+        stage.control.stop();
+        let retry = ResumeOptions { retry: vec![ActionId::from_text("fake.db@2:migrate")], skip: Vec::new() };
+        let _ = stage.resume(&plan, retry).await.unwrap();
+        stage.control = crate::apply::Control::new();
+        let finished = stage.roll_back(&plan).await.unwrap();
+        if is_final {
+            assert_eq!(finished.record.outcome, Outcome::Held, "{:?}", finished.record);
+            assert_eq!(stage.effects(), ["db.migrate", "db.stop"]);
+        } else {
+            assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+            assert!(stage.effects().is_empty(), "{:?}", stage.effects());
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Memory {
     /// The next write is done, and its answer lost.
     pub lost_answer: Mutex<bool>,
     pub fenced: Mutex<bool>,
+    /// The history is not taken where a run has ended.
+    pub no_history: Mutex<bool>,
     /// Where it is reached by other machines.
     pub files: Option<SharedFiles>,
 }
@@ -159,6 +161,9 @@ impl Store for Memory {
     }
 
     async fn put_run(&self, run: &RunRecord) -> Result<(), StateError> {
+        if run.ended.is_some() && *self.no_history.lock().unwrap() {
+            return Err(StateError::Unreachable { place: "memory".to_owned(), action: "written", why: "it is away".to_owned() });
+        }
         let mut runs = self.runs.lock().unwrap();
         runs.retain(|known| known.id != run.id);
         runs.push(run.clone());

@@ -232,10 +232,17 @@ async fn an_abandoned_run_stays_ended() {
     let plan = estate();
     stage.apply(&plan).await;
     assert!(crate::apply::abandon("  ", crate::apply::AbandonedAs::Failed, stage.args(&plan)).await.is_err(), "without a reason");
+    // Where the history does not hear of it, it is to be said again.
+    *stage.store.no_history.lock().unwrap() = true;
+    let unheard = crate::apply::abandon("the machine is gone", crate::apply::AbandonedAs::Failed, stage.args(&plan)).await.unwrap();
+    assert_eq!(unheard.record.outcome, Outcome::Held);
+    assert!(unheard.problems.iter().any(|problem| problem.help.as_deref() == Some("`windlass abandon` delivers it")));
+    *stage.store.no_history.lock().unwrap() = false;
     let finished =
         crate::apply::abandon("the machine is gone", crate::apply::AbandonedAs::Failed, stage.args(&plan)).await.unwrap();
     assert_eq!(finished.record.outcome, Outcome::Abandoned);
     assert!(finished.record.message.unwrap().contains("the machine is gone"));
+    assert_eq!(stage.store.runs.lock().unwrap().last().map(|run| run.outcome), Some(Outcome::Abandoned));
     assert!(stage.resume(&plan, ResumeOptions::default()).await.is_err());
     assert!(stage.roll_back(&plan).await.is_err());
 }

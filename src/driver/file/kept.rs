@@ -254,8 +254,7 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             if is_link {
                 ctx.host.remove(at, false).await?;
             }
-            let attributes = Attributes { mode: Some(mode), owner: Some((uid, gid)) };
-            let written = ctx.host.write(at, &content, &attributes).await;
+            let written = ctx.host.write(at, &content, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await;
             written.map_err(|failure| if is_link { failure.touched() } else { failure })?;
             true
         }

@@ -92,6 +92,8 @@ printf '%4096s' '' > exit.new && echo $$ > pid && [ -s pid ] || exit 5
 mv "stdin.$ticket" stdin && mv "script.$ticket" script || exit 5
 rm "ticket.$ticket" || exit 4
 child= asked=
+# These files only, where the tool can: all that the machine has to write may take long. The folders above may be new.
+durable() { sync "$@" 2>/dev/null || sync; }
 end() {
     [ "$cause" = itself ] || return 0
     cause=$1
@@ -103,7 +105,7 @@ end() {
 trap 'asked=cancelled' TERM
 trap 'asked=timed_out' USR1
 : > begun || exit 5
-sync
+durable begun . .. ../..
 setsid /bin/sh script < stdin > output.log 2> stderr.log 9>&- &
 child=$!
 echo "$child $(cut -d ' ' -f 22 /proc/$child/stat)" > process 2>/dev/null || :
@@ -121,9 +123,9 @@ done
 head -c 4096 /dev/zero > room 2>/dev/null || full=full
 rm -f room script stdin "supervisor.$ticket"
 echo "$code $cause $started $(date +%s) $full" 1<> exit.new
-sync
+durable exit.new
 mv -f exit.new exit
-sync
+durable .
 "#;
 
 /// Whether the command runs, whose supervisor was killed: its process has the same number and began at the same moment (proc(5)).
@@ -159,7 +161,7 @@ cd -- "$d"
 hold || { echo begun; exit 0; }
 if [ -e begun ] || [ -e exit ]; then echo begun; exit 0; fi
 : > forbidden
-sync
+sync forbidden . .. ../.. 2>/dev/null || sync
 rm -f ticket.*
 echo forbidden
 "#;

@@ -1,0 +1,146 @@
+//! What must hold of every beginning of a command: in the journal before it, in its order, not twice, within limits, and never back past a
+//! point of no return.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::world::{Deed, Inner, ProcessState, Start, Told};
+use crate::apply::event::Direction;
+use crate::model::name::file_name;
+use crate::plan::{ActionKind, ActionUndo, Change, Plan};
+
+impl Inner {
+    /// Checks what is promised of a beginning, and takes note of it.
+    pub(super) fn judge_start(&mut self, key: &str, process: usize) {
+        let (name, direction) = match key.strip_suffix("-undo") {
+            Some(name) => (name, Direction::Undo),
+            None => (key, Direction::Forward),
+        };
+        let Some(plan) = self.plan.clone() else { return };
+        let item = self.processes[process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
+        let known = match &item {
+            None => self.actions.get(name).copied(),
+            Some(item) => plan.actions.iter().position(|action| file_name(&format!("{}#{item}", action.id)) == name),
+        };
+        let Some(index) = known else { return self.accuse(format!("{key} is no action of the plan")) };
+        let action = &plan.actions[index];
+        if !self.durable_begun.contains(&(action.id.clone(), direction)) {
+            self.accuse(format!("{key} began before the journal said so"));
+        }
+        if let Some(item) = &item
+            && !self.durable_items.contains(&(action.id.clone(), direction, Arc::clone(item)))
+        {
+            self.accuse(format!("{key} began before the journal said so of the item"));
+        }
+        for need in action.needs.iter().filter(|_| direction == Direction::Forward) {
+            let need = &plan.actions[*need as usize];
+            if !self.durable_done.contains(&need.id) {
+                self.accuse(format!("{key} began before {} had ended in the journal", need.id));
+            }
+        }
+        if direction == Direction::Undo {
+            for other in plan.actions.iter().filter(|other| other.needs.contains(&(index as u32))) {
+                let stands = self.durable_done.contains(&other.id) && !matches!(other.undo, ActionUndo::Harmless);
+                if stands {
+                    self.accuse(format!("{key} is undone before {}, which was built upon it", other.id));
+                }
+            }
+            self.judge_return(&plan, key, index);
+        }
+        self.judge_revision(key, process);
+        self.judge_repetition(key, index, direction);
+        self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
+        self.judge_limits(&plan, index, direction);
+    }
+
+    /// Nothing of a hop is undone once something of it, or of a hop after it, was done that cannot be undone.
+    fn judge_return(&mut self, plan: &Plan, key: &str, index: usize) {
+        let own = &plan.actions[index];
+        let is_there = |start: &&Start| {
+            let is_effect = !matches!(self.processes[start.process].state, ProcessState::Over { effect: false });
+            start.direction == Direction::Forward && is_effect
+        };
+        let mut done = self.starts.iter().filter(is_there).map(|start| &plan.actions[start.action]);
+        let passed = done.find(|action| {
+            let is_final = matches!((&action.kind, &action.undo), (ActionKind::Step { .. }, ActionUndo::Irreversible));
+            is_final && action.change == own.change && action.hop >= own.hop
+        });
+        if let Some(passed) = passed.map(|action| action.id.clone()) {
+            self.accuse(format!("{key} is undone past a point of no return: {passed} was done"));
+        }
+    }
+
+    /// The undo is that of the provider which did it.
+    fn judge_revision(&mut self, key: &str, process: usize) {
+        let Deed { instance, step, undo, to, revision, .. } = self.processes[process].deed.clone();
+        let made = self.instances.get(&instance).and_then(|truth| truth.revisions.get(&(step, to)).copied());
+        if undo && let Some(made) = made.filter(|made| *made != revision) {
+            self.accuse(format!("{key}: what revision {made} of the provider did is undone as revision {revision} would"));
+        }
+    }
+
+    fn judge_repetition(&mut self, key: &str, index: usize, direction: Direction) {
+        // The last start of this key counts only where the action did not go the other way since.
+        let of_action = self.starts.iter().rposition(|start| start.action == index && start.direction != direction);
+        let last = self.starts.iter().rposition(|start| start.key == key);
+        let Some(start) = last.filter(|last| of_action.is_none_or(|other| other < *last)).map(|last| &self.starts[last]) else {
+            return;
+        };
+        let item = self.processes[start.process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
+        let (told, state) = (start.told, self.processes[start.process].state);
+        let allowed = self.allowed.get_mut(&(index, direction)).is_some_and(|used| used.insert(key.to_owned()));
+        let Some(action) = self.plan.as_ref().map(|plan| &plan.actions[index]) else { return };
+        let is_unsure = item.is_some_and(|item| !self.durable_items_done.contains(&(action.id.clone(), direction, item)));
+        let what = match (told, state) {
+            _ if action.repeatable => None,
+            (_, ProcessState::Running) => Some("while it still ran"),
+            (Some(Told::Failed), _) => None,
+            // A person's word is on all items that the journal does not know to have succeeded.
+            _ if allowed && is_unsure => None,
+            (Some(Told::Succeeded), _) => Some("though it had succeeded"),
+            (_, ProcessState::Over { effect: true }) => Some("though it was done"),
+            (_, ProcessState::Over { effect: false }) => {
+                (action.check.is_none() && !allowed).then_some("though nobody could know that it was not done")
+            }
+        };
+        if let Some(what) = what {
+            self.accuse(format!("{key} was begun again {what}"));
+        }
+    }
+
+    /// Nothing runs beside more than may.
+    fn judge_limits(&mut self, plan: &Plan, index: usize, direction: Direction) {
+        let generation = self.generation;
+        let running: BTreeSet<usize> = self
+            .starts
+            .iter()
+            .filter(|start| {
+                let process = &self.processes[start.process];
+                process.generation == generation && process.state == ProcessState::Running
+            })
+            .map(|start| start.action)
+            .collect();
+        let change = |action: usize| &plan.changes[plan.actions[action].change as usize];
+        let (own, limits) = (change(index), self.limits);
+        let beside = |like: &dyn Fn(&Change) -> bool| running.iter().filter(|other| like(change(**other))).count();
+        let mut broken = Vec::new();
+        let here = beside(&|other| other.environment == own.environment);
+        if here > limits.environment as usize {
+            broken.push(format!("{here} actions at once in {}, where {} may", own.environment, limits.environment));
+        }
+        let on_host = beside(&|other| own.host.is_some() && other.host == own.host);
+        if on_host > limits.host as usize {
+            broken.push(format!("{on_host} actions at once on one host, where {} may", limits.host));
+        }
+        // Installations and removals take no turns.
+        let is_served = |change: &Change| change.from.is_some() && change.to.is_some();
+        let is_down = |other: &&usize| plan.actions[**other].downtime && is_served(change(**other));
+        let alike = |other: &&usize| (&change(**other).provider, &change(**other).environment) == (&own.provider, &own.environment);
+        let down: BTreeSet<&str> =
+            running.iter().filter(is_down).filter(alike).map(|other| change(*other).instance.as_str()).collect();
+        if limits.unavailable > 0 && direction == Direction::Forward && down.len() > limits.unavailable as usize {
+            broken.push(format!("{down:?} have downtime at once, where {} may", limits.unavailable));
+        }
+        broken.into_iter().for_each(|what| self.accuse(what));
+    }
+}
