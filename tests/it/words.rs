@@ -24,7 +24,8 @@ fn newest(estate: &Estate) -> serde_json::Value {
 fn recorded(estate: &Estate) -> (String, String) {
     let version = |environment: &str| {
         let text = estate.read(&format!("windlass.{environment}.lock"));
-        let (_, rest) = text.split_once("  version = \"").unwrap_or_else(|| panic!("no version:\n{text}"));
+        let (_, instance) = text.split_once("instance \"tower.").unwrap_or_else(|| panic!("no instance:\n{text}"));
+        let (_, rest) = instance.split_once("  version = \"").unwrap_or_else(|| panic!("no version:\n{text}"));
         rest.split('"').next().unwrap_or_default().to_owned()
     };
     (version("test"), version("production"))
