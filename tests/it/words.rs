@@ -48,7 +48,7 @@ fn what_was_recorded_stays_when_a_run_is_abandoned_as_failed() {
         let ran = estate.run(&[again, &run]);
         assert_ne!(ran.code, Some(0), "{again} of an abandoned run");
     }
-    estate.run(&["abandon", &run, "--as", "succeeded", "--reason", "after all"]).exit(1).says(&["the run was abandoned"]);
+    estate.run(&["abandon", &run, "--as", "succeeded", "--reason", "after all"]).exit(3).says(&["the run was abandoned"]);
     assert_eq!(newest(&estate)["message"], "abandoned: the stairs are gone");
     // What is left is planned from where it stands.
     estate.remove("broken");
