@@ -265,7 +265,7 @@ async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagn
     given::check_held(&plan, args)?;
     let moved = given::check_moved(&plan, &base, args);
     let last = journal.last;
-    let elsewhere = last_machine(&journal.entries).filter(|machine| *machine != machine_of(&args.who)).map(str::to_owned);
+    let elsewhere = another_machine(&journal.entries, machine_of(&args.who)).map(str::to_owned);
     let progress = replay(&plan, &graph, journal.entries)?;
     given::check_open(&args.run, &progress)?;
     let back = Back::default();
@@ -273,12 +273,13 @@ async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagn
     Ok(Reopened { plan: Arc::new(plan), graph, progress, opening, moved })
 }
 
-/// The machine of the process that had the run last.
-fn last_machine(entries: &[Entry]) -> Option<&str> {
-    entries.iter().rev().find_map(|entry| match entry {
+/// The last other machine that had the run, whoever had it in between: what it has begun may still run there, or be held since.
+fn another_machine<'a>(entries: &'a [Entry], this: &str) -> Option<&'a str> {
+    let machines = entries.iter().rev().filter_map(|entry| match entry {
         Entry::Opened { who, .. } => Some(machine_of(who)),
         _ => None,
-    })
+    });
+    machines.into_iter().find(|machine| *machine != this)
 }
 
 /// The machine in `user@host`.
