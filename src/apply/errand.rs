@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::attempt::{action_folder, attempt_folder, item_folder, last_attempt};
 use super::event::{Direction, Ending, EventKind};
-use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
+use super::invoke::{Job, Mode, Surroundings, Told, held, succeeded};
 use super::place::machine;
+use super::recover::{Answer, Recovery};
 use super::voice::{ActionVoice, Hushed};
 use crate::driver::host::Host;
 use crate::driver::{Context, Driver, Failure, FailureKind, Recalled, Silent, Sink};
@@ -67,16 +68,16 @@ pub(super) struct Errand<'a> {
     pub(super) mode: Mode,
     pub(super) voice: Arc<ActionVoice>,
     /// Of which item, where the action has several.
-    item: Option<ErrandItem>,
+    pub(super) item: Option<ErrandItem>,
 }
 
 /// One item of a fanned-out action.
-struct ErrandItem {
+pub(super) struct ErrandItem {
     key: Arc<str>,
     /// What `each` is.
     each: Value,
     /// What `each` is for the action's `check`, where that is another.
-    asks: Option<Value>,
+    pub(super) asks: Option<Value>,
 }
 
 /// For what a driver is called.
@@ -192,167 +193,6 @@ impl<'a> Errand<'a> {
         pause
     }
 
-    /// Finds out how an action ended that had begun when Windlass died.
-    async fn recover(&self, number: u32) -> Recovery {
-        use crate::driver::host::Recovered;
-        let Work { call, timeout, poll, .. } = self.work;
-        if let Mode::Recover { .. } = self.mode
-            && number > 0
-            && let Ok(host) = self.machine(call, Purpose::Try(number))
-            && let Ok(found) = host.recover(&self.folder(number)).await
-            && (matches!(found, Recovered::Finished(_) | Recovered::Running)
-                || found == Recovered::Withheld && self.may_begin_again())
-        {
-            // The driver finds the command that it began and waits for it; it does not begin it again.
-            match self.attempt(call, timeout, Purpose::Try(number)).await {
-                Ok(value) => return Recovery::Known(succeeded(value)),
-                Err(failure) if failure.kind == FailureKind::Unknown => {}
-                Err(mut failure) => {
-                    // Tries before it may have done something.
-                    failure.untouched &= number == 1;
-                    let told = match self.tolerated(&failure) {
-                        Some(told) => told,
-                        None => self.failed(failure).await,
-                    };
-                    return Recovery::Known(told);
-                }
-            }
-        }
-        let recalled = if poll.is_some() { Recalled::Unknown } else { self.recall(call).await };
-        // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
-        if let Mode::Recover { again, .. } = self.mode
-            && (recalled == Recalled::Untouched || (again || number <= 1) && self.is_not_begun(call, number).await)
-        {
-            return match (again, &self.item) {
-                (true, _) => Recovery::Again,
-                (false, None) => Recovery::Known(Told::Withdrawn),
-                (false, Some(_)) => {
-                    let failure = Failure::new(FailureKind::Failed, "it was not begun").untouched();
-                    Recovery::Known(self.failed(failure).await)
-                }
-            };
-        }
-        let (kind, past, again) = match self.mode {
-            Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
-            Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
-        };
-        // What leads back is known, however it ended.
-        let result = self.known_result(recalled);
-        let elsewhere = self.may_run_elsewhere(call);
-        let why = match (self.job.direction, self.check().await) {
-            (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => {
-                return Recovery::Known(already_done(result));
-            }
-            _ if !again => format!("{past}, and it will be undone"),
-            (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
-            // What only looks may look again.
-            _ if poll.is_some() => return Recovery::Again,
-            (_, Answer::NoCheck) if elsewhere.is_some() => {
-                let machine = elsewhere.unwrap_or_default();
-                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
-            }
-            _ if self.action.repeatable => return Recovery::Again,
-            (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
-            (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
-        };
-        Recovery::Known(held(kind, why).giving(result))
-    }
-
-    /// What its driver knows of an earlier call that nobody has seen the end of.
-    async fn recall(&self, call: &Call) -> Recalled {
-        let number = self.last_attempt().max(1);
-        let recalled = match self.surrounded(call, None, Purpose::Try(number)) {
-            Ok((driver, args, context)) => driver.recall(&args, &context).await.unwrap_or(Recalled::Unknown),
-            Err(_) => Recalled::Unknown,
-        };
-        // The folders of another machine may not all be here.
-        if recalled == Recalled::Untouched && self.job.around.elsewhere.is_some() { Recalled::Unknown } else { recalled }
-    }
-
-    /// What of a step's result is known without its end.
-    fn known_result(&self, recalled: Recalled) -> Value {
-        match (recalled, self.job.direction) {
-            (Recalled::Partly(result), Direction::Forward) => result,
-            _ => Value::Null,
-        }
-    }
-
-    /// Whether it may be begun where its outcome is to be found out.
-    fn may_begin_again(&self) -> bool {
-        matches!(self.mode, Mode::Recover { again: true, .. })
-    }
-
-    /// Whether the machine itself is away, and not something that was asked for on it.
-    async fn is_host_away(&self) -> bool {
-        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
-        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
-        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
-    }
-
-    /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
-    /// folder that it has not.
-    async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
-        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !self.is_one_command(call) {
-            return false;
-        }
-        let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
-        host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
-    }
-
-    /// Whether none of so many tries before has begun anything.
-    async fn never_began(&self, call: &Call, tries: u32) -> bool {
-        if tries == 0 {
-            return true;
-        }
-        let Ok(host) = self.machine(call, Purpose::Try(tries)) else { return false };
-        if !self.is_one_command(call) || self.job.around.elsewhere.is_some() {
-            return false;
-        }
-        for number in 1..=tries {
-            if !matches!(host.recover(&self.folder(number)).await, Ok(crate::driver::host::Recovered::NotBegun)) {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn is_one_command(&self, call: &Call) -> bool {
-        self.job.around.drivers.get(call.driver.as_str()).is_some_and(|driver| driver.is_one_command())
-    }
-
-    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
-    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
-        let had_begun = matches!(self.mode, Mode::Recover { .. });
-        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
-        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
-    }
-
-    async fn check(&self) -> Answer {
-        let Some(check) = self.action.check.as_ref().filter(|_| self.can_ask()) else { return Answer::NoCheck };
-        match (self.attempt(&check.call, self.action.timeout, Purpose::Check).await, &check.done) {
-            (Ok(_), None) => Answer::Done,
-            (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
-            (Err(failure), _) => Answer::Unclear(self.job.redact.apply(&failure.message).into_owned()),
-            (Ok(result), Some(done)) => {
-                match self.eval_for(Purpose::Check, done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
-                    Ok(Some(true)) => Answer::Done,
-                    Ok(Some(false)) => Answer::NotDone,
-                    Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
-                    Err(problems) => Answer::Unclear(self.sentence(&problems)),
-                }
-            }
-        }
-    }
-
-    /// Whether the check can be made here: that of a fanned-out action asks for one of its items.
-    fn can_ask(&self) -> bool {
-        match (&self.item, self.job.direction) {
-            (Some(item), Direction::Undo) => item.asks.is_some() || self.action.fan_out.is_none(),
-            (Some(_), Direction::Forward) => true,
-            (None, _) => self.action.fan_out.is_none(),
-        }
-    }
-
     /// One call of a driver, within its time.
     pub(super) async fn attempt(&self, call: &Call, timeout: Option<Duration>, purpose: Purpose) -> Result<Value, Failure> {
         let clock = &self.job.around.clock;
@@ -380,7 +220,7 @@ impl<'a> Errand<'a> {
     }
 
     /// A driver with everything that a call of it needs.
-    fn surrounded(
+    pub(super) fn surrounded(
         &self,
         call: &Call,
         timeout: Option<Duration>,
@@ -422,7 +262,7 @@ impl<'a> Errand<'a> {
         Ok((&**driver, args, context))
     }
 
-    fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
+    pub(super) fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
         let eval = |expr: &Expr| self.eval_for(purpose, expr, None).map_err(|problems| self.sentence(&problems));
         machine(&*self.job.around.hosts, self.change, call, eval)
     }
@@ -522,7 +362,7 @@ impl<'a> Errand<'a> {
         self.eval_for(Purpose::Poll, expr, more)
     }
 
-    fn eval_for(&self, purpose: Purpose, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
+    pub(super) fn eval_for(&self, purpose: Purpose, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
         let mut names = self.job.scope.clone();
         if let Some(ErrandItem { each, asks, .. }) = &self.item {
             names.set("each", if purpose == Purpose::Check { asks.as_ref().unwrap_or(each).clone() } else { each.clone() });
@@ -544,12 +384,12 @@ impl<'a> Errand<'a> {
     }
 
     /// The folder of the files of one try: drivers find there what they began.
-    fn folder(&self, number: u32) -> PathBuf {
+    pub(super) fn folder(&self, number: u32) -> PathBuf {
         attempt_folder(&self.home(), self.job.direction, number)
     }
 
     /// The number of the last try that has left a folder, by any process; 0: none.
-    fn last_attempt(&self) -> u32 {
+    pub(super) fn last_attempt(&self) -> u32 {
         last_attempt(&self.home(), self.job.direction).unwrap_or(0)
     }
 
@@ -569,20 +409,6 @@ impl<'a> Errand<'a> {
             None => self.action.id.file_name(),
         }
     }
-}
-
-enum Recovery {
-    /// It may be done again.
-    Again,
-    /// This is how it ended.
-    Known(Told),
-}
-
-enum Answer {
-    Done,
-    NotDone,
-    Unclear(String),
-    NoCheck,
 }
 
 /// Whether trying again may help, and is known to be no repetition.

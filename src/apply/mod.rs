@@ -33,6 +33,7 @@ mod probe;
 mod probing;
 pub mod progress;
 mod record;
+mod recover;
 pub mod run;
 mod scheduler;
 mod scope;

@@ -49,3 +49,4 @@ mod story;
 mod two_at_once;
 mod walls;
 mod ways;
+mod words;

@@ -26,7 +26,7 @@ instance "tower" "top" {
 }
 "#;
 
-const PROVIDER: &str = r#"provider "tower" {
+pub(crate) const PROVIDER: &str = r#"provider "tower" {
   version = "1.0.0"
   title   = "Tower"
 }
@@ -80,7 +80,7 @@ strategy "move" {
 
 impl Estate {
     /// With [`MAIN`], at 1.0.0.
-    fn tower() -> Self {
+    pub(crate) fn tower() -> Self {
         let mut estate = Self::with(MAIN);
         estate.write("providers/tower/provider.hcl", PROVIDER);
         estate.set("home", &estate.root.display().to_string());
@@ -97,7 +97,7 @@ impl Estate {
         self.good(&["history", "--format", "json"]).json()["runs"][0]["id"].as_str().expect("a run").to_owned()
     }
 
-    fn stands(&self) -> (String, String) {
+    pub(crate) fn stands(&self) -> (String, String) {
         (self.read("base.version").trim().to_owned(), self.read("top.version").trim().to_owned())
     }
 
@@ -106,7 +106,7 @@ impl Estate {
     }
 }
 
-fn at(base: &str, top: &str) -> (String, String) {
+pub(crate) fn at(base: &str, top: &str) -> (String, String) {
     (base.to_owned(), top.to_owned())
 }
 

@@ -269,3 +269,22 @@ fn a_rollback_is_refused_where_what_a_step_kept_is_damaged() {
     drop(told.says(&["what leads back is gone", "is damaged"]));
     assert_eq!(estate.read("page"), "2.0.0\n");
 }
+
+#[test]
+fn a_plan_shows_what_is_other_in_a_provider_since_it_was_used_last() {
+    let mut estate = page(false);
+    estate.run(&["plan"]).sober().lacks("is another than was used last");
+    let text = estate.read("providers/page/provider.hcl").replace("\"Page\"", "\"Side\"");
+    estate.write("providers/page/provider.hcl", text);
+    let plain = estate.good(&["plan", "--out", "up.plan"]);
+    let plain = plain.says(&["provider page is another than was used last in test: 1.0.0,", "provider.hcl +1 -1"]);
+    drop(plain.says(&["-  title   = \"Page\"", "+  title   = \"Side\""]));
+    // The reviewer sees it wherever the plan is shown.
+    estate.good(&["show", "up.plan"]).says(&["provider page is another", "+  title   = \"Side\""]);
+    estate.good(&["show", "up.plan", "--format", "markdown"]).says(&["- provider page is another", "```diff"]);
+    estate.good(&["show", "up.plan", "--format", "html"]).says(&["provider page is another", "provider.hcl"]);
+    estate.good(&["apply", "up.plan"]);
+    // By now it is the one that was used last.
+    estate.set("version", "1.0.0");
+    estate.run(&["plan"]).sober().lacks("is another than was used last");
+}
