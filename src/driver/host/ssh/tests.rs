@@ -207,23 +207,19 @@ async fn a_supervised_command_there_is_cancelled_and_timed_out_with_its_children
 }
 
 #[tokio::test]
-async fn the_outcome_of_a_killed_supervisor_there_is_unknown() {
+async fn the_outcome_of_a_command_killed_with_its_supervisor_there_is_unknown() {
     let Some(server) = Server::start().await else { return };
     std::fs::create_dir_all(server.path("")).unwrap();
     let ctx = Context { dir: Some(server.dir.path().join("run")), ..server.ctx() };
     let pid_file = server.path("pid");
     // The command's parent is the supervisor.
     let command = sh(&format!("echo $PPID $$ > {}; exec sleep 60", pid_file.display()));
-    let (outcome, child) = tokio::join!(ctx.run(&command), async {
-        let text = appears(&pid_file).await;
-        let (supervisor, child) = text.trim().split_once(' ').unwrap();
-        let supervisor: i32 = supervisor.parse().unwrap();
-        assert!(supervisor > 1);
-        rustix::process::kill_process(rustix::process::Pid::from_raw(supervisor).unwrap(), rustix::process::Signal::KILL).unwrap();
-        child.to_owned()
+    let (outcome, ()) = tokio::join!(ctx.run(&command), async {
+        for pid in appears(&pid_file).await.split_whitespace() {
+            let pid: i32 = pid.parse().unwrap();
+            assert!(pid > 1);
+            rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
+        }
     });
     assert_eq!(outcome.unwrap_err().kind, FailureKind::Unknown);
-    let child: i32 = child.parse().unwrap();
-    assert!(child > 1);
-    rustix::process::kill_process(rustix::process::Pid::from_raw(child).unwrap(), rustix::process::Signal::KILL).unwrap();
 }
