@@ -60,6 +60,8 @@ pub struct Landing {
     pub now: Option<Arc<str>>,
     /// Its version afterwards.
     pub then: Option<Arc<str>>,
+    /// The versions in between, in the order of the way back.
+    pub between: Vec<Option<Arc<str>>>,
 }
 
 /// What a rollback will come to.
@@ -115,7 +117,8 @@ pub fn foresee_back(dir: &Path, back: &Back) -> Result<Way, Diagnostics> {
         }
         if now != then {
             let (instance, environment) = (change.instance.clone(), change.environment.clone());
-            landings.push(Landing { instance, environment, now, then });
+            let between = between(change, now.as_ref(), then.as_ref());
+            landings.push(Landing { instance, environment, now, then, between });
         }
     }
     problems.unless_errors(Way { landings, going }).map(|(way, _)| way)
@@ -129,6 +132,12 @@ fn version(plan: &Plan, graph: &Graph, progress: &Progress, change: usize) -> Op
         Some(hop) => content.hops.get(hop.index as usize).map_or(content.to.clone(), |hop| hop.to.clone()),
         None => content.from.clone(),
     }
+}
+
+/// The versions that a change's way back passes.
+fn between(change: &Change, now: Option<&Arc<str>>, then: Option<&Arc<str>>) -> Vec<Option<Arc<str>>> {
+    let stations = change.hops.iter().map(|hop| hop.to.as_ref()).rev();
+    stations.skip_while(|station| *station != now).skip(1).take_while(|station| *station != then).map(|to| to.cloned()).collect()
 }
 
 fn check(plan: &Plan, graph: &Graph, progress: &Progress, back: &Back) -> Result<(), Diagnostics> {

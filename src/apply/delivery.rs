@@ -15,8 +15,10 @@ use crate::state::{Lease, StateError, Store};
 
 /// How long changes gather before they are written while a run lasts.
 pub(super) const GATHER: Duration = Duration::from_secs(1);
-/// Tries to write at the end of a run.
+/// Tries to write at the end of a run, over a network.
 const LAST_TRIES: u32 = 5;
+/// Tries to write at the end of a run to this machine's disk, which only a person makes room on.
+const LAST_TRIES_HERE: u32 = 3;
 
 /// The way to the store.
 pub(super) struct Delivery {
@@ -121,16 +123,20 @@ impl Delivery {
         }
     }
 
-    /// Writes a lockfile at the end of a run, with patience.
-    pub(super) async fn insist(&mut self, lock: &Lock) -> Written {
+    /// Writes a lockfile at the end of a run, with patience; says once that it takes patience.
+    pub(super) async fn insist(&mut self, lock: &Lock, say: impl Fn(&StateError)) -> Written {
         let mut pause = Duration::from_secs(1);
         let mut tries = 1;
+        let last = if self.store.run_files().is_some() { LAST_TRIES } else { LAST_TRIES_HERE };
         loop {
             self.stage(lock, 0);
             self.release(0);
             let written = self.landed().await;
             match written.result {
-                Err(StateError::Unreachable { .. }) if tries < LAST_TRIES => {
+                Err(error @ StateError::Unreachable { .. }) if tries < last => {
+                    if tries == 1 {
+                        say(&error);
+                    }
                     self.clock.sleep(pause).await;
                     pause *= 2;
                     tries += 1;

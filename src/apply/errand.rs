@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::attempt::{action_folder, attempt_folder, item_folder, last_attempt};
 use super::event::{Direction, Ending, EventKind};
-use super::invoke::{Job, Mode, Surroundings, Told, already_done, held, succeeded};
+use super::invoke::{Job, Mode, Surroundings, Told, held, succeeded};
 use super::place::machine;
+use super::recover::{Answer, Recovery};
 use super::voice::{ActionVoice, Hushed};
 use crate::driver::host::Host;
-use crate::driver::{Context, Failure, FailureKind, Silent, Sink};
+use crate::driver::{Context, Driver, Failure, FailureKind, Recalled, Silent, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
 use crate::model::fan_out::FanOut;
@@ -67,16 +68,16 @@ pub(super) struct Errand<'a> {
     pub(super) mode: Mode,
     pub(super) voice: Arc<ActionVoice>,
     /// Of which item, where the action has several.
-    item: Option<ErrandItem>,
+    pub(super) item: Option<ErrandItem>,
 }
 
 /// One item of a fanned-out action.
-struct ErrandItem {
+pub(super) struct ErrandItem {
     key: Arc<str>,
     /// What `each` is.
     each: Value,
     /// What `each` is for the action's `check`, where that is another.
-    asks: Option<Value>,
+    pub(super) asks: Option<Value>,
 }
 
 /// For what a driver is called.
@@ -135,8 +136,12 @@ impl<'a> Errand<'a> {
     async fn tries(&self, mut number: u32) -> Told {
         let Surroundings { control, clock, .. } = &*self.job.around;
         let Work { call, retry, timeout, .. } = self.work;
-        // What had begun before may have left something.
-        let mut untouched = number == 0 && self.mode == Mode::Fresh;
+        // What had begun before may have left something. Before an undo, that is the undo itself.
+        let is_first = match self.job.direction {
+            Direction::Forward => self.mode == Mode::Fresh,
+            Direction::Undo => matches!(self.mode, Mode::Fresh | Mode::Incomplete),
+        };
+        let mut untouched = is_first && self.never_began(call, number).await;
         let mut is_on_its_way = false;
         for attempt in 1u32.. {
             if control.is_terminating() && !is_on_its_way {
@@ -188,164 +193,10 @@ impl<'a> Errand<'a> {
         pause
     }
 
-    /// Finds out how an action ended that had begun when Windlass died.
-    async fn recover(&self, number: u32) -> Recovery {
-        use crate::driver::host::Recovered;
-        let Work { call, timeout, poll, .. } = self.work;
-        if let Mode::Recover { .. } = self.mode
-            && number > 0
-            && let Ok(host) = self.machine(call, Purpose::Try(number))
-            && let Ok(found) = host.recover(&self.folder(number)).await
-            && (matches!(found, Recovered::Finished(_) | Recovered::Running)
-                || found == Recovered::Withheld && self.may_begin_again())
-        {
-            // The driver finds the command that it began and waits for it; it does not begin it again.
-            match self.attempt(call, timeout, Purpose::Try(number)).await {
-                Ok(value) => return Recovery::Known(succeeded(value)),
-                Err(failure) if failure.kind == FailureKind::Unknown => {}
-                Err(mut failure) => {
-                    // Tries before it may have done something.
-                    failure.untouched &= number == 1;
-                    let told = match self.tolerated(&failure) {
-                        Some(told) => told,
-                        None => self.failed(failure).await,
-                    };
-                    return Recovery::Known(told);
-                }
-            }
-        }
-        // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
-        if let Mode::Recover { again, .. } = self.mode
-            && (again || number <= 1)
-            && self.is_not_begun(call, number).await
-        {
-            return match (again, &self.item) {
-                (true, _) => Recovery::Again,
-                (false, None) => Recovery::Known(Told::Withdrawn),
-                (false, Some(_)) => {
-                    let failure = Failure::new(FailureKind::Failed, "it was not begun").untouched();
-                    Recovery::Known(self.failed(failure).await)
-                }
-            };
-        }
-        let (kind, past, again) = match self.mode {
-            Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
-            Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
-        };
-        let elsewhere = self.may_run_elsewhere(call);
-        let why = match (self.job.direction, self.check().await) {
-            (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => return Recovery::Known(already_done()),
-            _ if !again => format!("{past}, and it will be undone"),
-            (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
-            // What only looks may look again.
-            _ if poll.is_some() => return Recovery::Again,
-            (_, Answer::NoCheck) if elsewhere.is_some() => {
-                let machine = elsewhere.unwrap_or_default();
-                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
-            }
-            _ if self.action.repeatable => return Recovery::Again,
-            (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
-            (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
-        };
-        Recovery::Known(held(kind, why))
-    }
-
-    /// Whether it may be begun where its outcome is to be found out.
-    fn may_begin_again(&self) -> bool {
-        matches!(self.mode, Mode::Recover { again: true, .. })
-    }
-
-    /// Whether the machine itself is away, and not something that was asked for on it.
-    async fn is_host_away(&self) -> bool {
-        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
-        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
-        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
-    }
-
-    /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
-    /// folder that it has not.
-    async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
-        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !self.is_one_command(call) {
-            return false;
-        }
-        let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
-        host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
-    }
-
-    fn is_one_command(&self, call: &Call) -> bool {
-        self.job.around.drivers.get(call.driver.as_str()).is_some_and(|driver| driver.is_one_command())
-    }
-
-    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
-    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
-        let had_begun = matches!(self.mode, Mode::Recover { .. });
-        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
-        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
-    }
-
-    async fn check(&self) -> Answer {
-        let Some(check) = self.action.check.as_ref().filter(|_| self.can_ask()) else { return Answer::NoCheck };
-        match (self.attempt(&check.call, self.action.timeout, Purpose::Check).await, &check.done) {
-            (Ok(_), None) => Answer::Done,
-            (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
-            (Err(failure), _) => Answer::Unclear(self.job.redact.apply(&failure.message).into_owned()),
-            (Ok(result), Some(done)) => {
-                match self.eval_for(Purpose::Check, done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
-                    Ok(Some(true)) => Answer::Done,
-                    Ok(Some(false)) => Answer::NotDone,
-                    Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
-                    Err(problems) => Answer::Unclear(self.sentence(&problems)),
-                }
-            }
-        }
-    }
-
-    /// Whether the check can be made here: that of a fanned-out action asks for one of its items.
-    fn can_ask(&self) -> bool {
-        match (&self.item, self.job.direction) {
-            (Some(item), Direction::Undo) => item.asks.is_some() || self.action.fan_out.is_none(),
-            (Some(_), Direction::Forward) => true,
-            (None, _) => self.action.fan_out.is_none(),
-        }
-    }
-
     /// One call of a driver, within its time.
     pub(super) async fn attempt(&self, call: &Call, timeout: Option<Duration>, purpose: Purpose) -> Result<Value, Failure> {
-        let Surroundings { drivers, clock, control, .. } = &*self.job.around;
-        let driver = drivers
-            .get(call.driver.as_str())
-            .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
-        let args = self.arguments(call, purpose)?;
-        let host = self.machine(call, purpose)?;
-        // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
-        let dir = match purpose {
-            Purpose::Try(number) => Some(self.folder(number)),
-            Purpose::Check | Purpose::Poll => None,
-        };
-        let suffix = match (self.job.direction, purpose) {
-            (_, Purpose::Check) => "-check",
-            (Direction::Forward, Purpose::Try(_) | Purpose::Poll) => "",
-            (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
-        };
-        let sink: Arc<dyn Sink> = match purpose {
-            // A failure of a probe carries what changed from look to look.
-            Purpose::Poll if self.work.probe.is_some() => Arc::new(Silent),
-            // The same lines every other second tell nobody anything.
-            Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
-            Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,
-        };
-        let cancel = control.token();
-        let context = Context {
-            key: format!("{}{suffix}", self.file_name()),
-            host,
-            dir,
-            files: Arc::clone(&self.job.files),
-            timeout,
-            cancel: cancel.clone(),
-            sink,
-            redact: self.job.redact.clone(),
-            privileged: self.action.privileged,
-        };
+        let clock = &self.job.around.clock;
+        let (driver, args, context) = self.surrounded(call, timeout, purpose)?;
         // The driver watches time and cancellation itself; this is for one that does not.
         let overdue = async {
             match timeout {
@@ -354,7 +205,7 @@ impl<'a> Errand<'a> {
             }
         };
         let deaf = async {
-            cancel.cancelled().await;
+            context.cancel.cancelled().await;
             clock.sleep(GRACE).await;
         };
         let result = tokio::select! {
@@ -368,7 +219,50 @@ impl<'a> Errand<'a> {
         result.map_err(|failure| Failure { untouched: failure.untouched && is_known, ..failure })
     }
 
-    fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
+    /// A driver with everything that a call of it needs.
+    pub(super) fn surrounded(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+        purpose: Purpose,
+    ) -> Result<(&dyn Driver, Object, Context), Failure> {
+        let driver = self.job.around.drivers.get(call.driver.as_str());
+        let driver = driver.ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no driver `{}`", call.driver)))?;
+        let args = self.arguments(call, purpose)?;
+        let host = self.machine(call, purpose)?;
+        // The driver makes it when it has something to keep: most actions need none. What only looks keeps nothing.
+        let (dir, earlier) = match purpose {
+            Purpose::Try(number) => (Some(self.folder(number)), (1..number).map(|number| self.folder(number)).collect()),
+            Purpose::Check | Purpose::Poll => (None, Vec::new()),
+        };
+        let suffix = match (self.job.direction, purpose) {
+            (_, Purpose::Check) => "-check",
+            (Direction::Forward, Purpose::Try(_) | Purpose::Poll) => "",
+            (Direction::Undo, Purpose::Try(_) | Purpose::Poll) => "-undo",
+        };
+        let sink: Arc<dyn Sink> = match purpose {
+            // A failure of a probe carries what changed from look to look.
+            Purpose::Poll if self.work.probe.is_some() => Arc::new(Silent),
+            // The same lines every other second tell nobody anything.
+            Purpose::Poll => Arc::new(Hushed(Arc::clone(&self.voice))),
+            Purpose::Try(_) | Purpose::Check => Arc::clone(&self.voice) as Arc<_>,
+        };
+        let context = Context {
+            key: format!("{}{suffix}", self.file_name()),
+            host,
+            dir,
+            earlier,
+            files: Arc::clone(&self.job.files),
+            timeout,
+            cancel: self.job.around.control.token(),
+            sink,
+            redact: self.job.redact.clone(),
+            privileged: self.action.privileged,
+        };
+        Ok((&**driver, args, context))
+    }
+
+    pub(super) fn machine(&self, call: &Call, purpose: Purpose) -> Result<Arc<dyn Host>, Failure> {
         let eval = |expr: &Expr| self.eval_for(purpose, expr, None).map_err(|problems| self.sentence(&problems));
         machine(&*self.job.around.hosts, self.change, call, eval)
     }
@@ -378,9 +272,18 @@ impl<'a> Errand<'a> {
         for (name, arg) in &call.args {
             let value = match arg {
                 Arg::Known(value) => value.clone(),
-                Arg::Deferred(expr) => self.eval_for(purpose, expr, None).map_err(|problems| {
-                    let why = self.sentence(&problems);
-                    Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
+                Arg::Deferred(expr) => self.eval_for(purpose, expr, None).map_err(|problems| match self.unknown_step(expr) {
+                    Some(step) => {
+                        let message = format!(
+                            "its undo, `{}`, needs what step `{step}` gave (`{name}`), and nobody saw that: see what it left behind",
+                            call.driver
+                        );
+                        Failure::new(FailureKind::Invalid, message)
+                    }
+                    None => {
+                        let why = self.sentence(&problems);
+                        Failure::new(FailureKind::Invalid, format!("argument `{name}` of `{}`: {why}", call.driver))
+                    }
                 })?,
             };
             let value = value.revealed();
@@ -392,6 +295,15 @@ impl<'a> Errand<'a> {
             args.insert(Arc::clone(name), value);
         }
         Ok(args)
+    }
+
+    /// The step whose result an undo asks for and nobody knows.
+    fn unknown_step(&self, expr: &Expr) -> Option<Arc<str>> {
+        let steps = self.job.scope.0.get("step");
+        let references = expr.references().into_iter().filter(|reference| &*reference.root == "step");
+        let mut named = references.filter_map(|reference| reference.path.first().cloned());
+        let is_known = |step: &str| steps.and_then(|steps| steps.get(step)?.get("result")).is_some_and(|result| !result.is_null());
+        named.find(|step| self.job.direction == Direction::Undo && !is_known(step))
     }
 
     /// What became of it, where the provider counts the failure as success.
@@ -416,12 +328,19 @@ impl<'a> Errand<'a> {
     }
 
     /// What became of it after a failure.
-    pub(super) async fn failed(&self, failure: Failure) -> Told {
+    pub(super) async fn failed(&self, mut failure: Failure) -> Told {
+        // The driver may know better than the failure whether something was changed, and what leads back.
+        let forward = self.job.direction == Direction::Forward && !failure.untouched && self.work.poll.is_none();
+        let recalled = if forward { self.recall(self.work.call).await } else { Recalled::Unknown };
+        failure.untouched |= recalled == Recalled::Untouched;
+        let result = self.known_result(recalled);
         let message = self.job.redact.apply(&failure.message).into_owned();
         match failure.kind {
-            FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => return held(failure.kind, message),
+            FailureKind::Unknown | FailureKind::Waiting | FailureKind::Cancelled => {
+                return held(failure.kind, message).giving(result);
+            }
             // Nothing can be done or undone there until it is back.
-            FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message),
+            FailureKind::Unreachable if self.is_host_away().await => return held(failure.kind, message).giving(result),
             FailureKind::Invalid
             | FailureKind::Failed
             | FailureKind::TimedOut
@@ -435,7 +354,7 @@ impl<'a> Errand<'a> {
         let help = failure.help.map(|help| self.job.redact.apply(&help).into_owned());
         let kind = if failure.untouched { FailureKind::NotBegun } else { failure.kind };
         let ending = Ending::Failed { kind, message, output: self.voice.tail(), help };
-        Told::Ended { ending, kind: Some(kind), result: Value::Null }
+        Told::Ended { ending, kind: Some(kind), result }
     }
 
     /// Evaluates a deferred expression over the hop's scope, with one more name where something is asked about.
@@ -443,7 +362,7 @@ impl<'a> Errand<'a> {
         self.eval_for(Purpose::Poll, expr, more)
     }
 
-    fn eval_for(&self, purpose: Purpose, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
+    pub(super) fn eval_for(&self, purpose: Purpose, expr: &Expr, more: Option<(&str, Value)>) -> Result<Value, Diagnostics> {
         let mut names = self.job.scope.clone();
         if let Some(ErrandItem { each, asks, .. }) = &self.item {
             names.set("each", if purpose == Purpose::Check { asks.as_ref().unwrap_or(each).clone() } else { each.clone() });
@@ -465,12 +384,12 @@ impl<'a> Errand<'a> {
     }
 
     /// The folder of the files of one try: drivers find there what they began.
-    fn folder(&self, number: u32) -> PathBuf {
+    pub(super) fn folder(&self, number: u32) -> PathBuf {
         attempt_folder(&self.home(), self.job.direction, number)
     }
 
     /// The number of the last try that has left a folder, by any process; 0: none.
-    fn last_attempt(&self) -> u32 {
+    pub(super) fn last_attempt(&self) -> u32 {
         last_attempt(&self.home(), self.job.direction).unwrap_or(0)
     }
 
@@ -490,20 +409,6 @@ impl<'a> Errand<'a> {
             None => self.action.id.file_name(),
         }
     }
-}
-
-enum Recovery {
-    /// It may be done again.
-    Again,
-    /// This is how it ended.
-    Known(Told),
-}
-
-enum Answer {
-    Done,
-    NotDone,
-    Unclear(String),
-    NoCheck,
 }
 
 /// Whether trying again may help, and is known to be no repetition.

@@ -17,7 +17,7 @@ use super::run::operation;
 use crate::driver::FailureKind;
 use crate::plan::{Action, Change};
 use crate::source::{Diagnostic, Diagnostics, Fault};
-use crate::state::{Move, Outcome, RunRecord};
+use crate::state::{Move, Outcome, RunRecord, StateError};
 
 /// The summary of an action that a person confirms.
 const WAITS: &str = "an action waits for a person";
@@ -128,7 +128,13 @@ impl Dispatcher {
         let mut failure = None;
         for environment in self.delivery.due() {
             let Some(lock) = self.books.lock(&environment).cloned() else { continue };
-            let written = self.delivery.insist(&lock).await;
+            let voice = &self.around.voice;
+            let say = |error: &StateError| {
+                voice.warn(format!(
+                    "the lockfile of environment `{environment}` cannot be written and is tried a few times more: {error}"
+                ));
+            };
+            let written = self.delivery.insist(&lock, say).await;
             failure = self.take_written(written).or(failure);
         }
         failure

@@ -102,6 +102,16 @@ pub(super) enum Told {
     },
 }
 
+impl Told {
+    /// The same with what of its result is known.
+    pub(super) fn giving(self, known: Value) -> Self {
+        match self {
+            Self::Ended { ending, kind, result: _ } => Self::Ended { ending, kind, result: known },
+            told => told,
+        }
+    }
+}
+
 /// Carries an action out.
 pub(super) async fn carry_out(job: Job) -> Report {
     let plan = Arc::clone(&job.around.plan);
@@ -160,8 +170,8 @@ pub(super) fn succeeded(result: Value) -> Told {
     Told::Ended { ending: Ending::Succeeded, kind: None, result }
 }
 
-pub(super) fn already_done() -> Told {
-    Told::Ended { ending: Ending::AlreadyDone, kind: None, result: Value::Null }
+pub(super) fn already_done(result: Value) -> Told {
+    Told::Ended { ending: Ending::AlreadyDone, kind: None, result }
 }
 
 /// What a driver's panic is: a failure, and a defect.

@@ -5,6 +5,7 @@
 
 #[macro_use]
 pub mod crash;
+mod ahead;
 mod attempt;
 mod back;
 pub mod bracket;
@@ -32,6 +33,7 @@ mod probe;
 mod probing;
 pub mod progress;
 mod record;
+mod recover;
 pub mod run;
 mod scheduler;
 mod scope;

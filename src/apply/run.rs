@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::ahead::check_there;
 use super::back::{Back, check_backups, foresee_back};
 use super::clock::Clock;
 use super::control::Control;
@@ -167,6 +168,7 @@ pub async fn rollback(back: &Back, args: RunArgs) -> Result<Finished, Diagnostic
     let (plan, graph, progress, mut opening) = reopen(&args, "rollback").await?;
     let way = foresee_back(&args.dir, back)?;
     check_backups(&plan, &graph, &progress, &way, &args.locks)?;
+    check_there(&plan, &graph, &progress, &way, &args).await?;
     opening.back = back.clone();
     Dispatcher::open(plan, graph, progress, args, opening).await?.run().await
 }

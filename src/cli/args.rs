@@ -386,7 +386,7 @@ pub enum StateCommand {
         /// Its address.
         address: String,
     },
-    /// Removes folders of ended runs that no recorded hop goes back by; what an undo or a resumption needs stays
+    /// Removes what is kept of ended runs that no recorded hop goes back by; what an undo or a resumption needs stays
     Prune {
         /// Only runs that ended longer ago than this
         #[arg(long, value_name = "DURATION", default_value = "30d")]

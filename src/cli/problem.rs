@@ -25,7 +25,7 @@ pub(super) fn state_problem(error: &StateError) -> Diagnostic {
             .help("somebody applied in between: make a new plan"),
         StateError::Corrupt { .. } => Diagnostic::error("state cannot be understood")
             .detail(detail)
-            .help("take the last good version from git, or repair the line; Windlass never writes over it"),
+            .help("a lockfile: take the last good version from git; what is below `.windlass`: from a backup, or remove the file while no run goes on. Windlass never writes over it"),
         StateError::Newer { .. } => Diagnostic::error("state is newer than this Windlass")
             .detail(detail)
             .help("install the Windlass that wrote it, or a newer one"),

@@ -270,8 +270,10 @@ impl Session {
         let planned = plan.into_iter().flat_map(|plan| &plan.changes);
         let planned =
             planned.flat_map(|change| change.hops.iter().map(|hop| (change.provider.clone(), hop.provider_digest.clone())));
+        // What they were is shown where they are others now.
+        let pinned = locks.values().flat_map(|lock| lock.providers.iter().map(|(name, pin)| (name.clone(), pin.digest.clone())));
         let wanted: BTreeSet<(ProviderName, Digest)> =
-            recorded.chain(planned).filter(|(_, digest)| !known.contains_key(digest)).collect();
+            recorded.chain(planned).chain(pinned).filter(|(_, digest)| !known.contains_key(digest)).collect();
         let schemes = self.providers.iter().map(|(name, provider)| (name.clone(), provider.scheme.clone())).collect();
         let drivers = self.place.schemas();
         for (name, digest) in wanted {

@@ -75,6 +75,11 @@ impl Driver for Backup {
         // What a repository holds by then is for the next attempt to see.
         done.map_err(|failure| if action == "restore" { failure } else { failure.touched() })
     }
+
+    async fn look_ahead(&self, args: &Object, ctx: &Context) -> Result<(), Failure> {
+        let is_restore = args.get("action").and_then(Value::as_str) == Some("restore");
+        if is_restore { is_there(args, ctx).await } else { Ok(()) }
+    }
 }
 
 async fn here(args: &Args<'_>, action: &str, place: Place, pick: Pick, ctx: &Context) -> Result<Value, Failure> {
@@ -124,6 +129,23 @@ async fn here(args: &Args<'_>, action: &str, place: Place, pick: Pick, ctx: &Con
             .await
         }
     }
+}
+
+/// Looks whether the backup that a restore takes is there.
+async fn is_there(args: &Object, ctx: &Context) -> Result<(), Failure> {
+    let args = Args::new("backup", args);
+    let place = Place::of(&args, false)?;
+    let pick = Pick::of(&args)?;
+    pick.needed(&args)?;
+    if !ctx.host.is_local() {
+        return there::look(place, &pick, ctx).await;
+    }
+    work(ctx, move |watch| {
+        let repository = place.open()?;
+        let entry = pick.one(&*repository, true)?;
+        repository.look(&entry, watch)
+    })
+    .await
 }
 
 /// What is to be backed up and how, as the arguments of `create` say it.

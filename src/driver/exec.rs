@@ -86,7 +86,7 @@ const SCHEMA: DriverSchema = DriverSchema {
         },
         ResultSchema { name: "stdout", ty: "string", summary: "Standard output, its last MiB." },
         ResultSchema { name: "stderr", ty: "string", summary: "Standard error, its last MiB." },
-        ResultSchema { name: "truncated", ty: "bool", summary: "Whether the beginning of an output is missing." },
+        ResultSchema { name: "truncated", ty: "bool", summary: "Whether something of an output is missing: its beginning, or what a full disk could not keep." },
         ResultSchema { name: "json", ty: "any", summary: "Standard output as a value, where `parse = \"json\"`; else null." },
         ResultSchema {
             name: "lines",

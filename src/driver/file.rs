@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use super::host::{Attributes, Kind, Stat};
-use super::{Args, Context, Diff, Driver, Failure, FailureKind};
+use super::{Args, Context, Diff, Driver, Failure, FailureKind, Recalled};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
@@ -71,6 +71,32 @@ impl Driver for File {
             "remove" => remove(&args, ctx).await,
             _ => kept::restore(&args, ctx).await,
         }
+    }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        let args = Args::new("file", args);
+        let path = args.needed_path("path");
+        match args.word("action", &ACTIONS)?.unwrap_or("read") {
+            "write" => written(ctx, &path?, args.truth("keep")?.unwrap_or(true)).await,
+            "symlink" | "directory" if args.truth("keep")?.unwrap_or(true) => kept::recalled(ctx, &path?).await,
+            "copy" | "move" if args.truth("keep")?.unwrap_or(true) => {
+                let path = path?;
+                let recalled = kept::recalled(ctx, &path).await?;
+                if recalled == Recalled::Untouched {
+                    // What is half a copy is no use to anybody.
+                    ctx.host.remove(Path::new(&aside(ctx, &path, "copy")), true).await?;
+                }
+                Ok(recalled)
+            }
+            // What is removed with all that is in it is kept only where the step says so.
+            "remove" if args.truth("keep")?.unwrap_or(!args.flag("recursive")?) => kept::recalled(ctx, &path?).await,
+            _ => Ok(Recalled::Unknown),
+        }
+    }
+
+    async fn look_ahead(&self, args: &Object, ctx: &Context) -> Result<(), Failure> {
+        let args = Args::new("file", args);
+        if args.word("action", &ACTIONS)? == Some("restore") { kept::look_ahead(&args, ctx).await } else { Ok(()) }
     }
 
     async fn preview(&self, args: &Object, ctx: &Context) -> Option<Vec<Diff>> {
@@ -139,6 +165,15 @@ pub(super) async fn place(ctx: &Context, path: &str, bytes: &[u8], attributes: &
     ]))
 }
 
+/// What is known of a call of [`place`].
+pub(super) async fn written(ctx: &Context, path: &str, kept: bool) -> Result<Recalled, Failure> {
+    if !kept {
+        return Ok(Recalled::Unknown);
+    }
+    let behind = behind_links(ctx, path).await?;
+    kept::recalled(ctx, behind.as_deref().unwrap_or(path)).await
+}
+
 async fn behind_links(ctx: &Context, path: &str) -> Result<Option<String>, Failure> {
     if !ctx.host.stat(Path::new(path), false).await?.is_some_and(|stat| stat.kind == Kind::Symlink) {
         return Ok(None);
@@ -165,6 +200,9 @@ async fn copy(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let kind = needed(ctx, &from).await.map_err(Failure::untouched)?;
     if Path::new(&to).starts_with(&from) {
         return Err(args.invalid("`path` lies in `source`: it would be copied into itself"));
+    }
+    if let Some(saved) = kept::placed(ctx, &to).await.map_err(Failure::untouched)? {
+        return Ok(changed(&to, false, Some(saved)));
     }
     let whole = makes_way(args, ctx, kind, &to).await.map_err(Failure::untouched)?;
     make_parent(ctx, &to).await?;

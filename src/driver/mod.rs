@@ -23,6 +23,7 @@ pub mod host;
 mod http;
 mod kubernetes;
 mod manual;
+mod orphan;
 mod ports;
 mod postgres;
 mod process;
@@ -98,10 +99,35 @@ pub trait Driver: Send + Sync {
         false
     }
 
+    /// What is known of a call that began in the folders of `ctx` and whose end nobody has seen, or that failed: from what it kept
+    /// there before it changed anything. Removes at most what it had half made for itself.
+    async fn recall(&self, _args: &Object, _ctx: &Context) -> Result<Recalled, Failure> {
+        Ok(Recalled::Unknown)
+    }
+
+    /// Looks whether what a call would put back is there and whole, as far as that is quickly seen. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it is not; of the kind `Unreachable` where nobody knows.
+    async fn look_ahead(&self, _args: &Object, _ctx: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// What running it would change, as unified diffs by path, for the plan; most drivers cannot say.
     async fn preview(&self, _args: &Object, _ctx: &Context) -> Option<Vec<Diff>> {
         None
     }
+}
+
+/// What a driver knows afterwards of a call that it was not seen to end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recalled {
+    /// Nothing.
+    Unknown,
+    /// It had changed nothing, and a process that was paused in the middle of it will change nothing any more.
+    Untouched,
+    /// It may have changed something. This part of its result holds, and leads back.
+    Partly(Value),
 }
 
 /// What surrounds one call.
@@ -116,6 +142,8 @@ pub struct Context {
     /// begun there is waited for, never begun again. It need not be there yet: who keeps something in it makes it. `None` while
     /// observing: then nothing is kept.
     pub dir: Option<PathBuf>,
+    /// Folders of earlier tries of this call, oldest first: what was there before the first of them is what was there before.
+    pub earlier: Vec<PathBuf>,
     /// The provider's documents, for `template` and scripts.
     pub files: Arc<BTreeMap<Arc<str>, Arc<[u8]>>>,
     /// How long the call may take in all.
@@ -138,6 +166,7 @@ impl Context {
             key: key.into(),
             host,
             dir: None,
+            earlier: Vec::new(),
             files: Arc::default(),
             timeout: None,
             cancel: CancellationToken::new(),

@@ -12,12 +12,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 
 use super::host::local::private_dir;
 use super::host::{Attributes, Captured, Cause, Command, Finished, Lines, Output, Recovered, Tail, direct, io_failure, local_file};
-use super::{Context, Failure, FailureKind};
+use super::{Context, Failure, FailureKind, orphan};
 
 pub(super) const LOCK: &str = "lock";
 pub(super) const BEGUN: &str = "begun.json";
@@ -97,6 +98,8 @@ fn recover_now(dir: &Path) -> Result<Recovered, Failure> {
     }
     Ok(match (running, dir.join(BEGUN).exists()) {
         (true, _) => Recovered::Running,
+        // Its supervisor was killed, and it was not.
+        (false, true) if orphan::running(dir).is_some() => Recovered::Running,
         (false, true) => Recovered::Lost,
         (false, false) => Recovered::NotBegun,
     })
@@ -195,13 +198,13 @@ async fn wait(
     let mut out = Follower::new(dir.join(OUTPUT), command);
     let mut err = Follower::new(dir.join(STDERR), command);
     let mut pause = Duration::from_millis(20);
-    let mut told = false;
+    let mut told: Option<tokio::time::Instant> = None;
     let finished = loop {
         let supervisor_ended = tokio::select! {
             () = ended(&mut supervisor) => true,
             () = tokio::time::sleep(pause) => false,
-            () = ctx.cancel.cancelled(), if !told => {
-                told = stop_supervisor(dir);
+            () = ctx.cancel.cancelled(), if told.is_none() => {
+                told = stop(dir).then(tokio::time::Instant::now);
                 false
             }
         };
@@ -217,7 +220,13 @@ async fn wait(
         }
         match recover(dir).await? {
             Recovered::Finished(finished) => break finished,
-            Recovered::Running => {}
+            Recovered::Running => {
+                // A supervisor sees to that by itself.
+                let late = told.is_some_and(|told| told.elapsed() > command.grace);
+                if let Some(orphan) = orphan::running(dir).filter(|_| late && !locked(dir).unwrap_or(true)) {
+                    orphan.signal(Signal::KILL);
+                }
+            }
             Recovered::NotBegun | Recovered::Withheld => {
                 return Err(not_begun(command, dir));
             }
@@ -247,17 +256,18 @@ async fn ended(supervisor: &mut Option<tokio::process::Child>) {
     }
 }
 
-/// Asks the supervisor to end its command. Only one that holds the lock is asked: its number cannot be another process's.
-fn stop_supervisor(dir: &Path) -> bool {
+/// Asks the supervisor to end its command, or the command itself where nobody supervises it any more. Only a supervisor that holds the
+/// lock is asked: its number cannot be another process's.
+fn stop(dir: &Path) -> bool {
     let pid = || {
         let content = local_file::read(&dir.join(BEGUN), 1 << 16).ok()??;
         let begun: Begun = serde_json::from_slice(&content.bytes).ok()?;
         rustix::process::Pid::from_raw(i32::try_from(begun.pid).ok().filter(|pid| *pid > 1)?)
     };
     if !locked(dir).unwrap_or(false) {
-        return false;
+        return orphan::running(dir).is_some_and(|orphan| orphan.signal(Signal::TERM));
     }
-    pid().is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
+    pid().is_some_and(|pid| rustix::process::kill_process(pid, Signal::TERM).is_ok())
 }
 
 fn lost(command: &Command, out: Follower, err: Follower, ctx: &Context) -> Failure {

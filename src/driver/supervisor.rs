@@ -2,7 +2,7 @@
 //!
 //! Takes the command on standard input (so no secret stands in an argument list) and a folder, in which it leaves:
 //! `lock` (locked while it lives), `begun.json` (before the command starts), `output.log` and `stderr.log` (what the command
-//! prints, readable by its owner only) and `exit.json` (how it ended, put in place in one go; the room for it is taken before the
+//! prints, readable by its owner only), `process.json` (which process it is) and `exit.json` (how it ended, put in place in one go; the room for it is taken before the
 //! command begins, so that a disk which fills up meanwhile does not lose it). It prints nothing, knows no driver, and begins a command
 //! at most once for a folder.
 #![expect(clippy::disallowed_methods, reason = "a door to processes, files and the clock")]
@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::host::local_file::private_file;
 use super::host::{Attributes, Cause, Ended, Finished, direct, local_file};
+use super::orphan::{PROCESS, Process};
 use super::supervised::{BEGUN, Begun, EXIT, FORBIDDEN, LOCK, OUTPUT, STDERR, Spec};
 
 /// Somebody else holds the folder, or has given it up.
@@ -96,6 +97,10 @@ async fn supervise(dir: &Path, spec: Spec, stdin: Vec<u8>) -> u8 {
     }
     match system.spawn() {
         Ok(mut child) => {
+            // Should this process be killed, it is found by that.
+            if let Some(process) = child.id().and_then(Process::of) {
+                let _ = record(dir, PROCESS, &process);
+            }
             let mut pipe = child.stdin.take();
             let feeding = async {
                 if let Some(pipe) = &mut pipe {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 
 use super::host::Attributes;
-use super::{Args, Context, Diff, Driver, Failure, FailureKind, file};
+use super::{Args, Context, Diff, Driver, Failure, FailureKind, Recalled, file};
 use crate::lang::function::shell_quoted;
 use crate::lang::{Object, Value};
 use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
@@ -90,6 +90,11 @@ impl Driver for Template {
         }
         let attributes = Attributes { mode: args.mode("mode")?, owner: file::owner(&args, ctx).await.map_err(Failure::untouched)? };
         file::place(ctx, &path, rendered.as_bytes(), &attributes, args.truth("keep")?.unwrap_or(true)).await
+    }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        let args = Args::new("template", args);
+        file::written(ctx, &args.needed_path("path")?, args.truth("keep")?.unwrap_or(true)).await
     }
 
     async fn preview(&self, args: &Object, ctx: &Context) -> Option<Vec<Diff>> {

@@ -118,7 +118,7 @@ impl<'q> Judge<'q> {
         if !matches!(self.query.movement, Movement::Reconfigure | Movement::Remove | Movement::Backup | Movement::Restore) {
             for objection in self.objections(from, to, scope) {
                 match objection {
-                    Objection::Refused(reason) => {
+                    Objection::Refused(reason) | Objection::Feared(reason) => {
                         refused = true;
                         tell(&|| reason.clone());
                     }
@@ -185,11 +185,17 @@ impl<'q> Judge<'q> {
         let (mut refused, mut accepted) = (Vec::new(), Vec::new());
         for objection in self.blocked(from, to, &mut None) {
             match objection {
-                Objection::Refused(reason) => refused.push(reason),
+                Objection::Refused(reason) | Objection::Feared(reason) => refused.push(reason),
                 Objection::Waived(waived) => accepted.push(waived),
             }
         }
         (refused, accepted)
+    }
+
+    /// The blocks of which it is known that they apply to a hop, and that nobody has waived.
+    pub(super) fn known_blocks(&self, from: Option<&Version>, to: Option<&Version>) -> Vec<String> {
+        let refused = |objection| if let Objection::Refused(reason) = objection { Some(reason) } else { None };
+        self.blocked(from, to, &mut None).into_iter().filter_map(refused).collect()
     }
 
     /// Blocks and risks that apply to the hop.
@@ -211,7 +217,10 @@ impl<'q> Judge<'q> {
                 Some(Err(why)) => format!(" (whether it applies cannot be evaluated: {why})"),
             };
             let reason = format!("the move is blocked (\"{}\"): {}{}{doubt}", block.name, block.reason, link(block.url.as_ref()));
-            found.push(self.unless_waived(&block.name, reason));
+            found.push(match self.unless_waived(&block.name, reason) {
+                Objection::Refused(reason) if !doubt.is_empty() => Objection::Feared(reason),
+                objection => objection,
+            });
         }
         found
     }
@@ -264,6 +273,8 @@ impl<'q> Judge<'q> {
 
 enum Objection {
     Refused(String),
+    /// Refused, because whether it applies cannot be told.
+    Feared(String),
     Waived(Accepted),
 }
 

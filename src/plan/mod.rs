@@ -34,7 +34,9 @@ mod purpose;
 mod redact;
 mod report;
 mod requirement;
+mod retreat;
 mod revert;
+mod revised;
 mod risk;
 mod rollout;
 mod route;
@@ -62,6 +64,8 @@ pub use gate::{Gate, GateKind};
 pub use input::{PlanInput, PlanOptions};
 pub use purpose::{Purpose, Restored};
 pub use report::{Report, Verdict, VerdictKind};
+pub use retreat::{Retreat, objections};
+pub use revised::{Edition, Revised, RevisedFile};
 pub use ruling::{Effect, Ruling, Waived};
 pub use spread::{DowntimeSpread, Spread};
 
@@ -100,6 +104,9 @@ pub struct Plan {
     pub configuration: Digest,
     /// Digest of each provider used.
     pub providers: BTreeMap<ProviderName, Digest>,
+    /// Those of them that are others than were used last, and what is other in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revised: Vec<Revised>,
     /// What changes, in address order.
     pub changes: Vec<Change>,
     /// Every action, topologically sorted: what an action needs stands before it.
@@ -162,6 +169,7 @@ pub fn plan(input: &PlanInput<'_>) -> (Plan, Report) {
             .iter()
             .filter_map(|change| Some((change.provider.clone(), input.providers.get(&change.provider)?.digest.clone())))
             .collect(),
+        revised: revised::revised(input, &changes),
         changes,
         actions,
         gates,

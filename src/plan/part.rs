@@ -45,6 +45,12 @@ impl Plan {
                 .filter(|(name, _)| changes.iter().any(|change| change.provider == **name))
                 .map(|(name, digest)| (name.clone(), digest.clone()))
                 .collect(),
+            revised: self
+                .revised
+                .iter()
+                .filter(|revised| changes.iter().any(|change| change.provider == revised.provider))
+                .cloned()
+                .collect(),
             gates: self
                 .gates
                 .iter()

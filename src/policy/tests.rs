@@ -35,6 +35,7 @@ fn plan() -> Plan {
         bases: BTreeMap::new(),
         configuration: Digest::of(b""),
         providers: BTreeMap::new(),
+        revised: Vec::new(),
         changes: Vec::new(),
         actions: Vec::new(),
         gates: Vec::new(),

@@ -18,11 +18,11 @@ use super::estimate::basis;
 use super::page::Page;
 use super::plan_json::Previews;
 use super::plan_text;
-use crate::plan::{Action, ActionKind, Change, Plan, Report};
+use crate::plan::{Action, ActionKind, Change, Plan, Report, Revised};
 use beside::Beside;
 use brief::Brief;
 use picture::{Picture, Words, picture, waves};
-use step::{Step, steps};
+use step::{DiffView, Step, diff_view, steps};
 use timeline::{Timeline, timeline};
 
 const PAGE: Page = Page {
@@ -44,6 +44,8 @@ struct Shown {
     waves: Vec<Vec<usize>>,
     timeline: Option<Timeline>,
     changes: Vec<ChangeView>,
+    /// Providers that are others than were used last, and what is other in them.
+    revised: Vec<(String, Vec<DiffView>)>,
     /// Whether any difference of documents is shown.
     differs: bool,
 }
@@ -103,9 +105,15 @@ pub fn plan_html(plan: &Plan, report: &Report, previews: &Previews, compared: &C
         waves: waves(plan),
         timeline: timeline(plan),
         changes: plan.changes.iter().map(|change| change_view(plan, change, previews)).collect(),
+        revised: plan.revised.iter().map(revised).collect(),
         differs: !previews.is_empty(),
     };
     PAGE.show(&shown)
+}
+
+fn revised(revised: &Revised) -> (String, Vec<DiffView>) {
+    let views = revised.files.iter().flatten().map(|file| diff_view(&file.diff.path, &file.diff.text));
+    (revised.headline(), views.collect())
 }
 
 fn labels(plan: &Plan) -> Vec<Label> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::model::call::{Arg, Call};
+use crate::model::driver::Diff;
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Effect, Hop, Plan, PreflightOutcome, Report, VerdictKind};
 
 use super::alike::{alike, named, unsaid_opening};
@@ -44,6 +45,7 @@ pub fn plan_markdown(plan: &Plan, report: &Report, previews: &Previews, page: Pa
     returns(&mut pieces, plan);
     checks(&mut pieces, plan);
     notes(&mut pieces, plan);
+    revised(&mut pieces, plan);
     let sequence = sequence(plan);
     changes(&mut pieces, &sequence);
     for (change, _) in &sequence {
@@ -251,6 +253,22 @@ fn notes(pieces: &mut Pieces, plan: &Plan) {
     said_once(pieces, "note", notes);
 }
 
+/// What came with the program or from outside, and nobody may have looked at.
+fn revised(pieces: &mut Pieces, plan: &Plan) {
+    for revised in &plan.revised {
+        pieces.push(Weight::Note, "note", format!("- {}\n", escape(&revised.headline())));
+        for file in revised.files.iter().flatten() {
+            pieces.push(Weight::Detail, "difference", folded(revised.provider.as_str(), &file.diff));
+        }
+    }
+}
+
+/// A difference, folded.
+fn folded(whose: &str, diff: &Diff) -> String {
+    let (whose, path, text) = (html(whose), html(&diff.path), fenced("diff", &diff.text));
+    format!("\n<details><summary>{whose}: {path}</summary>\n\n{text}\n</details>\n")
+}
+
 /// What begins earlier stands earlier.
 fn changes(pieces: &mut Pieces, sequence: &[(&Change, Vec<&Change>)]) {
     if sequence.is_empty() {
@@ -335,13 +353,7 @@ fn hop_steps(pieces: &mut Pieces, plan: &Plan, change: &Change, hop: &Hop, previ
     pieces.push(Weight::Steps, "step list", text);
     for action in actions {
         for diff in previews.get(&action.id).into_iter().flatten() {
-            let text = format!(
-                "\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n",
-                html(action.id.as_str()),
-                html(&diff.path),
-                fenced("diff", &diff.text)
-            );
-            pieces.push(Weight::Detail, "difference", text);
+            pieces.push(Weight::Detail, "difference", folded(action.id.as_str(), diff));
         }
     }
 }

@@ -30,10 +30,22 @@ pub fn plan_text(plan: &Plan, report: &Report, previews: &Previews, palette: Pal
     for change in &plan.changes {
         change_text(&mut text, plan, change, previews, palette);
     }
+    revised(&mut text, plan, palette);
     text.push_str(&rulings_text(&report.rulings, palette));
     gates(&mut text, plan, palette);
     summary(&mut text, plan, report, palette);
     text
+}
+
+/// What came with the program or from outside, and nobody may have looked at.
+fn revised(text: &mut String, plan: &Plan, palette: Palette) {
+    for revised in &plan.revised {
+        let _ = writeln!(text, "{} {}", palette.warn("!"), revised.headline());
+        for file in revised.files.iter().flatten() {
+            text.push_str(&diff_text(&file.diff, "    ", palette));
+        }
+        text.push('\n');
+    }
 }
 
 fn blocked(text: &mut String, report: &Report, palette: Palette) {

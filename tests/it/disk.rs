@@ -45,7 +45,7 @@ enum Want {
 impl Want {
     fn options(self) -> &'static str {
         match self {
-            Self::Room(_) => "size=1024k",
+            Self::Room(_) => "size=4096k",
             Self::Files(_) => "size=8m,nr_inodes=300",
         }
     }

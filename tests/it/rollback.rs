@@ -26,7 +26,7 @@ instance "tower" "top" {
 }
 "#;
 
-const PROVIDER: &str = r#"provider "tower" {
+pub(crate) const PROVIDER: &str = r#"provider "tower" {
   version = "1.0.0"
   title   = "Tower"
 }
@@ -80,7 +80,7 @@ strategy "move" {
 
 impl Estate {
     /// With [`MAIN`], at 1.0.0.
-    fn tower() -> Self {
+    pub(crate) fn tower() -> Self {
         let mut estate = Self::with(MAIN);
         estate.write("providers/tower/provider.hcl", PROVIDER);
         estate.set("home", &estate.root.display().to_string());
@@ -97,7 +97,7 @@ impl Estate {
         self.good(&["history", "--format", "json"]).json()["runs"][0]["id"].as_str().expect("a run").to_owned()
     }
 
-    fn stands(&self) -> (String, String) {
+    pub(crate) fn stands(&self) -> (String, String) {
         (self.read("base.version").trim().to_owned(), self.read("top.version").trim().to_owned())
     }
 
@@ -106,7 +106,7 @@ impl Estate {
     }
 }
 
-fn at(base: &str, top: &str) -> (String, String) {
+pub(crate) fn at(base: &str, top: &str) -> (String, String) {
     (base.to_owned(), top.to_owned())
 }
 
@@ -152,6 +152,36 @@ fn one_instance_stays_where_the_others_go_back() {
     assert!(estate.steps().is_empty(), "nothing was undone");
     estate.good(&["rollback", &run, "--auto-approve", "--to", "tower.base=2.0.0"]);
     assert_eq!(estate.stands(), at("2.0.0", "1.0.0"));
+}
+
+#[test]
+fn versions_in_between_that_no_plan_would_come_to_are_refused_all_at_once() {
+    let mut estate = Estate::tower();
+    let rules = r#"
+requires "tower" {
+  when    = ">= 3.0.0"
+  version = ">= 2.0.0"
+  reason  = "its stairs"
+}
+blocked "no_way_down" {
+  from   = "2.0.0"
+  to     = "1.0.0"
+  reason = "the cellar is flooded"
+}
+"#;
+    estate.write("providers/tower/provider.hcl", format!("{PROVIDER}{rules}"));
+    let run = estate.climb();
+    estate
+        .run(&["rollback", &run, "--auto-approve", "--to", "tower.base=1.0.0", "--to", "tower.top=3.0.0"])
+        .exit(3)
+        .says(&["tower.top 3.0.0 needs tower.base to be `>= 2.0.0` (its stairs), and it is 1.0.0", "the cellar is flooded"])
+        .says(&["2.0.0 to 1.0.0", "nothing was undone"]);
+    assert!(estate.steps().is_empty(), "something was undone");
+    estate.good(&["rollback", &run, "--auto-approve", "--to", "tower.base=2.0.0", "--to", "tower.top=3.0.0"]);
+    assert_eq!(estate.stands(), at("2.0.0", "3.0.0"));
+    // As a whole it goes back to what was there before, whatever is said of that.
+    estate.good(&["rollback", &run, "--auto-approve"]);
+    assert_eq!(estate.stands(), at("1.0.0", "1.0.0"));
 }
 
 #[test]

@@ -50,6 +50,16 @@ impl Servers {
         Some(servers)
     }
 
+    /// Has this done on the servers before a program of this name (of `/usr/bin`) is run.
+    pub(crate) fn shim(&self, program: &str, before: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = self.path("shims");
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        let path = folder.join(program);
+        std::fs::write(&path, format!("#!/bin/sh\n{before}\nexec /usr/bin/{program} \"$@\"\n")).expect("a file can be written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode can be set");
+    }
+
     /// A server by number.
     pub(crate) fn at(&self, number: usize) -> &Server {
         &self.servers[number]
@@ -92,10 +102,12 @@ impl Servers {
         let Server { address, port, .. } = &self.servers[number];
         let config = format!(
             "Port {port}\nListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
-             PermitRootLogin yes\nMaxStartups 100\nMaxSessions 10\nSetEnv XDG_STATE_HOME={}\n",
+             PermitRootLogin yes\nMaxStartups 100\nMaxSessions 10\n\
+             SetEnv XDG_STATE_HOME={} PATH={}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\n",
             text(&format!("host{number}")),
             text("user.pub"),
-            text(&format!("state{number}"))
+            text(&format!("state{number}")),
+            text("shims")
         );
         std::fs::write(self.path(&format!("config{number}")), config).expect("a file can be written");
         let mut sshd = Command::new("/usr/sbin/sshd");

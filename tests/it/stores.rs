@@ -13,18 +13,18 @@ use crate::estate::{Estate, JOB, JOB_PROVIDER, Ran, SAMPLE, await_until, signal}
 use crate::servers::{BUCKET, PASSWORD, Postgres, S3, USER, wanted};
 
 /// A server of one kind or the other.
-enum Server {
+pub(crate) enum Server {
     Postgres(Postgres),
     S3(S3),
 }
 
 impl Server {
     /// One of each kind; none where they are not wanted.
-    fn each() -> Vec<Self> {
+    pub(crate) fn each() -> Vec<Self> {
         if wanted() { vec![Self::Postgres(Postgres::start()), Self::S3(S3::start())] } else { Vec::new() }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match self {
             Self::Postgres(server) => server.port,
             Self::S3(server) => server.port,
@@ -32,7 +32,7 @@ impl Server {
     }
 
     /// Has an estate keep its state there, by way of this port.
-    fn keep_state_by(&self, estate: &mut Estate, port: u16) {
+    pub(crate) fn keep_state_by(&self, estate: &mut Estate, port: u16) {
         let backend = match self {
             Self::Postgres(_) => {
                 estate.env("PGPASSWORD", PASSWORD);
@@ -47,13 +47,13 @@ impl Server {
         estate.write("backend.hcl", format!("windlass {{\n  {backend}\n}}\n"));
     }
 
-    fn keep_state(&self, estate: &mut Estate) {
+    pub(crate) fn keep_state(&self, estate: &mut Estate) {
         self.keep_state_by(estate, self.port());
     }
 }
 
 /// Another machine: another folder and name, the same platforms.
-fn elsewhere(first: &Estate, main: &str, server: &Server) -> Estate {
+pub(crate) fn elsewhere(first: &Estate, main: &str, server: &Server) -> Estate {
     let mut other = Estate::with(main);
     other.write("providers/job/provider.hcl", JOB_PROVIDER);
     other.set("home", &first.root.display().to_string());
@@ -68,7 +68,7 @@ fn without_secret(estate: &Estate) {
     estate.write("providers/sample/sample.conf.j2", "version = {{ version }}\ngreeting = {{ greeting }}\nport = {{ port }}\n");
 }
 
-fn ended(child: Child, args: &[&str]) -> Ran {
+pub(crate) fn ended(child: Child, args: &[&str]) -> Ran {
     let output: Output = child.wait_with_output().expect("it ends");
     Ran::of(args, &output)
 }
@@ -133,28 +133,38 @@ fn held(ran: &Ran) -> Option<String> {
     Some(rest.split('\'').nth(1)?.to_owned())
 }
 
-/// A wire between the program and a server, which can be cut.
-struct Wire {
-    port: u16,
+/// A wire between the program and a server, which can be cut, or swallow what is said.
+pub(crate) struct Wire {
+    pub(crate) port: u16,
     is_cut: Arc<AtomicBool>,
+    swallows: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Wire {
-    fn to(server: u16) -> Self {
+    pub(crate) fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let wire =
-            Self { port: listener.local_addr().expect("it listens").port(), is_cut: Arc::default(), streams: Arc::default() };
-        let (is_cut, streams) = (Arc::clone(&wire.is_cut), Arc::clone(&wire.streams));
+        let wire = Self {
+            port: listener.local_addr().expect("it listens").port(),
+            is_cut: Arc::default(),
+            swallows: Arc::default(),
+            streams: Arc::default(),
+        };
+        let (is_cut, swallows, streams) = (Arc::clone(&wire.is_cut), Arc::clone(&wire.swallows), Arc::clone(&wire.streams));
         std::thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 let far = TcpStream::connect(("127.0.0.1", server));
                 let (false, Ok(far)) = (is_cut.load(Ordering::SeqCst), far) else { continue };
                 for (from, to) in [(&near, &far), (&far, &near)] {
                     let (mut from, mut to) = (from.try_clone().expect("a stream"), to.try_clone().expect("a stream"));
+                    let swallows = Arc::clone(&swallows);
                     std::thread::spawn(move || {
                         let mut bytes = [0; 1 << 14];
                         while let Ok(count @ 1..) = from.read(&mut bytes) {
+                            // As when a firewall forgets a connection: nobody is told.
+                            if swallows.load(Ordering::SeqCst) {
+                                continue;
+                            }
                             if to.write_all(&bytes[..count]).is_err() {
                                 break;
                             }
@@ -168,14 +178,23 @@ impl Wire {
         wire
     }
 
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         for stream in self.streams.lock().expect("no panic").drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    fn mend(&self) {
+    /// From now on everything is taken and nothing arrives.
+    pub(crate) fn swallow(&self) {
+        self.swallows.store(true, Ordering::SeqCst);
+    }
+
+    /// Connections of now on work; what was swallowed stays so, and its connections end.
+    pub(crate) fn mend(&self) {
+        if self.swallows.swap(false, Ordering::SeqCst) {
+            self.cut();
+        }
         self.is_cut.store(false, Ordering::SeqCst);
     }
 }

@@ -69,13 +69,34 @@ pub fn read(folder: &Path) -> Result<Contents, JournalError> {
         let path = path.to_owned();
         |error| JournalError::Unreadable { path, error }
     };
-    let mut contents = Contents::default();
+    let mut segments = Vec::new();
     for (_, segment) in list(folder).map_err(unreadable(folder))? {
         let bytes = std::fs::read(&segment).map_err(unreadable(&segment))?;
+        segments.push((segment, bytes));
+    }
+    let ends = ends(segments.iter().map(|(_, bytes)| bytes.as_slice()));
+    let mut contents = Contents::default();
+    for ((segment, bytes), end) in segments.iter().zip(ends) {
         contents.torn = None;
-        read_segment(&segment, &bytes, &mut contents)?;
+        read_segment(segment, bytes, end, &mut contents)?;
     }
     Ok(contents)
+}
+
+/// By segment: the number of the first entry that is not its own any more. Who begins a segment goes on where the one before ended;
+/// what is written to that one later comes from a process that was paused, overtaken and woken, and counts for nothing.
+fn ends<'a>(segments: impl DoubleEndedIterator<Item = &'a [u8]>) -> Vec<u64> {
+    let mut end = u64::MAX;
+    let mut ends: Vec<u64> = segments
+        .rev()
+        .map(|bytes| {
+            let own = end;
+            end = frame::peek(bytes).map_or(end, |(first, _)| first.min(end));
+            own
+        })
+        .collect();
+    ends.reverse();
+    ends
 }
 
 /// The bytes of a journal, of all its segments: whole entries only, nothing that was torn or allocated ahead. Empty where there is no
@@ -89,11 +110,17 @@ pub(in crate::apply) fn raw(folder: &Path) -> Result<Vec<u8>, JournalError> {
     }
     // Damage is found here; below, what is not whole ends a segment.
     read(folder)?;
-    let mut whole = Vec::new();
+    let mut segments = Vec::new();
     for (_, segment) in list(folder).map_err(|error| JournalError::Unreadable { path: folder.to_owned(), error })? {
-        let bytes = std::fs::read(&segment).map_err(|error| JournalError::Unreadable { path: segment, error })?;
+        segments.push(std::fs::read(&segment).map_err(|error| JournalError::Unreadable { path: segment, error })?);
+    }
+    let ends = ends(segments.iter().map(Vec::as_slice));
+    let mut whole = Vec::new();
+    for (bytes, end) in segments.iter().zip(ends) {
         let mut length = 0;
-        while let Some((_, taken)) = bytes.get(length..).and_then(|rest| frame::decode(rest).ok()) {
+        while let Some((framed, taken)) = bytes.get(length..).and_then(|rest| frame::decode(rest).ok())
+            && framed.sequence < end
+        {
             length += taken;
         }
         whole.extend_from_slice(bytes.get(..length).unwrap_or_default());
@@ -112,12 +139,12 @@ pub(in crate::apply) fn last_sequence(mut bytes: &[u8]) -> Option<u64> {
     last
 }
 
-fn read_segment(segment: &Path, bytes: &[u8], contents: &mut Contents) -> Result<(), JournalError> {
+fn read_segment(segment: &Path, bytes: &[u8], end: u64, contents: &mut Contents) -> Result<(), JournalError> {
     let damaged = |line, why: String| JournalError::Damaged { segment: segment.to_owned(), line, why };
     let mut rest = bytes;
     let mut line = 1;
     // What was allocated and not used is zeros.
-    while rest.iter().any(|byte| *byte != 0) {
+    while contents.last + 1 < end && rest.iter().any(|byte| *byte != 0) {
         match frame::decode(rest) {
             Ok((framed, length)) => {
                 if framed.sequence != contents.last + 1 {
@@ -215,6 +242,24 @@ mod tests {
                 }
                 assert_eq!(contents.entries.len(), expected, "cut at {end}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_process_wrote_after_it_was_overtaken_counts_for_nothing() {
+        let late = lines(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+        let next: Vec<Vec<u8>> = lines(&[(3, 3), (4, 3)]);
+        // Its last write may be torn, too, or end where the other's begins.
+        for (count, cut) in [(5, 0), (5, 10), (4, 3), (2, 0)] {
+            let mut first = late[..count].concat();
+            first.truncate(first.len() - cut);
+            let dir = tempfile::tempdir().unwrap();
+            for (number, bytes) in [(1, &first), (2, &next.concat())] {
+                std::fs::write(dir.path().join(format!("{number:06}.log")), bytes).unwrap();
+            }
+            let contents = read(dir.path()).unwrap();
+            assert_eq!((contents.entries.len(), contents.last, contents.torn), (4, 4, None));
+            assert_eq!(raw(dir.path()).unwrap(), [late[..2].concat(), next.concat()].concat());
         }
     }
 

@@ -53,6 +53,9 @@ impl Medium for Box<dyn Medium> {
 #[derive(Debug)]
 pub struct Segment {
     file: File,
+    /// Where it lies, and its number there.
+    folder: PathBuf,
+    number: u32,
     written: u64,
     allocated: u64,
     step: u64,
@@ -74,7 +77,15 @@ impl Segment {
         if let (true, Some(parent)) = (made, folder.parent()) {
             sync_folder(parent)?;
         }
-        Ok(Self { file, written: 0, allocated: 0, step: SMALLEST })
+        Ok(Self { file, folder: folder.to_owned(), number, written: 0, allocated: 0, step: SMALLEST })
+    }
+
+    /// A process that was paused until another took over writes no more: the reader would pass it over, too.
+    fn check_newest(&self) -> io::Result<()> {
+        match list(&self.folder)?.last() {
+            Some((newest, _)) if *newest > self.number => Err(io::Error::other("another process goes on with this run")),
+            _ => Ok(()),
+        }
     }
 
     fn make_room(&mut self, needed: u64) -> io::Result<()> {
@@ -98,6 +109,7 @@ impl Segment {
 
 impl Medium for Segment {
     fn commit(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.check_newest()?;
         let end = self.written + bytes.len() as u64;
         // Room ahead is only for speed: where the disk has none left, the entry itself may still fit.
         let roomy = self.make_room(end).is_ok();

@@ -220,6 +220,23 @@ mod tests {
         assert_eq!(read(dir.path()).unwrap().last, 6);
     }
 
+    #[tokio::test]
+    async fn who_was_overtaken_is_told_and_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let paused = Writer::start(Segment::create(dir.path()).unwrap(), 0);
+        paused.append(&entry("first"));
+        until(&paused, 1).await;
+        let next = Writer::start(Segment::create(dir.path()).unwrap(), 1);
+        paused.append(&entry("late"));
+        let mut durable = paused.durable();
+        let state = durable.wait_for(|durable| durable.failure.is_some()).await.unwrap().clone();
+        assert!(state.through == 1 && state.failure.unwrap().contains("another process goes on"));
+        next.append(&entry("second"));
+        next.close().await.unwrap();
+        let contents = read(dir.path()).unwrap();
+        assert_eq!(contents.entries, [entry("first"), entry("second")]);
+    }
+
     /// Fails so often, then works.
     struct Full {
         failures: u32,

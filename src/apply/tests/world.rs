@@ -347,6 +347,7 @@ impl Making {
             bases: environments.into_iter().map(|name| (name, Base { lineage: Lineage::new("l"), serial: 0 })).collect(),
             configuration: Digest::of(b"c"),
             providers: [("fake".into(), Digest::of(b"fake"))].into(),
+            revised: Vec::new(),
             changes: self.changes,
             actions: self.actions,
             gates: Vec::new(),

@@ -13,10 +13,10 @@ use crate::cli::hold::{Hold, who};
 use crate::cli::ledger::Ledger;
 use crate::cli::problem::{file_problem, state_problem};
 use crate::cli::running::{Ears, STOP_FILE, environments_of, finished, patience, run_dir, stop_wish};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, on_a_deep_stack};
 use crate::driver::Confirmation;
 use crate::model::name::{ActionId, EnvironmentName, InstanceAddr, RunId};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanInput, PlanOptions, Retreat, objections};
 use crate::source::{Diagnostic, Diagnostics, Fault, nearest};
 use crate::state::local::host_name;
 use crate::state::{Move, Outcome, RunRecord};
@@ -41,7 +41,10 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
     let back = Back { environments: args.environments.iter().map(EnvironmentName::new).collect(), to: wishes(&record, &args.to)? };
     let way = apply::foresee_back(&dir, &back)?;
     terminal.say(&format!("Rolling back run {} ({}):", record.id, record.began.strftime("%Y-%m-%d %H:%M:%SZ")));
-    for Landing { instance, environment, now, then } in &way.landings {
+    if back.is_limited() {
+        check_landings(session, &way.landings).await?;
+    }
+    for Landing { instance, environment, now, then, .. } in &way.landings {
         let name = |version: &Option<std::sync::Arc<str>>| version.as_deref().unwrap_or("nothing").to_owned();
         terminal.say(&format!("  {instance} ({environment}): {} → {}", name(now), name(then)));
     }
@@ -59,6 +62,38 @@ pub(in crate::cli) async fn rollback(args: &RollbackArgs, session: &mut Session)
             .await?;
     // What was asked for was done.
     Ok(if exit == Exit::RolledBack { Exit::Done } else { exit })
+}
+
+/// Where only a part goes back, or only a part of the way, what comes of it must be what a plan could come to.
+async fn check_landings(session: &mut Session, landings: &[Landing]) -> Result<(), Diagnostics> {
+    let environments: Vec<EnvironmentName> = session.estate.environments.keys().cloned().collect();
+    let locks = session.locks(&environments).await?;
+    let moves = |addr: &InstanceAddr| landings.iter().any(|landing| landing.instance == *addr);
+    let inventory = session.inventory_of(&locks, true, &moves).await;
+    let input = PlanInput {
+        estate: &session.estate,
+        providers: &session.providers,
+        applied_providers: &BTreeMap::new(),
+        inventory: &inventory,
+        locks: &locks,
+        durations: &BTreeMap::new(),
+        now: session.place.now,
+        options: &PlanOptions::default(),
+    };
+    let retreat = |landing: &Landing| {
+        let stations = std::iter::once(&landing.now).chain(&landing.between).chain([&landing.then]).cloned().collect();
+        Retreat { instance: landing.instance.clone(), stations }
+    };
+    let retreats: Vec<Retreat> = landings.iter().map(retreat).collect();
+    let found = on_a_deep_stack(|| objections(&input, &retreats));
+    let problem = |(instance, reason): (InstanceAddr, String)| {
+        Diagnostic::error("rollback leads to what could not be planned")
+            .fault(Fault::Refused)
+            .detail(format!("`{instance}`: {reason}"))
+            .help("nothing was undone: choose versions that fit each other, or roll the whole run back")
+    };
+    let problems: Diagnostics = found.into_iter().map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// What a later run has moved stands on what this one did: to undo this one under it would leave neither's state.

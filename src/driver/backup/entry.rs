@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::http::whole;
+use crate::driver::{Failure, FailureKind};
 use crate::lang::Value;
 
 /// Version of the layout.
@@ -103,6 +104,19 @@ impl Entry {
     /// Whether a restore may take it unasked: it was read back, and what it holds fits together.
     pub(super) fn is_good(&self) -> bool {
         self.verified.is_some() && self.consistent
+    }
+
+    /// Whether its data has the size and its manifest the digest that they had; `None`: it is not there.
+    pub(super) fn check_found(&self, folder: &Path, data: Option<u64>, manifest: Option<String>) -> Result<(), Failure> {
+        let why = match (data, manifest) {
+            (None, _) => "its data is not there".to_owned(),
+            (Some(size), _) if size != self.size => format!("its data has {size} bytes, and had {}", self.size),
+            (_, None) => "its manifest is not there".to_owned(),
+            (_, Some(digest)) if digest != self.manifest_sha256 => "its manifest is another than when it was made".to_owned(),
+            _ => return Ok(()),
+        };
+        Err(Failure::new(FailureKind::Failed, format!("the backup `{}` is damaged: {why}", folder.display()))
+            .help("use an older backup, and check the disk that the repository lies on"))
     }
 
     /// What `result.backup` is, and the items of `result.backups`.

@@ -90,6 +90,13 @@ impl Repository for KeptRepository {
         Ok(entry)
     }
 
+    fn look(&self, entry: &Entry, watch: &mut Watch) -> Result<(), Failure> {
+        match entry.commands.get("verify") {
+            Some(argv) => run("snapshot.verify", argv, Some(watch)).map(drop),
+            None => Ok(()),
+        }
+    }
+
     fn doubt(&self, entry: &Entry) -> Result<(), Failure> {
         self.ledger.write(&Entry { verified: None, ..entry.clone() })
     }

@@ -91,6 +91,9 @@ pub(super) trait Repository {
     /// Reads one back fully, compares it with its manifest, and records that it was right.
     fn verify(&self, entry: &Entry, watch: &mut Watch) -> Result<Entry, Failure>;
 
+    /// Looks quickly whether one that is listed is there and whole, without reading its data.
+    fn look(&self, entry: &Entry, watch: &mut Watch) -> Result<(), Failure>;
+
     /// Records that one was not right when it was read back.
     fn doubt(&self, entry: &Entry) -> Result<(), Failure>;
 

@@ -249,6 +249,12 @@ impl Repository for ResticRepository {
         Ok(entry)
     }
 
+    fn look(&self, entry: &Entry, watch: &mut Watch) -> Result<(), Failure> {
+        let _shared = self.ledger.share(watch)?;
+        let repository = self.indexed(watch)?;
+        Contents::of(&repository, &self.dir, (entry, &self.snapshot(&repository, &entry.id)?), None)?.check_packs(&repository)
+    }
+
     fn doubt(&self, entry: &Entry) -> Result<(), Failure> {
         self.ledger.write(&Entry { verified: None, ..entry.clone() })
     }

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::change::all_changes;
 use super::entry::{Entry, Kind, LAYOUT, Line, encode, is_id};
@@ -20,7 +21,7 @@ use crate::driver::archive::pack::{Exactly, TarWriter, threads};
 use crate::driver::archive::tree::{Limits, Tree};
 use crate::driver::archive::walk::Found;
 use crate::driver::host::{Attributes, io_failure, local_file};
-use crate::driver::transfer::{Hashing, Watch};
+use crate::driver::transfer::{Hashing, Watch, hex};
 use crate::driver::{Failure, FailureKind};
 
 pub(super) const DATA: &str = "data.tar.zst";
@@ -253,6 +254,13 @@ impl Repository for TarRepository {
         let entry = Entry { verified: Some(Timestamp::now()), ..entry.clone() };
         self.write_entry(&self.folder(&entry.id), &entry)?;
         Ok(entry)
+    }
+
+    fn look(&self, entry: &Entry, _watch: &mut Watch) -> Result<(), Failure> {
+        let folder = self.folder(&entry.id);
+        let data = local_file::stat(&folder.join(DATA), true)?.map(|stat| stat.size);
+        let manifest = local_file::read(&folder.join(MANIFEST), u64::MAX - 1)?.map(|content| hex(&Sha256::digest(&content.bytes)));
+        entry.check_found(&folder, data, manifest)
     }
 
     fn doubt(&self, entry: &Entry) -> Result<(), Failure> {

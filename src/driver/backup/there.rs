@@ -119,6 +119,19 @@ pub(super) async fn run(args: &Args<'_>, action: &str, place: Place, pick: &Pick
     }
 }
 
+/// Looks whether the backup that a restore takes is there.
+pub(super) async fn look(place: Place, pick: &Pick, ctx: &Context) -> Result<(), Failure> {
+    let there = There { dir: place.dir, ctx };
+    let entry = pick.one_of(there.list().await?, there.all(pick).await?, true)?;
+    let folder = there.folder(&entry.id);
+    let data = ctx.host.stat(&folder.join(DATA), true).await?.map(|stat| stat.size);
+    let manifest = match ctx.host.stat(&folder.join(MANIFEST), true).await? {
+        Some(_) => Some(digest_of(&folder.join(MANIFEST), ctx).await?.0),
+        None => None,
+    };
+    entry.check_found(&folder, data, manifest)
+}
+
 fn failed(message: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Failed, message)
 }

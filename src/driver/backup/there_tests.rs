@@ -147,3 +147,28 @@ async fn a_source_that_is_not_there_or_holds_the_repository_is_refused() {
     let restic = there.create(json!({"method": "restic", "password": "p"})).await.unwrap_err();
     assert!(restic.message.contains("can only be \"tar\""), "{restic}");
 }
+
+#[tokio::test]
+async fn a_restore_is_known_to_be_impossible_before_it_is_tried() {
+    let Some(there) = There::start().await else { return };
+    let made = there.create(json!({})).await.unwrap();
+    let call = |id: &str| json!({"repository": there.here.repository(), "action": "restore", "path": there.here.data(), "id": id});
+    let look = async |ctx: &Context, id: &str| Backup.look_ahead(&args(call(id)), ctx).await;
+    let here = crate::driver::testing::observing();
+    let folder = there.here.repository().join(id(&made));
+    for ctx in [&there.ctx, &here] {
+        look(ctx, &id(&made)).await.unwrap();
+        look(ctx, "latest").await.unwrap();
+        assert!(look(ctx, "no-such").await.unwrap_err().message.contains("there is no backup `no-such`"));
+        for (file, why) in [("data.tar.zst", "its data"), ("manifest.jsonl", "its manifest")] {
+            let content = fs::read(folder.join(file)).unwrap();
+            fs::write(folder.join(file), &content[1..]).unwrap();
+            let failure = look(ctx, &id(&made)).await.unwrap_err();
+            assert!(failure.message.contains(why), "{failure}");
+            fs::remove_file(folder.join(file)).unwrap();
+            let failure = look(ctx, &id(&made)).await.unwrap_err();
+            assert!(failure.message.contains(&format!("{why} is not there")), "{failure}");
+            fs::write(folder.join(file), content).unwrap();
+        }
+    }
+}

@@ -1,21 +1,27 @@
 //! What was there before: kept in the call's folder before anything is changed, put back by `restore`.
 //!
-//! Kept once for a path and a call: a second attempt in the same folder does not take its own work for what was there before.
+//! Kept once for a path and a call: a second attempt, in the same folder or in one of its own, does not take the work of the first for
+//! what was there before. Where there is no record, nothing was changed.
 
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{aside, changed, sha256};
 use crate::driver::host::local::private_dir;
-use crate::driver::host::{Attributes, Kind, local_file};
-use crate::driver::{Args, Context, Failure, FailureKind};
+use crate::driver::host::{Attributes, Kind, io_failure, local_file};
+use crate::driver::{Args, Context, Failure, FailureKind, Recalled};
 use crate::lang::Value;
 
 /// A bigger file is not copied into the call's folder.
 const MOST: u64 = 64 << 20;
 const RECORD: &str = "kept.json";
 const CONTENT: &str = "content";
+/// Held for the instant in which the record is written, or given up.
+const LOCK: &str = "lock";
+/// The record of this folder must not be written any more, and nothing be changed.
+const FORBIDDEN: &str = "forbidden.json";
 
 /// `kept.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,19 +60,69 @@ enum Was {
     },
 }
 
-/// Where the record of a path is kept, in the call's folder.
-fn folder(ctx: &Context, path: &str) -> Result<PathBuf, Failure> {
-    let Some(dir) = &ctx.dir else {
-        return Err(Failure::new(FailureKind::Invalid, "nothing can be kept while only looking"));
-    };
-    let dir = std::path::absolute(dir).map_err(|error| crate::driver::host::io_failure("find", dir, &error))?;
+/// Where the record of a path is kept, in the folder of a try.
+fn folder(dir: &Path, path: &str) -> Result<PathBuf, Failure> {
+    let dir = std::path::absolute(dir).map_err(|error| io_failure("find", dir, &error))?;
     Ok(dir.join("kept").join(&sha256(path.as_bytes())[..12]))
 }
 
-/// The record of an earlier attempt of this very call.
+/// The folder of this try.
+fn own(ctx: &Context) -> Result<&Path, Failure> {
+    ctx.dir.as_deref().ok_or_else(|| Failure::new(FailureKind::Invalid, "nothing can be kept while only looking"))
+}
+
+/// The record of this very call, by the first try that has left one.
 pub(super) async fn already(ctx: &Context, path: &str) -> Result<Option<String>, Failure> {
-    let folder = folder(ctx, path)?;
-    Ok(folder.join(RECORD).exists().then(|| folder.to_string_lossy().into_owned()))
+    for dir in ctx.earlier.iter().map(PathBuf::as_path).chain([own(ctx)?]) {
+        let folder = folder(dir, path)?;
+        if folder.join(RECORD).exists() {
+            return Ok(Some(folder.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// What an earlier try has saved, where it had made way at a path, and had come to put there what belongs there.
+pub(super) async fn placed(ctx: &Context, path: &str) -> Result<Option<String>, Failure> {
+    let Some(saved) = already(ctx, path).await? else { return Ok(None) };
+    let has_made_way = match load(Path::new(&saved))?.was {
+        Was::Absent { whole } => whole,
+        Was::Aside { aside } => ctx.host.stat(Path::new(&aside), false).await?.is_some(),
+        Was::File { .. } | Was::Symlink { .. } | Was::Directory { .. } => false,
+    };
+    Ok(if has_made_way && ctx.host.stat(Path::new(path), false).await?.is_some() { Some(saved) } else { None })
+}
+
+/// What is known of a call that keeps what is at a path before it changes anything.
+pub(super) async fn recalled(ctx: &Context, path: &str) -> Result<Recalled, Failure> {
+    let partly = |saved: String| Recalled::Partly(Value::object([("path", Value::string(path)), ("saved", Value::string(saved))]));
+    if let Some(saved) = already(ctx, path).await? {
+        return Ok(partly(saved));
+    }
+    for dir in ctx.earlier.iter().map(PathBuf::as_path).chain([own(ctx)?]) {
+        let folder = private_dir(&folder(dir, path)?)?;
+        let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", &folder, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Recalled::Unknown),
+            Err(TryLockError::Error(error)) => return Err(io_failure("lock", &folder, &error)),
+        }
+        if folder.join(RECORD).exists() {
+            return Ok(partly(folder.to_string_lossy().into_owned()));
+        }
+        local_file::write(&folder.join(FORBIDDEN), &mut &b"{}"[..], &Attributes { mode: Some(0o600), owner: None })?;
+    }
+    Ok(Recalled::Untouched)
+}
+
+/// Writes the record, unless the folder was given up by another process meanwhile.
+fn write_record(folder: &Path, record: &[u8]) -> Result<(), Failure> {
+    let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", folder, &error))?;
+    lock.lock().map_err(|error| io_failure("lock", folder, &error))?;
+    if folder.join(FORBIDDEN).exists() {
+        return Err(Failure::new(FailureKind::Cancelled, "another process has taken the run over: nothing was changed"));
+    }
+    local_file::write(&folder.join(RECORD), &mut &*record, &Attributes { mode: Some(0o600), owner: None })
 }
 
 /// Keeps what is at a path, and gives what `restore` takes. `whole`: a directory is moved aside with all that is in it.
@@ -77,7 +133,7 @@ pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<Strin
         }
         return Ok(saved);
     }
-    let folder = private_dir(&folder(ctx, path)?)?;
+    let folder = private_dir(&folder(own(ctx)?, path)?)?;
     let at = Path::new(path);
     // What a link leads to is what `write` replaces; a link itself is what `symlink` and `remove` replace.
     let was = match ctx.host.stat(at, false).await? {
@@ -105,8 +161,7 @@ pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<Strin
     let kept = Kept { path: path.to_owned(), was };
     let bytes =
         serde_json::to_vec(&kept).map_err(|error| Failure::new(FailureKind::Failed, format!("cannot keep `{path}`: {error}")))?;
-    let attributes = Attributes { mode: Some(0o600), owner: None };
-    local_file::write(&folder.join(RECORD), &mut bytes.as_slice(), &attributes)?;
+    write_record(&folder, &bytes)?;
     if let Was::Aside { aside } = &kept.was {
         set_aside(ctx, path, aside).await?;
     }
@@ -143,6 +198,39 @@ fn load(folder: &Path) -> Result<Kept, Failure> {
     serde_json::from_slice(&content.bytes).map_err(|error| gone(&error))
 }
 
+/// Looks whether what was kept is there.
+pub(super) async fn look_ahead(args: &Args<'_>, ctx: &Context) -> Result<(), Failure> {
+    let folder = found(PathBuf::from(args.needed_path("saved")?), ctx);
+    let Kept { path, was } = load(&folder)?;
+    match was {
+        Was::File { sha256, .. } => content(&folder, &path, &sha256).map(drop),
+        Was::Aside { aside } => {
+            // It may have been put back already.
+            for place in [&aside, &path] {
+                if ctx.host.stat(Path::new(place), false).await?.is_some() {
+                    return Ok(());
+                }
+            }
+            Err(gone_aside(&aside, &path))
+        }
+        Was::Absent { .. } | Was::Symlink { .. } | Was::Directory { .. } => Ok(()),
+    }
+}
+
+fn gone_aside(aside: &str, path: &str) -> Failure {
+    Failure::new(FailureKind::Failed, format!("`{aside}` is gone: `{path}` cannot be put back"))
+}
+
+/// The content that was kept of a file.
+fn content(folder: &Path, path: &str, digest: &str) -> Result<Vec<u8>, Failure> {
+    let content = local_file::read(&folder.join(CONTENT), MOST)?.map(|content| content.bytes).unwrap_or_default();
+    if sha256(&content) == digest {
+        return Ok(content);
+    }
+    Err(Failure::new(FailureKind::Failed, format!("what was kept of `{path}` is damaged: it is not put back"))
+        .help(format!("look at `{}`", folder.display())))
+}
+
 /// Puts back what was kept.
 pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Failure> {
     let folder = found(PathBuf::from(args.needed_path("saved")?), ctx);
@@ -161,18 +249,12 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             now.is_some()
         }
         Was::File { mode, uid, gid, sha256: digest } => {
-            let content = local_file::read(&folder.join(CONTENT), MOST)?
-                .unwrap_or(crate::driver::host::Content { bytes: Vec::new(), truncated: false });
-            if sha256(&content.bytes) != digest {
-                return Err(Failure::new(FailureKind::Failed, format!("what was kept of `{path}` is damaged: it is not put back"))
-                    .help(format!("look at `{}`", folder.display())));
-            }
+            let content = content(&folder, &path, &digest)?;
             let is_link = now.as_ref().is_some_and(|stat| stat.kind == Kind::Symlink);
             if is_link {
                 ctx.host.remove(at, false).await?;
             }
-            let attributes = Attributes { mode: Some(mode), owner: Some((uid, gid)) };
-            let written = ctx.host.write(at, &content.bytes, &attributes).await;
+            let written = ctx.host.write(at, &content, &Attributes { mode: Some(mode), owner: Some((uid, gid)) }).await;
             written.map_err(|failure| if is_link { failure.touched() } else { failure })?;
             true
         }
@@ -185,16 +267,12 @@ pub(super) async fn restore(args: &Args<'_>, ctx: &Context) -> Result<Value, Fai
             true
         }
         Was::Aside { aside } => {
-            let aside = Path::new(&aside);
-            let lies_aside = ctx.host.stat(aside, false).await?.is_some();
+            let lies_aside = ctx.host.stat(Path::new(&aside), false).await?.is_some();
             if lies_aside {
                 ctx.host.remove(at, true).await?;
-                ctx.host.rename(aside, at).await.map_err(Failure::touched)?;
+                ctx.host.rename(Path::new(&aside), at).await.map_err(Failure::touched)?;
             } else if now.is_none() {
-                return Err(Failure::new(
-                    FailureKind::Failed,
-                    format!("`{}` is gone: `{path}` cannot be put back", aside.display()),
-                ));
+                return Err(gone_aside(&aside, &path));
             }
             lies_aside
         }

@@ -280,3 +280,62 @@ async fn what_was_kept_and_damaged_is_not_put_back() {
     assert!(world.undo(&did).await.unwrap_err().help.is_some());
     assert_eq!(fs::read_to_string(world.path("f")).unwrap(), "new");
 }
+
+/// What is known of a call in `run/STEP/TRY` by one who looks later.
+async fn recall(world: &World, step: &str, number: u32, json: serde_json::Value) -> Recalled {
+    let folder = |number: u32| world.dir.path().join("run").join(step).join(number.to_string());
+    let earlier = (1..number).map(folder).collect();
+    File.recall(&args(json), &Context { key: step.to_owned(), earlier, ..applying(&folder(number)) }).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_leads_back_is_known_without_the_end_of_the_call() {
+    let world = World::new();
+    fs::create_dir_all(world.path("")).unwrap();
+    fs::write(world.path("a"), "old").unwrap();
+    let write = json!({"action": "write", "path": world.path("a"), "content": "new"});
+    assert_eq!(recall(&world, "none", 1, write.clone()).await, Recalled::Untouched);
+    let did = world.step("w/1", write.clone()).await.unwrap();
+    let Recalled::Partly(known) = recall(&world, "w", 2, write.clone()).await else { panic!("nothing is known") };
+    assert_eq!(known.get("saved"), did.get("saved"));
+    world.undo(&known).await.unwrap();
+    assert_eq!(fs::read_to_string(world.path("a")).unwrap(), "old");
+    // A step that keeps nothing says nothing.
+    let careless = json!({"action": "write", "path": world.path("a"), "content": "new", "keep": false});
+    assert_eq!(recall(&world, "careless", 1, careless).await, Recalled::Unknown);
+    let gone = json!({"action": "remove", "path": world.path("a"), "recursive": true});
+    assert_eq!(recall(&world, "gone", 1, gone).await, Recalled::Unknown);
+}
+
+#[tokio::test]
+async fn a_process_that_wakes_after_it_was_given_up_changes_nothing() {
+    let world = World::new();
+    let write = json!({"action": "write", "path": world.path("a"), "content": "new"});
+    assert_eq!(recall(&world, "w", 1, write.clone()).await, Recalled::Untouched);
+    assert_eq!(world.step("w/1", write).await.unwrap_err().kind, FailureKind::Cancelled);
+    assert_eq!(world.names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_later_try_saves_what_was_there_before_the_first() {
+    let world = World::new();
+    fs::create_dir_all(world.path("from")).unwrap();
+    fs::create_dir_all(world.path("to")).unwrap();
+    fs::write(world.path("to/old"), "").unwrap();
+    fs::write(world.path("a"), "old").unwrap();
+    for call in [
+        json!({"action": "write", "path": world.path("a"), "content": "new"}),
+        json!({"action": "copy", "source": world.path("from"), "path": world.path("to"), "keep": true}),
+        json!({"action": "copy", "source": world.path("from"), "path": world.path("beside"), "keep": true}),
+    ] {
+        let folder = |number: u32| world.dir.path().join("run").join(call.to_string().len().to_string()).join(number.to_string());
+        let first = File.run(&args(call.clone()), &applying(&folder(1))).await.unwrap();
+        let again = Context { earlier: vec![folder(1)], ..applying(&folder(2)) };
+        let second = File.run(&args(call.clone()), &again).await.unwrap();
+        assert_eq!(second.get("saved"), first.get("saved"), "{call}");
+        world.undo(&second).await.unwrap();
+    }
+    assert_eq!(fs::read_to_string(world.path("a")).unwrap(), "old");
+    assert_eq!(fs::read_dir(world.path("to")).unwrap().count(), 1);
+    assert_eq!(world.names(), ["a", "from", "to"]);
+}

@@ -156,27 +156,56 @@ async fn parent_entry() {
     let _ = applying(Path::new(&run)).run(&sh(script.to_str().unwrap())).await;
 }
 
+/// Kills the supervisor of a folder once the command has written its number; answers that.
+async fn orphaned(run: &Path, pid_file: &Path) -> String {
+    let child = appears(pid_file).await;
+    while !run.join(orphan::PROCESS).exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let begun: Begun = serde_json::from_slice(&std::fs::read(run.join(BEGUN)).unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(begun.pid as i32).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    child
+}
+
 #[tokio::test]
-async fn a_killed_supervisor_leaves_the_outcome_unknown() {
+async fn a_command_without_its_supervisor_is_waited_for_and_nobody_knows_how_it_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let run = dir.path().join("run");
-    let pid_file = dir.path().join("pid");
-    let command = sh(&format!("echo $$ > {}; exec sleep 30", pid_file.display()));
+    let (run, pid_file, go) = (dir.path().join("run"), dir.path().join("pid"), dir.path().join("go"));
+    let command = sh(&format!("echo $$ > {}; until [ -e {} ]; do sleep 0.02; done", pid_file.display(), go.display()));
     let ctx = applying(&run);
     let killing = async {
-        let child = appears(&pid_file).await;
-        let begun: Begun = serde_json::from_slice(&std::fs::read(run.join(BEGUN)).unwrap()).unwrap();
-        let pid = rustix::process::Pid::from_raw(begun.pid as i32).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        child
+        orphaned(&run, &pid_file).await;
+        while locked(&run).unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(ctx.host.recover(&run).await.unwrap(), Recovered::Running);
+        std::fs::write(&go, "").unwrap();
     };
-    let (outcome, child) = tokio::join!(ctx.run(&command), killing);
+    let (outcome, ()) = tokio::join!(ctx.run(&command), killing);
     assert_eq!(outcome.unwrap_err().kind, FailureKind::Unknown);
     assert_eq!(ctx.host.recover(&run).await.unwrap(), Recovered::Lost);
     // And it is not begun again.
     assert_eq!(ctx.run(&command).await.unwrap_err().kind, FailureKind::Unknown);
-    let child = rustix::process::Pid::from_raw(child.trim().parse().unwrap()).unwrap();
-    rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn a_command_without_its_supervisor_is_ended_on_request_even_if_it_is_deaf() {
+    for deaf in ["", "trap '' TERM; "] {
+        let dir = tempfile::tempdir().unwrap();
+        let (run, pid_file) = (dir.path().join("run"), dir.path().join("pid"));
+        let mut command = sh(&format!("{deaf}echo $$ > {}; while :; do sleep 0.1; done", pid_file.display()));
+        command.grace = Duration::from_millis(200);
+        let ctx = applying(&run);
+        let ending = async {
+            let child = orphaned(&run, &pid_file).await;
+            ctx.cancel.cancel();
+            child
+        };
+        let (outcome, child) = tokio::join!(ctx.run(&command), ending);
+        assert_eq!(outcome.unwrap_err().kind, FailureKind::Unknown);
+        dies(&child).await;
+    }
 }
 
 #[tokio::test]

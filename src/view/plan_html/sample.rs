@@ -63,6 +63,7 @@ pub(in crate::view) fn plan(needs: &[Vec<u32>]) -> Plan {
         bases: BTreeMap::new(),
         configuration: Digest::of(b"c"),
         providers: BTreeMap::new(),
+        revised: Vec::new(),
         changes: vec![Change {
             instance: instance.clone(),
             provider: "app".into(),

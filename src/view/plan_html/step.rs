@@ -56,7 +56,7 @@ struct ArgView {
 }
 
 #[derive(Debug, Serialize)]
-struct DiffView {
+pub(super) struct DiffView {
     path: String,
     lines: Vec<DiffLine>,
 }
@@ -190,7 +190,7 @@ fn json(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-fn diff_view(path: &str, text: &str) -> DiffView {
+pub(super) fn diff_view(path: &str, text: &str) -> DiffView {
     let kind = |line: &str| match line.as_bytes().first() {
         _ if line.starts_with("--- ") || line.starts_with("+++ ") => "",
         Some(b'+') => "add",

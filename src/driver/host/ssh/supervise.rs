@@ -92,6 +92,8 @@ printf '%4096s' '' > exit.new && echo $$ > pid && [ -s pid ] || exit 5
 mv "stdin.$ticket" stdin && mv "script.$ticket" script || exit 5
 rm "ticket.$ticket" || exit 4
 child= asked=
+# These files only, where the tool can: all that the machine has to write may take long. The folders above may be new.
+durable() { sync "$@" 2>/dev/null || sync; }
 end() {
     [ "$cause" = itself ] || return 0
     cause=$1
@@ -103,9 +105,10 @@ end() {
 trap 'asked=cancelled' TERM
 trap 'asked=timed_out' USR1
 : > begun || exit 5
-sync
+durable begun . .. ../..
 setsid /bin/sh script < stdin > output.log 2> stderr.log 9>&- &
 child=$!
+echo "$child $(cut -d ' ' -f 22 /proc/$child/stat)" > process 2>/dev/null || :
 if [ "$timeout" != 0 ]; then (exec 9>&-; sleep "$timeout"; kill -s USR1 $$) </dev/null >/dev/null 2>&1 & timer=$!; fi
 while :; do
     wait $child
@@ -120,9 +123,15 @@ done
 head -c 4096 /dev/zero > room 2>/dev/null || full=full
 rm -f room script stdin "supervisor.$ticket"
 echo "$code $cause $started $(date +%s) $full" 1<> exit.new
-sync
+durable exit.new
 mv -f exit.new exit
-sync
+durable .
+"#;
+
+/// Whether the command runs, whose supervisor was killed: its process has the same number and began at the same moment (proc(5)).
+const ORPHAN: &str = r#"orphan() (
+    read -r p since < process && [ -n "$since" ] && set -- $(cat "/proc/$p/stat") && [ "$3" != Z ] && [ "${22}" = "$since" ]
+) 2>/dev/null
 "#;
 
 /// Tells how far it is: a line `STATE OUT ERR`, then so many bytes of each log.
@@ -130,7 +139,7 @@ const ASK: &str = r#"cd -- "$d" 2>/dev/null || { echo "not_begun 0 0"; exit 0; }
 running=; [ ! -e lock ] || flock -n -s lock true || running=1
 if [ -e exit ]; then read -r code cause started ended full < exit || :; state="exit $code $cause $started $ended ${full:-room}"
 elif [ -e forbidden ]; then state=forbidden
-elif [ "$running" ]; then state=running
+elif [ "$running" ] || { [ -e begun ] && orphan; }; then state=running
 elif [ -e begun ]; then state=lost
 else state=not_begun; fi
 part() { size=$(stat -c %s "$1" 2>/dev/null || echo 0); n=$((size - $2)); [ $n -ge 0 ] || n=0; [ $n -le 1048576 ] || n=1048576; echo $n; }
@@ -141,7 +150,8 @@ echo "$state $o $e"
 "#;
 
 const STOP: &str = r#"cd -- "$d" || exit 0
-flock -n -s lock true || kill -s TERM -- "$(cat pid)""#;
+if ! flock -n -s lock true; then kill -s TERM -- "$(cat pid)"
+elif orphan; then read -r p since < process && kill -s TERM -- "-$p"; fi"#;
 
 /// Sees to it that nothing is begun there any more. The mark stays.
 const FORBID: &str = r#"set -eu
@@ -151,7 +161,7 @@ cd -- "$d"
 hold || { echo begun; exit 0; }
 if [ -e begun ] || [ -e exit ]; then echo begun; exit 0; fi
 : > forbidden
-sync
+sync forbidden . .. ../.. 2>/dev/null || sync
 rm -f ticket.*
 echo forbidden
 "#;
@@ -339,7 +349,7 @@ struct Answer {
 
 async fn ask(ssh: &Ssh, remote: &Remote, out: u64, err: u64) -> Result<Answer, Failure> {
     let args = [remote.run.as_str(), &out.to_string(), &err.to_string()];
-    let output = ssh.sh(&with_folder(ASK), &args, Vec::new(), 2 * PORTION + 4096, None).await?;
+    let output = ssh.sh(&with_folder(&format!("{ORPHAN}{ASK}")), &args, Vec::new(), 2 * PORTION + 4096, None).await?;
     let wrong =
         || Failure::new(FailureKind::Failed, format!("{} answered what cannot be understood: {}", ssh.name, output.last_words()));
     let end = output.stdout.bytes.iter().position(|byte| *byte == b'\n').ok_or_else(wrong)?;
@@ -442,7 +452,7 @@ async fn follow(ssh: &Ssh, command: &Command, remote: &Remote, dir: &Path, ctx: 
         }
         // Told again after a while: a shell that gets a signal just before it waits does not mind it.
         if ctx.cancel.is_cancelled() && told.is_none_or(|told| told.elapsed() > Duration::from_secs(2)) {
-            let _ = ssh.sh(&with_folder(STOP), &[&remote.run], Vec::new(), 4096, None).await;
+            let _ = ssh.sh(&with_folder(&format!("{ORPHAN}{STOP}")), &[&remote.run], Vec::new(), 4096, None).await;
             told = Some(tokio::time::Instant::now());
         }
         tokio::select! {

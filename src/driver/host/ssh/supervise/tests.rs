@@ -72,6 +72,44 @@ async fn a_beginning_that_comes_late_finds_its_ticket_gone() {
 }
 
 #[tokio::test]
+async fn a_command_without_its_supervisor_is_waited_for_and_ended_on_request() {
+    let Some((server, ctx, dir, _, _)) = given().await else { return };
+    let (ssh, go) = (server.client_knowing("known"), server.path("go"));
+    let command = Command::new(["/bin/sh", "-c", &format!("until [ -e {} ]; do sleep 0.05; done", go.display())]);
+    for is_cancelled in [false, true] {
+        let dir = dir.join(is_cancelled.to_string());
+        let ctx = Context { dir: Some(dir.clone()), cancel: tokio_util::sync::CancellationToken::new(), ..ctx.clone() };
+        let killing = async {
+            let there = loop {
+                match remembered(&dir).ok().flatten() {
+                    Some(remote) => break server.dir.path().join("state/windlass").join(remote.run),
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            let supervisor = loop {
+                match std::fs::read_to_string(there.join("pid")) {
+                    Ok(pid) if there.join("process").exists() => break pid.trim().parse().unwrap(),
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            let supervisor = rustix::process::Pid::from_raw(supervisor).unwrap();
+            rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+            // Long enough for it to be asked about.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert_eq!(recover(&ssh, &dir).await.unwrap(), Recovered::Running);
+            match is_cancelled {
+                true => ctx.cancel.cancel(),
+                false => std::fs::write(&go, "").unwrap(),
+            }
+        };
+        let (outcome, ()) = tokio::join!(ctx.run(&command), killing);
+        assert_eq!(outcome.unwrap_err().kind, FailureKind::Unknown);
+        assert_eq!(recover(&ssh, &dir).await.unwrap(), Recovered::Lost);
+        let _ = std::fs::remove_file(&go);
+    }
+}
+
+#[tokio::test]
 async fn a_starter_that_is_held_up_on_the_machine_does_not_begin_beside_the_next() {
     let Some((server, ctx, dir, command, count)) = given().await else { return };
     let hold = server.path("hold");

@@ -1,0 +1,189 @@
+//! What became of a call that nobody has seen the end of: after a crash, after a failure, before an undo.
+//!
+//! Takes an [`Errand`]; asks the folder of its tries, its driver and its `check`, in that order. Begins nothing itself.
+
+use super::errand::{Errand, Purpose, Work};
+use super::event::Direction;
+use super::invoke::{Mode, Told, already_done, held, succeeded};
+use crate::driver::host::Recovered;
+use crate::driver::{Failure, FailureKind, Recalled};
+use crate::lang::Value;
+use crate::model::call::Call;
+
+/// What was found out.
+pub(super) enum Recovery {
+    /// It may be done again.
+    Again,
+    /// This is how it ended.
+    Known(Told),
+}
+
+/// What a check says.
+pub(super) enum Answer {
+    Done,
+    NotDone,
+    Unclear(String),
+    NoCheck,
+}
+
+impl Errand<'_> {
+    /// Finds out how an action ended that had begun when Windlass died.
+    pub(super) async fn recover(&self, number: u32) -> Recovery {
+        let Work { call, timeout, poll, .. } = self.work;
+        if let Mode::Recover { .. } = self.mode
+            && number > 0
+            && let Ok(host) = self.machine(call, Purpose::Try(number))
+            && let Ok(found) = host.recover(&self.folder(number)).await
+            && (matches!(found, Recovered::Finished(_) | Recovered::Running)
+                || found == Recovered::Withheld && self.may_begin_again())
+        {
+            // The driver finds the command that it began and waits for it; it does not begin it again.
+            match self.attempt(call, timeout, Purpose::Try(number)).await {
+                Ok(value) => return Recovery::Known(succeeded(value)),
+                Err(failure) if failure.kind == FailureKind::Unknown => {}
+                Err(mut failure) => {
+                    // Tries before it may have done something.
+                    failure.untouched &= number == 1;
+                    let told = match self.tolerated(&failure) {
+                        Some(told) => told,
+                        None => self.failed(failure).await,
+                    };
+                    return Recovery::Known(told);
+                }
+            }
+        }
+        let recalled = if poll.is_some() { Recalled::Unknown } else { self.recall(call).await };
+        // Tries before the last one may have done something: then it may be done again, and is not as if it had never begun.
+        if let Mode::Recover { again, .. } = self.mode
+            && (recalled == Recalled::Untouched || (again || number <= 1) && self.is_not_begun(call, number).await)
+        {
+            return match (again, &self.item) {
+                (true, _) => Recovery::Again,
+                (false, None) => Recovery::Known(Told::Withdrawn),
+                (false, Some(_)) => {
+                    let failure = Failure::new(FailureKind::Failed, "it was not begun").untouched();
+                    Recovery::Known(self.failed(failure).await)
+                }
+            };
+        }
+        let (kind, past, again) = match self.mode {
+            Mode::Recheck | Mode::Incomplete | Mode::Fresh | Mode::Asked => (FailureKind::Failed, "it had failed", true),
+            Mode::Recover { again, .. } => (FailureKind::Unknown, "it had begun, how it ended is not known", again),
+        };
+        // What leads back is known, however it ended.
+        let result = self.known_result(recalled);
+        let elsewhere = self.may_run_elsewhere(call);
+        let why = match (self.job.direction, self.check().await) {
+            (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => {
+                return Recovery::Known(already_done(result));
+            }
+            _ if !again => format!("{past}, and it will be undone"),
+            (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
+            // What only looks may look again.
+            _ if poll.is_some() => return Recovery::Again,
+            (_, Answer::NoCheck) if elsewhere.is_some() => {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and it has no check")
+            }
+            _ if self.action.repeatable => return Recovery::Again,
+            (_, Answer::NoCheck) => format!("{past}, and it has no check and is not repeatable"),
+            (_, Answer::Unclear(why)) => format!("{past}, and its check could not tell: {why}"),
+        };
+        Recovery::Known(held(kind, why).giving(result))
+    }
+
+    /// What its driver knows of an earlier call that nobody has seen the end of.
+    pub(super) async fn recall(&self, call: &Call) -> Recalled {
+        let number = self.last_attempt().max(1);
+        let recalled = match self.surrounded(call, None, Purpose::Try(number)) {
+            Ok((driver, args, context)) => driver.recall(&args, &context).await.unwrap_or(Recalled::Unknown),
+            Err(_) => Recalled::Unknown,
+        };
+        // The folders of another machine may not all be here.
+        if recalled == Recalled::Untouched && self.job.around.elsewhere.is_some() { Recalled::Unknown } else { recalled }
+    }
+
+    /// What of a step's result is known without its end.
+    pub(super) fn known_result(&self, recalled: Recalled) -> Value {
+        match (recalled, self.job.direction) {
+            (Recalled::Partly(result), Direction::Forward) => result,
+            _ => Value::Null,
+        }
+    }
+
+    /// Whether it may be begun where its outcome is to be found out.
+    fn may_begin_again(&self) -> bool {
+        matches!(self.mode, Mode::Recover { again: true, .. })
+    }
+
+    /// Whether the machine itself is away, and not something that was asked for on it.
+    pub(super) async fn is_host_away(&self) -> bool {
+        let Ok(host) = self.machine(self.work.call, Purpose::Try(0)) else { return false };
+        let away = |failure: Failure| failure.kind == FailureKind::Unreachable;
+        !host.is_local() && host.stat(std::path::Path::new("/"), false).await.err().is_some_and(away)
+    }
+
+    /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
+    /// folder that it has not.
+    async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
+        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !self.is_one_command(call) {
+            return false;
+        }
+        let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
+        host.forbid(&self.folder(number.max(1))).await.unwrap_or(false)
+    }
+
+    /// Whether none of so many tries before has begun anything.
+    pub(super) async fn never_began(&self, call: &Call, tries: u32) -> bool {
+        if tries == 0 {
+            return true;
+        }
+        let Ok(host) = self.machine(call, Purpose::Try(tries)) else { return false };
+        if !self.is_one_command(call) || self.job.around.elsewhere.is_some() {
+            return false;
+        }
+        for number in 1..=tries {
+            if !matches!(host.recover(&self.folder(number)).await, Ok(Recovered::NotBegun)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(super) fn is_one_command(&self, call: &Call) -> bool {
+        self.job.around.drivers.get(call.driver.as_str()).is_some_and(|driver| driver.is_one_command())
+    }
+
+    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
+    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
+        let had_begun = matches!(self.mode, Mode::Recover { .. });
+        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
+        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
+    }
+
+    pub(super) async fn check(&self) -> Answer {
+        let Some(check) = self.action.check.as_ref().filter(|_| self.can_ask()) else { return Answer::NoCheck };
+        match (self.attempt(&check.call, self.action.timeout, Purpose::Check).await, &check.done) {
+            (Ok(_), None) => Answer::Done,
+            (Err(failure), None) if failure.kind == FailureKind::Failed => Answer::NotDone,
+            (Err(failure), _) => Answer::Unclear(self.job.redact.apply(&failure.message).into_owned()),
+            (Ok(result), Some(done)) => {
+                match self.eval_for(Purpose::Check, done, Some(("result", result))).map(|value| value.unmark().0.as_bool()) {
+                    Ok(Some(true)) => Answer::Done,
+                    Ok(Some(false)) => Answer::NotDone,
+                    Ok(None) => Answer::Unclear("`done` is neither true nor false".to_owned()),
+                    Err(problems) => Answer::Unclear(self.sentence(&problems)),
+                }
+            }
+        }
+    }
+
+    /// Whether the check can be made here: that of a fanned-out action asks for one of its items.
+    fn can_ask(&self) -> bool {
+        match (&self.item, self.job.direction) {
+            (Some(item), Direction::Undo) => item.asks.is_some() || self.action.fan_out.is_none(),
+            (Some(_), Direction::Forward) => true,
+            (None, _) => self.action.fan_out.is_none(),
+        }
+    }
+}
