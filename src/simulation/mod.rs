@@ -98,6 +98,20 @@ fn seeds_keep_every_promise() {
     }
 }
 
+/// Seeds that broke a promise once.
+const KNOWN: [u64; 1] = [
+    // A removal that an earlier run took back counted as still done, so that its undo was taken for that of another revision.
+    25_129,
+];
+
+#[test]
+fn seeds_that_broke_a_promise_once_keep_it() {
+    for seed in KNOWN {
+        let Played { broken, trace } = outcome(&tree(seed).current());
+        assert!(broken.is_empty(), "seed {seed}: {broken:#?}\n{}", trace.join("\n"));
+    }
+}
+
 #[test]
 fn a_seed_gives_the_same_run_every_time() {
     for seed in 0..40 {

@@ -406,10 +406,6 @@ impl Inner {
         }
         let truth = self.instances.entry(instance).or_default();
         let place = (step.clone(), to.clone());
-        match undo {
-            false => drop(truth.revisions.insert(place, revision)),
-            true => drop(truth.revisions.remove(&place)),
-        }
         match (step.as_str(), undo) {
             ("version", false) => truth.version = Some(to),
             ("version", true) => truth.version = from,
@@ -423,6 +419,11 @@ impl Inner {
             ("leave", undo) => truth.maintenance = undo,
             (_, false) => drop(truth.effects.insert((step, to))),
             (_, true) => drop(truth.effects.remove(&(step, to))),
+        }
+        // Last: what was there before a removal knows nothing of it.
+        match undo {
+            false => drop(truth.revisions.insert(place, revision)),
+            true => drop(truth.revisions.remove(&place)),
         }
     }
 
