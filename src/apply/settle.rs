@@ -294,6 +294,13 @@ impl Dispatcher {
                     self.decide_to_undo(environment, Some(because), BTreeMap::new());
                 }
                 self.phases[environment] = if rollback || was_undoing { Phase::Undoing } else { Phase::Ended };
+                // What an earlier process was undoing could not be taken up until now, and the rest of the way back waits for it.
+                for index in 0..narrow(self.plan.actions.len()) {
+                    let is_here = self.graph.environment(&self.plan.actions[index as usize]) == environment;
+                    if is_here && self.progress.state(index) == ActionState::Undoing {
+                        self.take_up(index);
+                    }
+                }
                 true
             }
             Phase::Undoing => {

@@ -99,9 +99,11 @@ fn seeds_keep_every_promise() {
 }
 
 /// Seeds that broke a promise once.
-const KNOWN: [u64; 1] = [
+const KNOWN: [u64; 2] = [
     // A removal that an earlier run took back counted as still done, so that its undo was taken for that of another revision.
     25_129,
+    // After a person's word about another action, an undo that was under way was not taken up before the rest went on below it.
+    71_063,
 ];
 
 #[test]

@@ -272,3 +272,29 @@ async fn a_run_is_not_begun_twice_in_one_folder() {
     let refused = crate::apply::execute(std::sync::Arc::new(plan.clone()), stage.args(&plan)).await.unwrap_err();
     assert_eq!(refused.iter().next().unwrap().summary, "the run has begun already");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_was_under_way_comes_before_what_is_below_it_also_after_a_person_s_word() {
+    let checked = |name: &str| {
+        let mut step = step(name);
+        step.checked = true;
+        step
+    };
+    let plan = Making::default().instance("db", "test", None, &[], &[checked("one"), checked("two"), checked("three")]).plan();
+    let first = Stage::new();
+    first.script("db.three", [Act::Refuses]);
+    assert_eq!(first.apply(&plan).await.record.outcome, Outcome::RolledBack);
+    let bytes = std::fs::read(first.run_dir().join("journal/000001.log")).unwrap();
+    // Killed when the undo of the second step had begun and nobody had seen its end.
+    let ends = line_ends(&bytes);
+    let is_begun = |end: &usize| {
+        let text = String::from_utf8_lossy(&bytes[..*end]).into_owned();
+        text.contains("undo_began") && text.lines().last().is_some_and(|line| line.contains("\"began\"") && line.contains(":two"))
+    };
+    let cut = *ends.iter().find(|end| is_begun(end)).unwrap();
+    let (stage, _) = killed(&first.run_dir(), &plan, cut, false);
+    let retry = ResumeOptions { retry: vec![ActionId::from_text("fake.db@2:three")], skip: Vec::new() };
+    let finished = stage.resume(&plan, retry).await.unwrap();
+    assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+    assert_eq!(stage.calls(), ["undo db.two", "undo db.one"]);
+}
