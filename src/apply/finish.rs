@@ -34,6 +34,9 @@ impl Dispatcher {
         self.say_skipped();
         let mut problems = self.problems();
         let outcome = self.outcome();
+        if outcome == Outcome::Held && self.lost.is_none() && !problems.has_errors() {
+            problems.push(self.cannot_go_on());
+        }
         self.close(outcome, None, &mut problems).await
     }
 
@@ -368,6 +371,20 @@ impl Dispatcher {
         };
         let detail = format!("{count} actions of `{}` were not undone: {why}", change.instance);
         Diagnostic::error("not everything was undone").fault(Fault::Platform).detail(detail).help(help)
+    }
+
+    /// Nothing is stuck, and yet not all is done: what is left waits for what was undone in another environment.
+    fn cannot_go_on(&self) -> Diagnostic {
+        let is_open = |index: u32| self.progress.state(index) == ActionState::Planned;
+        let left = (0..).zip(&self.plan.actions).find(|(index, action)| is_open(*index) && !self.is_undoing(action));
+        let run = &self.args.run;
+        let detail = match left {
+            Some((_, action)) => format!("`{}` waits for what was undone in another environment", action.id),
+            None => "not all of it is done".to_owned(),
+        };
+        Diagnostic::error("the run cannot go on").fault(Fault::Platform).detail(detail).help(format!(
+            "`windlass rollback {run}` takes the rest back; or `windlass abandon {run} --as failed` leaves it, and a new plan goes on from there"
+        ))
     }
 
     /// What a run leaves in a state that was to be ended is the first thing that a person must know.

@@ -99,11 +99,13 @@ fn seeds_keep_every_promise() {
 }
 
 /// Seeds that broke a promise once.
-const KNOWN: [u64; 2] = [
+const KNOWN: [u64; 4] = [
     // A removal that an earlier run took back counted as still done, so that its undo was taken for that of another revision.
     25_129,
     // After a person's word about another action, an undo that was under way was not taken up before the rest went on below it.
-    71_063,
+    71_063, // The checker took two hops of one instance for two instances that are down.
+    92_004, // What was left waited for what was undone in another environment, and nobody said so.
+    101_003,
 ];
 
 #[test]

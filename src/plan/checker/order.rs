@@ -137,7 +137,8 @@ fn unavailable(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<String>)
     }
     for ((environment, provider), members) in groups {
         let rules = input.estate.environments.get(environment).and_then(|environment| environment.rollout.max_unavailable);
-        let Some(most) = rules.map(|share| share.of(members.len())) else { continue };
+        // Where all may be down at once nobody waits, however many hops each of them has.
+        let Some(most) = rules.map(|share| share.of(members.len())).filter(|most| *most < members.len()) else { continue };
         let mut hops: Vec<&Hop> = members.iter().flat_map(|change| &change.hops).collect();
         hops.retain(|hop| {
             hop.actions
@@ -146,17 +147,26 @@ fn unavailable(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<String>)
                 .any(|action| action.downtime && matches!(action.kind, ActionKind::Step { .. } | ActionKind::Revert { .. }))
         });
         hops.sort_by_key(|hop| hop.actions.first().copied());
-        for (ahead, after) in hops.iter().zip(hops.iter().skip(most)) {
-            // Hops of one change follow each other anyway.
-            if !waits(plan, after, ahead) && !same(plan, ahead, after) {
-                violations.push(format!("more than {most} instances of {provider} in {environment} may be down at once"));
-                break;
+        for (place, after) in hops.iter().enumerate().skip(most) {
+            let stands_beside = |other: &&&Hop| !same(plan, other, after) && !waits(plan, after, other);
+            // Mostly that is all. Else what counts are instances: the hops of one follow each other anyway.
+            if stands_beside(&&hops[place - most]) {
+                let beside: BTreeSet<Option<u32>> =
+                    hops[..place].iter().filter(stands_beside).map(|hop| owner(plan, hop)).collect();
+                if beside.len() >= most {
+                    violations.push(format!("more than {most} instances of {provider} in {environment} may be down at once"));
+                    break;
+                }
             }
         }
     }
 }
 
 fn same(plan: &Plan, one: &Hop, other: &Hop) -> bool {
-    let change = |hop: &Hop| hop.actions.first().and_then(|&at| plan.actions.get(at as usize)).map(|action| action.change);
-    change(one) == change(other)
+    owner(plan, one) == owner(plan, other)
+}
+
+/// The change of a hop.
+fn owner(plan: &Plan, hop: &Hop) -> Option<u32> {
+    hop.actions.first().and_then(|&at| plan.actions.get(at as usize)).map(|action| action.change)
 }
