@@ -173,6 +173,13 @@ fn what_a_page_says_a_promise_is_tested_by_is_there() {
 }
 
 #[test]
+fn every_deliberate_break_can_be_made_in_the_sources_as_they_are() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants");
+    let ran = std::process::Command::new("python3").arg(script).arg("--check").output().expect("python3 is there");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
 fn the_first_steps_are_as_the_tutorial_shows_them() {
     crate::console::run(&docs().join("tutorial/first-steps.md"));
 }
