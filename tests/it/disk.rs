@@ -10,18 +10,44 @@ use std::time::{Duration, Instant};
 
 use crate::estate::{Estate, JOB, JOB_PROVIDER, Ran, await_until};
 
+/// A disk of a mebibyte.
+const SMALL: &str = "size=1024k";
+
 /// A small disk in memory; taken away with the value. `None` where this user may not mount.
 struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(estate: &Estate, kibibytes: u32) -> Option<Self> {
-        Self::mount_with(estate, &format!("size={kibibytes}k"))
-    }
-
-    fn mount_with(estate: &Estate, options: &str) -> Option<Self> {
+    /// With these options of tmpfs, in the place of an estate's folder.
+    fn mount(estate: &Estate, options: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
         let options = format!("{options},mode=755");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "windlass-it"]).arg(&estate.root).output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Self(estate.root.clone()))
+    }
+
+    /// A job whose platform lies on another disk, so that only the state has no room: the platform, the state, and its disk.
+    fn of_job(options: &str, provider: &str) -> Option<(Estate, Estate, Self)> {
+        let platform = Estate::job();
+        let mut estate = Estate::empty();
+        estate.set("home", &platform.root.display().to_string());
+        let disk = Self::mount(&estate, options)?;
+        estate.write("main.hcl", JOB);
+        estate.write("providers/job/provider.hcl", provider);
+        Some((platform, estate, disk))
+    }
+
+    /// As [`Self::of_job`], of the sample product, whose releases lie on the other disk, too.
+    fn of_sample() -> Option<(Estate, Estate, Self)> {
+        let product = Estate::sample();
+        let mut estate = Estate::sample();
+        estate.set("home", &product.root.display().to_string());
+        let main = estate.read("main.hcl");
+        let disk = Self::mount(&estate, SMALL)?;
+        estate.furnish();
+        estate.write("main.hcl", main);
+        Some((product, estate, disk))
     }
 
     /// Fills it but for so many KiB.
@@ -98,13 +124,7 @@ fn is_in_turn(log: &[String]) -> bool {
 
 /// Applies on a disk that has too little, makes room, and sees that all goes on; answers how the first apply ended.
 fn starve(want: Want, provider: &str) -> Option<Option<i32>> {
-    let platform = Estate::job();
-    let mut estate = Estate::empty();
-    estate.set("home", &platform.root.display().to_string());
-    // The whole state is on the small disk; the platform is not.
-    let disk = Disk::mount_with(&estate, want.options())?;
-    estate.write("main.hcl", JOB);
-    estate.write("providers/job/provider.hcl", provider);
+    let (platform, estate, disk) = Disk::of_job(want.options(), provider)?;
     want.make(&disk);
     let ran = ends(&estate, &["apply", "--auto-approve"]);
     let told = format!("{want:?}: {:?}\n{}", ran.code, ran.err);
@@ -194,15 +214,7 @@ fn a_disk_that_fills_up_with_what_a_command_prints_loses_neither_its_end_nor_its
 
 #[test]
 fn what_is_about_the_state_says_that_there_is_no_room_and_leaves_it_whole() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let platform = Estate::job();
-    let mut estate = Estate::empty();
-    estate.set("home", &platform.root.display().to_string());
-    let Some(disk) = Disk::mount(&estate, 1024) else { return };
-    estate.write("main.hcl", JOB);
-    estate.write("providers/job/provider.hcl", JOB_PROVIDER);
+    let Some((platform, estate, disk)) = Disk::of_job(SMALL, JOB_PROVIDER) else { return };
     estate.apply().exit(0);
     let (lock, log) = (estate.lockfile(), platform.log());
     disk.fill(0);
@@ -234,15 +246,7 @@ fn what_is_about_the_state_says_that_there_is_no_room_and_leaves_it_whole() {
 
 #[test]
 fn a_disk_that_can_only_be_read_is_told_and_nothing_is_done() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let platform = Estate::job();
-    let mut estate = Estate::empty();
-    estate.set("home", &platform.root.display().to_string());
-    let Some(disk) = Disk::mount(&estate, 1024) else { return };
-    estate.write("main.hcl", JOB);
-    estate.write("providers/job/provider.hcl", JOB_PROVIDER);
+    let Some((platform, mut estate, disk)) = Disk::of_job(SMALL, JOB_PROVIDER) else { return };
     estate.apply().exit(0);
     estate.set("version", "2.0.0");
     estate.write("untidy.hcl", "locals {\na=1\n}\n");
@@ -280,22 +284,10 @@ const WRITTEN: [(&str, &str); 4] = [
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written_and_room_lets_it_go_on() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
     let mut ends = std::collections::BTreeMap::new();
     let mut refused = BTreeSet::new();
     for left in [0, 4, 8, 12, 16, 32, 64, 80, 88, 96, 128] {
-        let product = Estate::sample();
-        let mut estate = Estate::sample();
-        // The product and its releases lie on another disk: the state is what has no room.
-        estate.set("home", &product.root.display().to_string());
-        let main = estate.read("main.hcl");
-        let Some(disk) = Disk::mount(&estate, 1024) else {
-            return;
-        };
-        estate.furnish();
-        estate.write("main.hcl", main);
+        let Some((product, mut estate, disk)) = Disk::of_sample() else { return };
         estate.apply().exit(0);
         let before = (estate.lockfile(), product.tree("app"));
         estate.set("version", "1.1.0");
@@ -345,18 +337,7 @@ fn a_full_disk_leaves_nothing_half_written_and_room_lets_it_go_on() {
 
 #[test]
 fn a_plan_that_does_not_fit_on_the_disk_leaves_the_old_one() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let product = Estate::sample();
-    let mut estate = Estate::sample();
-    estate.set("home", &product.root.display().to_string());
-    let main = estate.read("main.hcl");
-    let Some(disk) = Disk::mount(&estate, 1024) else {
-        return;
-    };
-    estate.furnish();
-    estate.write("main.hcl", main);
+    let Some((_product, mut estate, disk)) = Disk::of_sample() else { return };
     estate.good(&["plan", "--out", "a.plan"]);
     let old = estate.read("a.plan");
     estate.set("greeting", "changed");

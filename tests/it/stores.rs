@@ -47,6 +47,18 @@ impl Server {
         estate.write("backend.hcl", format!("windlass {{\n  {backend}\n}}\n"));
     }
 
+    /// An apply that waits in its slow step, and reaches its state by a wire.
+    pub(crate) fn waits_by_wire(&self, variables: &[(&str, &str)]) -> (Estate, Wire, Child) {
+        let mut estate = Estate::job();
+        let wire = Wire::to(self.port());
+        self.keep_state_by(&mut estate, wire.port);
+        variables.iter().for_each(|(name, value)| estate.env(name, value));
+        estate.write("job/wait", "");
+        let applying = estate.spawn(&["apply", "--auto-approve"]);
+        estate.await_text("job/log", "slow");
+        (estate, wire, applying)
+    }
+
     pub(crate) fn keep_state(&self, estate: &mut Estate) {
         self.keep_state_by(estate, self.port());
     }
@@ -202,12 +214,7 @@ impl Wire {
 #[test]
 fn a_connection_that_is_lost_for_a_while_only_delays_the_run() {
     for server in Server::each() {
-        let mut estate = Estate::job();
-        let wire = Wire::to(server.port());
-        server.keep_state_by(&mut estate, wire.port);
-        estate.write("job/wait", "");
-        let applying = estate.spawn(&["apply", "--auto-approve"]);
-        estate.await_text("job/log", "slow");
+        let (estate, wire, applying) = server.waits_by_wire(&[]);
         wire.cut();
         estate.remove("job/wait");
         estate.await_text("job/log", "slow-end");
@@ -223,13 +230,7 @@ fn a_connection_that_is_lost_for_a_while_only_delays_the_run() {
 #[test]
 fn what_ended_while_the_store_was_away_is_delivered_by_resume() {
     for server in Server::each() {
-        let mut estate = Estate::job();
-        let wire = Wire::to(server.port());
-        server.keep_state_by(&mut estate, wire.port);
-        estate.env("WINDLASS_LEASE_TERM", "3s");
-        estate.write("job/wait", "");
-        let applying = estate.spawn(&["apply", "--auto-approve"]);
-        estate.await_text("job/log", "slow");
+        let (estate, wire, applying) = server.waits_by_wire(&[("WINDLASS_LEASE_TERM", "3s")]);
         wire.cut();
         estate.remove("job/wait");
         // It cannot renew its lease, and halts.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 
 use crate::estate::{Estate, SAMPLE, signal};
-use crate::stores::{Server, Wire, elsewhere, ended};
+use crate::stores::{Server, elsewhere, ended};
 
 /// As if the holder had given no sign of life for an hour.
 fn age_lease(estate: &Estate) {
@@ -47,13 +47,7 @@ fn beside_local_state_a_holder_that_was_paused_past_its_term_writes_nothing_when
 #[test]
 fn a_wire_that_swallows_everything_is_noticed_and_resume_delivers() {
     for server in Server::each() {
-        let mut estate = Estate::job();
-        let wire = Wire::to(server.port());
-        server.keep_state_by(&mut estate, wire.port);
-        estate.env("WINDLASS_LEASE_TERM", "3s");
-        estate.write("job/wait", "");
-        let applying = estate.spawn(&["apply", "--auto-approve"]);
-        estate.await_text("job/log", "slow");
+        let (estate, wire, applying) = server.waits_by_wire(&[("WINDLASS_LEASE_TERM", "3s")]);
         wire.swallow();
         estate.remove("job/wait");
         ended(applying, &["apply"]).exit(5).says(&["no longer held", "windlass resume"]);
