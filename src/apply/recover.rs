@@ -126,7 +126,7 @@ impl Errand<'_> {
     /// Whether it is certain that what was to be begun never was and never will be: the journal says that it begins, the command's
     /// folder that it has not.
     async fn is_not_begun(&self, call: &Call, number: u32) -> bool {
-        if self.work.poll.is_some() || self.job.around.elsewhere.is_some() || !self.is_one_command(call) {
+        if self.work.poll.is_some() || !self.folders_tell(call) {
             return false;
         }
         let Ok(host) = self.machine(call, Purpose::Try(number)) else { return false };
@@ -139,7 +139,7 @@ impl Errand<'_> {
             return true;
         }
         let Ok(host) = self.machine(call, Purpose::Try(tries)) else { return false };
-        if !self.is_one_command(call) || self.job.around.elsewhere.is_some() {
+        if !self.folders_tell(call) {
             return false;
         }
         for number in 1..=tries {
@@ -148,6 +148,11 @@ impl Errand<'_> {
             }
         }
         true
+    }
+
+    /// Whether the folders of tries say all that was begun: it is one command each, and no other machine has had the run.
+    fn folders_tell(&self, call: &Call) -> bool {
+        self.job.around.elsewhere.is_none() && self.is_one_command(call)
     }
 
     pub(super) fn is_one_command(&self, call: &Call) -> bool {

@@ -275,11 +275,10 @@ async fn read(args: &RunArgs, operation: &'static str) -> Result<Reopened, Diagn
 
 /// The last other machine that had the run, whoever had it in between: what it has begun may still run there, or be held since.
 fn another_machine<'a>(entries: &'a [Entry], this: &str) -> Option<&'a str> {
-    let machines = entries.iter().rev().filter_map(|entry| match entry {
-        Entry::Opened { who, .. } => Some(machine_of(who)),
+    entries.iter().rev().find_map(|entry| match entry {
+        Entry::Opened { who, .. } => Some(machine_of(who)).filter(|machine| *machine != this),
         _ => None,
-    });
-    machines.into_iter().find(|machine| *machine != this)
+    })
 }
 
 /// The machine in `user@host`.
