@@ -148,12 +148,11 @@ fn unavailable(plan: &Plan, input: &PlanInput<'_>, violations: &mut Vec<String>)
         });
         hops.sort_by_key(|hop| hop.actions.first().copied());
         for (place, after) in hops.iter().enumerate().skip(most) {
-            let stands_beside = |other: &&&Hop| !same(plan, other, after) && !waits(plan, after, other);
+            let may_be_beside = |other: &Hop| !same(plan, other, after) && !waits(plan, after, other);
             // Mostly that is all. Else what counts are instances: the hops of one follow each other anyway.
-            if stands_beside(&&hops[place - most]) {
-                let beside: BTreeSet<Option<u32>> =
-                    hops[..place].iter().filter(stands_beside).map(|hop| owner(plan, hop)).collect();
-                if beside.len() >= most {
+            if may_be_beside(hops[place - most]) {
+                let beside = hops[..place].iter().filter(|other| may_be_beside(other)).map(|hop| owner(plan, hop));
+                if beside.collect::<BTreeSet<_>>().len() >= most {
                     violations.push(format!("more than {most} instances of {provider} in {environment} may be down at once"));
                     break;
                 }
