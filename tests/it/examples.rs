@@ -5,8 +5,11 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a program of an example with the binary under test in a folder of its own; its output is the explanation of a failure.
-fn rehearse(program: &str, folder: &str) {
+/// So many lines of what an example printed explain a failure: the step that failed and what Windlass said of it.
+const END: usize = 80;
+
+/// Runs a program of an example with the binary under test in a folder of its own; the end of its output is the explanation of a failure.
+pub(crate) fn rehearse(program: &str, folder: &str) {
     if std::env::var_os("WINDLASS_TEST_ALL").is_none() {
         eprintln!("skipped: set WINDLASS_TEST_ALL=1 (tests/run does) to run {program} on real software");
         return;
@@ -18,13 +21,11 @@ fn rehearse(program: &str, folder: &str) {
         .env("NO_COLOR", "1")
         .output()
         .expect("the example can be run");
-    assert!(
-        output.status.success(),
-        "{program} ended with {}\n{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = printed.lines().collect();
+    let end = &lines[lines.len().saturating_sub(END)..];
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} ended with {}\n{}\n{errors}", output.status, end.join("\n"));
 }
 
 #[test]

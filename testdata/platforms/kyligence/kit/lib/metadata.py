@@ -1,8 +1,10 @@
 """The metadata: JSON records by path, in one database that all nodes share. Nodes hold no state."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import pathlib
 import sqlite3
 import time
@@ -80,8 +82,19 @@ class Metadata:
     def unfinished(self):
         return [job for job in self.under("/execute").values() if job["job_status"] not in JOBS_ENDED]
 
+    @contextlib.contextmanager
+    def alone(self):
+        """One node at a time: nodes that are started together do not convert the same records."""
+        with open(f"{self.installation.database}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def migrate(self, say):
         """Brings records and cube data of an older main version to this one, record by record. Only a main version changes them."""
+        with self.alone():
+            return self.convert_old(say)
+
+    def convert_old(self, say):
         here = self.installation
         old = [path for path, content in self.all().items()
                if numbers(main_version(json.loads(content).get("version", "0"))) < numbers(here.main)]
@@ -120,7 +133,7 @@ def convert(path, main):
 
 def write_once(path, text):
     """No file of HDFS is changed in place: a snapshot keeps the one of before."""
-    part = path.with_name(f"_temporary.{path.name}")
+    part = path.with_name(f"_temporary.{os.getpid()}.{path.name}")
     part.write_text(text)
     part.replace(path)
 
