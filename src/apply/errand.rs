@@ -116,10 +116,11 @@ impl<'a> Errand<'a> {
             return self.probe(probe, line).await;
         }
         let mut number = self.last_attempt();
-        if self.mode == Mode::Asked {
+        let had_asked = matches!(self.mode, Mode::Recover { .. }) && self.asks_a_person();
+        if self.mode == Mode::Asked || had_asked {
+            // The answer stands in the folder in which it was asked for.
             number = number.saturating_sub(1);
-        }
-        if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
+        } else if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
             match self.recover(number).await {
                 // Finding out may have used up a folder.
                 Recovery::Again => number = number.max(self.last_attempt()),
@@ -130,6 +131,10 @@ impl<'a> Errand<'a> {
             Some(poll) => self.poll(poll).await,
             None => self.tries(number).await,
         }
+    }
+
+    fn asks_a_person(&self) -> bool {
+        self.job.around.drivers.get(self.work.call.driver.as_str()).is_some_and(|driver| driver.asks_a_person())
     }
 
     /// Calls until it works, as often as it may.
