@@ -31,6 +31,7 @@ impl Inner {
             self.accuse(format!("{key} began before the journal said so of the item"));
         }
         self.judge_revision(key, process);
+        self.judge_beside(key, name, direction);
         self.judge_repetition(key, index, direction);
         self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
         self.judge_limits(&plan, index, direction);
@@ -144,6 +145,22 @@ impl Inner {
         }
     }
 
+    /// What is supervised is known to run, wherever it runs: nothing begins beside it for the same action or item.
+    fn judge_beside(&mut self, key: &str, name: &str, direction: Direction) {
+        let other = match direction {
+            Direction::Forward => format!("{name}-undo"),
+            Direction::Undo => name.to_owned(),
+        };
+        let runs = |start: &&Start| {
+            let process = &self.processes[start.process];
+            process.supervised && process.state == ProcessState::Running && (start.key == key || start.key == other)
+        };
+        if let Some(start) = self.starts.iter().find(runs) {
+            let what = format!("{key} began while {} still ran", start.key);
+            self.accuse(what);
+        }
+    }
+
     fn judge_repetition(&mut self, key: &str, index: usize, direction: Direction) {
         // The last start of this key counts only where the action did not go the other way since.
         let of_action = self.starts.iter().rposition(|start| start.action == index && start.direction != direction);
@@ -181,7 +198,7 @@ impl Inner {
             .iter()
             .filter(|start| {
                 let process = &self.processes[start.process];
-                process.generation == generation && process.state == ProcessState::Running
+                process.generation == generation && process.state == ProcessState::Running && !process.alone
             })
             .map(|start| start.action)
             .collect();

@@ -72,7 +72,9 @@ pub(super) struct Beginning<'a> {
 pub(super) struct Process {
     pub deed: Deed,
     ends: Instant,
-    supervised: bool,
+    pub supervised: bool,
+    /// Its caller has lost sight of it.
+    pub alone: bool,
     pub generation: u32,
     pub state: ProcessState,
 }
@@ -431,12 +433,18 @@ impl Inner {
         let process = self.processes.len();
         let ends = Instant::now() + takes;
         self.say(&format!("begins {key}"));
-        self.processes.push(Process { deed, ends, supervised, generation, state: ProcessState::Running });
+        self.processes.push(Process { deed, ends, supervised, alone: false, generation, state: ProcessState::Running });
         self.judge_start(key, process);
         if let Some(folder) = folder {
             self.by_folder.insert(folder.clone(), process);
         }
         process
+    }
+
+    /// The connection to a process broke: it goes on, and ends by itself.
+    pub(super) fn leave_alone(&mut self, process: usize) {
+        self.processes[process].alone = true;
+        self.say("a connection broke");
     }
 
     /// When a process ends by itself.
@@ -491,7 +499,14 @@ impl Inner {
     pub(super) fn do_asked(&mut self, action: usize, direction: Direction, deed: Deed) {
         let (process, generation, key) = (self.processes.len(), self.generation, format!("by hand {action}"));
         let state = ProcessState::Over { effect: true };
-        self.processes.push(Process { deed: deed.clone(), ends: Instant::now(), supervised: false, generation, state });
+        self.processes.push(Process {
+            deed: deed.clone(),
+            ends: Instant::now(),
+            supervised: false,
+            alone: false,
+            generation,
+            state,
+        });
         self.starts.push(Start { key, action, direction, process, told: None });
         self.by_hand(deed);
     }
@@ -553,8 +568,8 @@ impl Inner {
         let generation = self.generation;
         let mut over: Vec<bool> = Vec::with_capacity(self.processes.len());
         for process in &self.processes {
-            let is_alone = process.generation != generation && (process.supervised || !self.is_paused(process.generation));
-            over.push(process.state == ProcessState::Running && is_alone && process.ends <= now);
+            let is_other = process.generation != generation && (process.supervised || !self.is_paused(process.generation));
+            over.push(process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now);
         }
         for index in 0..self.processes.len() {
             if over[index] {
