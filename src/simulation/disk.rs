@@ -1,6 +1,6 @@
 //! The disk under a journal: it takes its time, fills up, and loses what was not yet promised when power fails.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub(super) struct Disk {
     pause: Duration,
     /// Whether what is durable here counts; else what came to the store.
     counts: bool,
+    /// Open from the first write on, as a real one: who is overtaken writes on where its segment was put.
+    file: Option<File>,
 }
 
 impl Disk {
@@ -26,14 +28,17 @@ impl Disk {
         let folder = run.join("journal");
         let number = std::fs::read_dir(&folder).map_or(0, Iterator::count) + 1;
         let generation = world.look().generation;
-        Self { world: world.clone(), path: folder.join(format!("{number:06}.log")), generation, pause, counts }
+        Self { world: world.clone(), path: folder.join(format!("{number:06}.log")), generation, pause, counts, file: None }
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        OpenOptions::new().create(true).append(true).open(&self.path)?.write_all(bytes)
+        if self.file.is_none() {
+            self.file = Some(OpenOptions::new().create(true).append(true).open(&self.path)?);
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
     }
 
     fn learn(&self, bytes: &[u8]) {

@@ -107,6 +107,9 @@ impl Driver for Sim {
         let (instance, to) = (text("instance").unwrap_or_default(), text("to").unwrap_or_default());
         let of_item = |step: String| text("item").map_or(step.clone(), |item| format!("{step}#{item}"));
         self.world.only_alive(self.generation).await;
+        if !self.world.look().is_current(self.generation) {
+            return Err(Failure::new(FailureKind::Cancelled, "it woke up, and another has gone on"));
+        }
         if self.world.look().is_away(ctx.host.name()) {
             return Err(Failure::new(FailureKind::Unreachable, "the host is away").untouched());
         }
@@ -218,8 +221,6 @@ impl Sim {
                 }
             }
         }
-        // One that is paused sees it through when it wakes up.
-        self.world.only_alive(self.generation).await;
         let works = !matches!(act, Some(Act::Fails));
         self.world.look().end(process, works);
         if let Some(folder) = folder.as_ref().filter(|_| supervised) {
@@ -287,8 +288,10 @@ impl Driver for Asks {
 
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         self.world.only_alive(self.generation).await;
-        let is_current = self.world.look().is_current(self.generation);
-        let act = if is_current { self.world.look().next_call() } else { None };
+        if !self.world.look().is_current(self.generation) {
+            return Err(Failure::new(FailureKind::Cancelled, "it woke up, and another has gone on"));
+        }
+        let act = self.world.look().next_call();
         match act {
             Some(Act::Panics) => panic!("a driver's defect"),
             Some(Act::KillsBefore) => return die(&self.world, false).await,

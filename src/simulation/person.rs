@@ -158,10 +158,11 @@ impl Stage<'_> {
             return AbandonedAs::Failed;
         }
         let mut world = self.world.look();
+        // Of everything: another machine may know less of what has ended.
+        world.said.extend(made.actions.iter().map(|action| (action.id.clone(), Word::Done)));
         for (index, action) in
             made.actions.iter().enumerate().filter(|(index, _)| progress.states[*index] != ActionState::Succeeded)
         {
-            world.said.insert((action.id.clone(), Word::Done));
             let change = &made.changes[action.change as usize];
             let (Some(hop), false) = (change.hops.get(action.hop as usize), action.probe.is_some() || action.poll.is_some()) else {
                 continue;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::memory::{Memory, SharedFiles};
 use super::resumption::{estate, killed, line_ends, see_it_through};
 use super::world::{Act, Making, Stage, step};
-use crate::apply::ResumeOptions;
 use crate::apply::event::{Direction, Ending};
 use crate::apply::journal::raw;
+use crate::apply::{ActionState, ResumeOptions, fetch, inspect};
 use crate::driver::FailureKind::Failed;
 use crate::model::estate::OnFailure;
 use crate::plan::Plan;
@@ -90,21 +90,24 @@ async fn what_had_begun_on_another_machine_is_held_and_the_machine_is_named() {
     let first = Stage::new();
     first.apply(&plan).await;
     let journal = std::fs::read(first.run_dir().join("journal/000001.log")).unwrap();
-    let begun = |end: &&usize| {
-        let text = String::from_utf8_lossy(&journal[..**end]).into_owned();
-        text.lines().last().is_some_and(|line| line.contains("\"began\"") && line.contains("fake.a@2:repeatable"))
-    };
-    let end = *line_ends(&journal).iter().find(begun).unwrap();
-    let (mut stage, _) = killed(&first.run_dir(), &plan, end, false);
-    let original = stage.run_dir();
-    only_in_the_store(&mut stage, &original);
-    stage.who = "you@there";
-    // And it stays so, however often it is asked about from there.
-    for time in 1..=3 {
-        let finished = stage.resume(&plan, ResumeOptions::default()).await.unwrap();
-        assert_eq!(finished.record.outcome, Outcome::Held, "time {time}");
-        let ending = stage.ending("fake.a@2:repeatable", Direction::Forward);
-        assert!(matches!(&ending, Some(Ending::Held { message }) if message.contains("`here`")), "time {time}: {ending:?}");
+    // A check that says that it is not done does not say that it will not be.
+    for action in ["fake.a@2:repeatable", "fake.a@2:checked"] {
+        let begun = |end: &&usize| {
+            let text = String::from_utf8_lossy(&journal[..**end]).into_owned();
+            text.lines().last().is_some_and(|line| line.contains("\"began\"") && line.contains(action))
+        };
+        let end = *line_ends(&journal).iter().find(begun).unwrap();
+        let (mut stage, _) = killed(&first.run_dir(), &plan, end, false);
+        let original = stage.run_dir();
+        only_in_the_store(&mut stage, &original);
+        stage.who = "you@there";
+        // And it stays so, however often it is asked about from there.
+        for time in 1..=3 {
+            let finished = stage.resume(&plan, ResumeOptions::default()).await.unwrap();
+            assert_eq!(finished.record.outcome, Outcome::Held, "{action}, time {time}");
+            let ending = stage.ending(action, Direction::Forward);
+            assert!(matches!(&ending, Some(Ending::Held { message }) if message.contains("`here`")), "time {time}: {ending:?}");
+        }
     }
 }
 
@@ -184,9 +187,12 @@ async fn what_nobody_saw_is_put_aside_where_another_machine_went_on() {
     let skip = vec![plan.actions[0].id.clone()];
     other.resume(&plan, ResumeOptions { skip, ..ResumeOptions::default() }).await.unwrap();
     assert_eq!(other.calls(), ["db.one", "db.two"]);
-    // Back on the first machine, whose journal says what the store's does not.
+    // Back on the first machine, whose journal says what the store's does not. Who only looks sees what is so, too.
     let mut back = elsewhere(&stage);
     (back.dir, back.who) = (stage.dir, "me@here");
+    fetch(&back.run_dir(), &back.args(&plan).run, &*back.store).await.unwrap();
+    let (_, seen) = inspect(&back.run_dir()).unwrap();
+    assert_eq!(seen.states[..2], [ActionState::Succeeded, ActionState::Failed]);
     let finished =
         back.resume(&plan, ResumeOptions { retry: vec![plan.actions[1].id.clone()], ..ResumeOptions::default() }).await.unwrap();
     assert_eq!(finished.record.outcome, Outcome::Succeeded, "{:?}", finished.problems);
