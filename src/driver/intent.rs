@@ -73,19 +73,11 @@ impl Declared {
 
 /// Asks all tries of a call. Where none has written anything down, none will.
 pub(super) fn declared(ctx: &Context) -> Result<Declared, Failure> {
-    let mut results = Vec::new();
-    let tries = || ctx.earlier.iter().chain(&ctx.dir);
-    for dir in tries() {
-        let path = folder(dir)?.join(RECORD);
-        if let Some(content) = local_file::read(&path, 64 << 20)? {
-            // One that cannot be understood is one all the same.
-            results.push(serde_json::from_slice(&content.bytes).unwrap_or_default());
-        }
-    }
+    let results = written(ctx)?;
     if !results.is_empty() {
         return Ok(Declared::Something(results));
     }
-    for dir in tries() {
+    for dir in tries(ctx) {
         match give_up(&private_dir(&folder(dir)?)?, RECORD)? {
             Some(true) => {}
             Some(false) => return Ok(Declared::Something(vec![Value::Null])),
@@ -93,6 +85,24 @@ pub(super) fn declared(ctx: &Context) -> Result<Declared, Failure> {
         }
     }
     Ok(Declared::Nothing)
+}
+
+/// What the tries of a call have written down so far, the last one last.
+pub(super) fn written(ctx: &Context) -> Result<Vec<Value>, Failure> {
+    let mut results = Vec::new();
+    for dir in tries(ctx) {
+        let path = folder(dir)?.join(RECORD);
+        if let Some(content) = local_file::read(&path, 64 << 20)? {
+            // One that cannot be understood is one all the same.
+            results.push(serde_json::from_slice(&content.bytes).unwrap_or_default());
+        }
+    }
+    Ok(results)
+}
+
+/// The folders of the tries, oldest first.
+fn tries(ctx: &Context) -> impl Iterator<Item = &PathBuf> {
+    ctx.earlier.iter().chain(&ctx.dir)
 }
 
 fn folder(dir: &Path) -> Result<PathBuf, Failure> {
@@ -134,7 +144,7 @@ mod tests {
     use super::*;
     use crate::driver::testing::{applying, observing};
 
-    fn tries(dir: &Path, count: usize) -> Context {
+    fn tried(dir: &Path, count: usize) -> Context {
         let mut dirs: Vec<PathBuf> = (1..=count).map(|number| dir.join(number.to_string())).collect();
         let own = dirs.pop().unwrap();
         Context { earlier: dirs, ..applying(&own) }
@@ -147,17 +157,17 @@ mod tests {
     #[test]
     fn what_was_written_down_is_found_by_a_later_try_and_what_was_not_never_will_be() {
         let dir = tempfile::tempdir().unwrap();
-        let first = tries(dir.path(), 1);
+        let first = tried(dir.path(), 1);
         let paused = Intent::of(&first).unwrap();
         assert_eq!(declared(&first).unwrap(), Declared::Nothing);
         assert_eq!(declared(&first).unwrap().recalled(), Recalled::Untouched);
         let failure = paused.declare(&told("/a")).unwrap_err();
         assert!(failure.untouched && failure.kind == FailureKind::Cancelled, "{failure:?}");
         // Another try has a folder of its own.
-        let second = tries(dir.path(), 2);
+        let second = tried(dir.path(), 2);
         Intent::of(&second).unwrap().declare(&told("/b")).unwrap();
         Intent::of(&second).unwrap().declare(&told("/c")).unwrap();
-        for ctx in [&second, &tries(dir.path(), 3)] {
+        for ctx in [&second, &tried(dir.path(), 3)] {
             assert_eq!(declared(ctx).unwrap().recalled(), Recalled::Partly(told("/c")));
         }
         assert!(!dir.path().join("3").exists(), "who only asks what was written leaves nothing");
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn a_record_that_is_being_written_or_cannot_be_read_proves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let ctx = tries(dir.path(), 1);
+        let ctx = tried(dir.path(), 1);
         let folder = private_dir(&folder(&dir.path().join("1")).unwrap()).unwrap();
         let lock = local_file::private_file(&folder.join(LOCK)).unwrap();
         lock.lock().unwrap();
