@@ -26,11 +26,21 @@ pub(super) fn attempt_folder(tries: &Path, direction: Direction, number: u32) ->
     tries.join(format!("{}{number}", prefix(direction)))
 }
 
-/// The number of the last try that has left a folder. Tries before it may have left none.
-pub(super) fn last_attempt(tries: &Path, direction: Direction) -> Option<u32> {
-    let entries = std::fs::read_dir(tries).ok()?;
+/// The number of the last try that has left a folder; 0: none has. Tries before it may have left none.
+///
+/// # Errors
+/// The folder cannot be read: then nobody knows what was begun.
+pub(super) fn last_attempt(tries: &Path, direction: Direction) -> std::io::Result<u32> {
     let number = |name: &str| name.strip_prefix(prefix(direction))?.parse().ok();
-    entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).max()
+    // Known without opening anything, where nothing can be opened any more.
+    if !tries.try_exists()? {
+        return Ok(0);
+    }
+    let mut last = 0;
+    for entry in std::fs::read_dir(tries)? {
+        last = last.max(entry?.file_name().to_str().and_then(number).unwrap_or(0));
+    }
+    Ok(last)
 }
 
 /// The folder of the last try of an action of the run in `dir`, its undo's where that was begun; where a confirmation belongs.
@@ -40,7 +50,9 @@ pub fn last_folder(dir: &Path, action: &ActionId) -> Option<PathBuf> {
     let tries = action_folder(dir, action);
     [Direction::Undo, Direction::Forward]
         .into_iter()
-        .find_map(|direction| Some(attempt_folder(&tries, direction, last_attempt(&tries, direction)?)))
+        .map(|direction| (direction, last_attempt(&tries, direction).unwrap_or(0)))
+        .find(|(_, number)| *number > 0)
+        .map(|(direction, number)| attempt_folder(&tries, direction, number))
 }
 
 #[cfg(test)]
@@ -56,8 +68,8 @@ mod tests {
         for (direction, number) in [(Direction::Forward, 2), (Direction::Forward, 10)] {
             std::fs::create_dir_all(attempt_folder(&tries, direction, number)).unwrap();
         }
-        assert_eq!(last_attempt(&tries, Direction::Forward), Some(10));
-        assert_eq!(last_attempt(&tries, Direction::Undo), None);
+        assert_eq!(last_attempt(&tries, Direction::Forward).unwrap(), 10);
+        assert_eq!(last_attempt(&tries, Direction::Undo).unwrap(), 0);
         std::fs::create_dir(attempt_folder(&tries, Direction::Undo, 1)).unwrap();
         assert!(last_folder(dir.path(), &action).unwrap().ends_with("undo-1"));
     }

@@ -39,8 +39,8 @@ pub(super) enum Phase {
     Forward,
     /// After a failure: what runs ends, and what is past its point of no return goes on to the end of its hop.
     Draining {
-        /// The cause.
-        because: u32,
+        /// The cause; none where it was decided before that the environment is undone.
+        because: Option<u32>,
     },
     /// What was done is undone.
     Undoing,

@@ -12,7 +12,7 @@ use super::invoke::{Job, Mode, Surroundings, Told, held, succeeded};
 use super::place::machine;
 use super::recover::{Answer, Recovery};
 use super::voice::{ActionVoice, Hushed};
-use crate::driver::host::Host;
+use crate::driver::host::{Host, io_failure};
 use crate::driver::{Context, Driver, Failure, FailureKind, Recalled, Silent, Sink};
 use crate::lang::{Env, Expr, Object, Value};
 use crate::model::call::{Arg, Call};
@@ -115,21 +115,35 @@ impl<'a> Errand<'a> {
         if let (Some(probe), Some(line)) = (self.work.probe, &self.job.line) {
             return self.probe(probe, line).await;
         }
-        let mut number = self.last_attempt();
+        let mut number = match self.last_attempt() {
+            Ok(number) => number,
+            Err(failure) => return self.out_of_sight(&failure),
+        };
         if self.mode == Mode::Asked {
             number = number.saturating_sub(1);
         }
         if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
             match self.recover(number).await {
                 // Finding out may have used up a folder.
-                Recovery::Again => number = number.max(self.last_attempt()),
+                Recovery::Again => match self.last_attempt() {
+                    Ok(last) => number = number.max(last),
+                    Err(failure) => return self.out_of_sight(&failure),
+                },
                 Recovery::Known(told) => return told,
             }
         }
         match self.work.poll {
             Some(poll) => self.poll(poll).await,
-            None => self.tries(number).await,
+            None => match self.outlast(number).await {
+                Some(told) => told,
+                None => self.tries(number).await,
+            },
         }
+    }
+
+    /// What may run cannot be looked at: it is waited for, and nothing begins beside it.
+    pub(super) fn out_of_sight(&self, failure: &Failure) -> Told {
+        held(FailureKind::Unreachable, self.job.redact.apply(&failure.message).into_owned())
     }
 
     /// Calls until it works, as often as it may.
@@ -157,7 +171,9 @@ impl<'a> Errand<'a> {
             if let Some(told) = self.tolerated(&failure) {
                 return told;
             }
-            is_on_its_way = failure.kind == FailureKind::Unreachable && !failure.untouched && self.is_one_command(call);
+            // A second ask that did not get through has touched nothing, and the first may have begun it all the same.
+            is_on_its_way =
+                failure.kind == FailureKind::Unreachable && (is_on_its_way || !failure.untouched) && self.is_one_command(call);
             // All tries together have done nothing only where each has done nothing.
             untouched &= failure.untouched;
             failure.untouched = untouched;
@@ -389,12 +405,18 @@ impl<'a> Errand<'a> {
     }
 
     /// The number of the last try that has left a folder, by any process; 0: none.
-    pub(super) fn last_attempt(&self) -> u32 {
-        last_attempt(&self.home(), self.job.direction).unwrap_or(0)
+    pub(super) fn last_attempt(&self) -> Result<u32, Failure> {
+        self.last_attempt_of(self.job.direction)
+    }
+
+    /// The same of the step or of its undo.
+    pub(super) fn last_attempt_of(&self, direction: Direction) -> Result<u32, Failure> {
+        let home = self.home();
+        last_attempt(&home, direction).map_err(|error| io_failure("read", &home, &error))
     }
 
     /// The folder of all tries.
-    fn home(&self) -> PathBuf {
+    pub(super) fn home(&self) -> PathBuf {
         let folder = action_folder(&self.job.around.dir, &self.action.id);
         match &self.item {
             Some(item) => item_folder(&folder, &item.key),

@@ -2,13 +2,19 @@
 //!
 //! Takes an [`Errand`]; asks the folder of its tries, its driver and its `check`, in that order. Begins nothing itself.
 
+use std::time::Duration;
+
+use super::attempt::attempt_folder;
 use super::errand::{Errand, Purpose, Work};
 use super::event::Direction;
-use super::invoke::{Mode, Told, already_done, held, succeeded};
+use super::invoke::{Mode, Surroundings, Told, already_done, held, succeeded};
 use crate::driver::host::Recovered;
 use crate::driver::{Failure, FailureKind, Recalled};
 use crate::lang::Value;
 use crate::model::call::Call;
+
+/// How long it is until something that runs is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What was found out.
 pub(super) enum Recovery {
@@ -30,17 +36,22 @@ impl Errand<'_> {
     /// Finds out how an action ended that had begun when Windlass died.
     pub(super) async fn recover(&self, number: u32) -> Recovery {
         let Work { call, timeout, poll, .. } = self.work;
-        if let Mode::Recover { .. } = self.mode
-            && number > 0
-            && let Ok(host) = self.machine(call, Purpose::Try(number))
-            && let Ok(found) = host.recover(&self.folder(number)).await
-            && (matches!(found, Recovered::Finished(_) | Recovered::Running)
-                || found == Recovered::Withheld && self.may_begin_again())
-        {
+        let found = match self.mode {
+            Mode::Recover { .. } if number > 0 => match self.look_for(call, self.job.direction, number).await {
+                Ok(found) => found,
+                Err(failure) => return Recovery::Known(self.out_of_sight(&failure)),
+            },
+            _ => Recovered::Lost,
+        };
+        if matches!(found, Recovered::Finished(_) | Recovered::Running) || found == Recovered::Withheld && self.may_begin_again() {
             // The driver finds the command that it began and waits for it; it does not begin it again.
             match self.attempt(call, timeout, Purpose::Try(number)).await {
                 Ok(value) => return Recovery::Known(succeeded(value)),
                 Err(failure) if failure.kind == FailureKind::Unknown => {}
+                // It was lost from sight again, and goes on.
+                Err(failure) if failure.kind == FailureKind::Unreachable && found == Recovered::Running => {
+                    return Recovery::Known(self.out_of_sight(&failure));
+                }
                 Err(mut failure) => {
                     // Tries before it may have done something.
                     failure.untouched &= number == 1;
@@ -92,9 +103,53 @@ impl Errand<'_> {
         Recovery::Known(held(kind, why).giving(result))
     }
 
+    /// What a host knows of the command of a try.
+    ///
+    /// # Errors
+    /// It cannot be asked now, and the command may run.
+    async fn look_for(&self, call: &Call, direction: Direction, number: u32) -> Result<Recovered, Failure> {
+        let Ok(host) = self.machine(call, Purpose::Try(number)) else { return Ok(Recovered::Lost) };
+        match host.recover(&attempt_folder(&self.home(), direction, number)).await {
+            // Of what is no command nothing can run on; and what nobody can tell is asked for in other ways.
+            Err(failure) if !self.is_one_command(call) || failure.kind == FailureKind::Unknown => Ok(Recovered::Lost),
+            found => found,
+        }
+    }
+
+    /// Waits until nothing runs any more of what was begun before: nothing begins beside an earlier try, and no undo beside its step. An
+    /// earlier try may run where its host dropped and nobody saw its end. Answers why nothing may begin, where it is so.
+    pub(super) async fn outlast(&self, number: u32) -> Option<Told> {
+        let step = match (self.job.direction, self.mode, self.action.kind.call()) {
+            (Direction::Undo, Mode::Incomplete, Some(call)) => match self.last_attempt_of(Direction::Forward) {
+                Ok(last) => Some((call, Direction::Forward, last)),
+                Err(failure) => return Some(self.out_of_sight(&failure)),
+            },
+            _ => None,
+        };
+        for (call, direction, number) in [Some((self.work.call, self.job.direction, number)), step].into_iter().flatten() {
+            if number == 0 || !self.is_one_command(call) {
+                continue;
+            }
+            loop {
+                match self.look_for(call, direction, number).await {
+                    Ok(Recovered::Running) => {}
+                    Ok(_) => break,
+                    Err(failure) => return Some(self.out_of_sight(&failure)),
+                }
+                let Surroundings { control, clock, .. } = &*self.job.around;
+                tokio::select! {
+                    () = clock.sleep(LOOK_AGAIN) => {}
+                    () = control.stopped() => return Some(Told::Withdrawn),
+                }
+            }
+        }
+        None
+    }
+
     /// What its driver knows of an earlier call that nobody has seen the end of.
     pub(super) async fn recall(&self, call: &Call) -> Recalled {
-        let number = self.last_attempt().max(1);
+        let Ok(last) = self.last_attempt() else { return Recalled::Unknown };
+        let number = last.max(1);
         let recalled = match self.surrounded(call, None, Purpose::Try(number)) {
             Ok((driver, args, context)) => driver.recall(&args, &context).await.unwrap_or(Recalled::Unknown),
             Err(_) => Recalled::Unknown,

@@ -30,7 +30,7 @@ impl Dispatcher {
         self.progress.brackets.take_news();
         self.say_open_brackets();
         self.take_back_undos(&words);
-        let decided = self.take_words(words);
+        self.take_words(words);
         for (index, action) in plan.actions.iter().enumerate() {
             let unmet = action.needs.iter().filter(|need| self.progress.state(**need) != ActionState::Succeeded).count();
             self.unmet[index] = narrow(unmet);
@@ -38,7 +38,7 @@ impl Dispatcher {
             self.remaining[environment] += usize::from(self.progress.states[index] != ActionState::Succeeded);
         }
         for environment in 0..self.phases.len() {
-            self.phases[environment] = self.first_phase(environment, &decided);
+            self.phases[environment] = self.first_phase(environment);
         }
         for index in 0..narrow(plan.actions.len()) {
             self.take_up(index);
@@ -67,12 +67,10 @@ impl Dispatcher {
         }
     }
 
-    fn take_words(&mut self, words: Vec<(u32, Word)>) -> Vec<u32> {
+    fn take_words(&mut self, words: Vec<(u32, Word)>) {
         let plan = Arc::clone(&self.plan);
-        let mut forward = Vec::new();
         for (index, word) in words {
             let at = self.around.clock.now();
-            let undoing = matches!(self.progress.state(index), ActionState::UndoHeld | ActionState::Undoing);
             if let Err(bug) = self.progress.decide(&plan, &self.graph, index, word, at) {
                 self.around.voice.warn(bug);
                 continue;
@@ -80,14 +78,10 @@ impl Dispatcher {
             self.say_brackets();
             let (action, who) = (plan.actions[index as usize].id.clone(), self.args.who.clone());
             self.journal.append(&Entry::Decided { at, action, word, who });
-            if !undoing {
-                forward.push(index);
-            }
         }
-        forward
     }
 
-    fn first_phase(&mut self, environment: usize, decided: &[u32]) -> Phase {
+    fn first_phase(&mut self, environment: usize) -> Phase {
         let plan = Arc::clone(&self.plan);
         let here = |index: &u32| self.graph.environment(&plan.actions[*index as usize]) == environment;
         let name = self.graph.environments[environment].clone();
@@ -101,15 +95,14 @@ impl Dispatcher {
             }
             return Phase::Undoing;
         }
-        let decided = decided.iter().copied().find(here);
         if self.progress.undoing.contains_key(&name) {
-            // A person's word lets what is past its point of no return go on; the rest was undone.
-            return decided.map_or(Phase::Undoing, |because| Phase::Draining { because });
+            // What a person's word has freed past its point of no return goes on, also where the word was an earlier process's to hear.
+            return Phase::Draining { because: None };
         }
         let failed =
             (0..narrow(plan.actions.len())).find(|index| here(index) && self.progress.state(*index) == ActionState::Failed);
         match (failed, self.rules[environment].on_failure) {
-            (Some(because), OnFailure::Rollback) => Phase::Draining { because },
+            (Some(because), OnFailure::Rollback) => Phase::Draining { because: Some(because) },
             _ => Phase::Forward,
         }
     }
@@ -120,14 +113,18 @@ impl Dispatcher {
         let phase = self.phases[self.graph.environment(action)];
         let since = self.progress.times[index as usize].unwrap_or(self.plan.created);
         let goes_on = phase == Phase::Forward;
+        // Whether a person has confirmed it, is asked wherever it may go on then.
+        let may_be_confirmed = goes_on || matches!(phase, Phase::Draining { .. }) && self.is_past_return(index);
         let kind = self.progress.reasons.get(&index).map(|(kind, _)| *kind);
         match self.progress.state(index) {
             ActionState::Planned if self.unmet[index as usize] == 0 && self.is_watched(index) => self.ready(index),
             ActionState::Running => self.offer(index, Direction::Forward, Mode::Recover { since, again: goes_on }),
             ActionState::Failed if goes_on && self.is_watched(index) => self.offer(index, Direction::Forward, Mode::Recheck),
+            ActionState::Held if kind == Some(FailureKind::Waiting) && may_be_confirmed && self.is_watched(index) => {
+                self.offer(index, Direction::Forward, Mode::Asked);
+            }
             ActionState::Held if goes_on && self.is_watched(index) => {
                 let mode = match kind {
-                    Some(FailureKind::Waiting) => Mode::Asked,
                     Some(FailureKind::Unknown | FailureKind::Unreachable) => Mode::Recover { since, again: true },
                     _ => Mode::Recheck,
                 };
@@ -207,11 +204,16 @@ impl Dispatcher {
             (Direction::Forward, _) if matches!(mode, Mode::Recover { .. }) => true,
             (Direction::Forward, Phase::Undoing) => false,
             (Direction::Forward, phase) => {
-                let is_needed = phase == Phase::Forward || self.progress.is_past_return(&self.graph, self.graph.hop(action));
+                let is_needed = phase == Phase::Forward || self.is_past_return(index);
                 let stands = |need: &u32| self.progress.state(*need) == ActionState::Succeeded && !self.to_undo.contains_key(need);
                 is_needed && action.needs.iter().all(stands)
             }
         }
+    }
+
+    /// Whether an action belongs to a hop that must come to its end.
+    fn is_past_return(&self, index: u32) -> bool {
+        self.progress.is_past_return(&self.graph, self.graph.hop(&self.plan.actions[index as usize]))
     }
 
     /// Whether nothing may begin any more, whatever it is.
@@ -242,7 +244,7 @@ impl Dispatcher {
             (Direction::Forward, ActionState::Failed | ActionState::Held) => {
                 let waits = self.progress.reasons.get(&index).is_some_and(|(kind, _)| *kind == FailureKind::Waiting);
                 if self.phases[environment] == Phase::Forward && !waits {
-                    self.phases[environment] = Phase::Draining { because: index };
+                    self.phases[environment] = Phase::Draining { because: Some(index) };
                 }
             }
             (Direction::Undo, ActionState::Undone) => {
@@ -288,10 +290,10 @@ impl Dispatcher {
             Phase::Draining { because } => {
                 let name = &self.graph.environments[environment];
                 let was_undoing = self.progress.undoing.contains_key(name);
-                let failed = self.progress.state(because) == ActionState::Failed;
+                let failed = because.is_some_and(|because| self.progress.state(because) == ActionState::Failed);
                 let rollback = self.rules[environment].on_failure == OnFailure::Rollback && failed;
                 if rollback && !was_undoing {
-                    self.decide_to_undo(environment, Some(because), BTreeMap::new());
+                    self.decide_to_undo(environment, because, BTreeMap::new());
                 }
                 self.phases[environment] = if rollback || was_undoing { Phase::Undoing } else { Phase::Ended };
                 // What an earlier process was undoing could not be taken up until now, and the rest of the way back waits for it.

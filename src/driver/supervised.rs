@@ -31,6 +31,9 @@ pub(super) const STDERR: &str = "stderr.log";
 /// Logs up to this size are redacted in place after the end; a secret in a longer one is only kept from view.
 const SCRUBBED: u64 = 64 * 1024 * 1024;
 
+/// For so long it is tried again where a command cannot be looked at: too many open files, a disk that does not answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// With so few bytes left, a supervisor finds no room for its files.
 const SCARCE: u64 = 64 << 10;
 
@@ -87,6 +90,10 @@ pub(crate) async fn recover(dir: &Path) -> Result<Recovered, Failure> {
 }
 
 fn recover_now(dir: &Path) -> Result<Recovered, Failure> {
+    // Known without opening anything, where nothing can be opened any more.
+    if !is_there(&dir.join(LOCK))? && !is_there(&dir.join(EXIT))? && !is_there(&dir.join(BEGUN))? {
+        return Ok(Recovered::NotBegun);
+    }
     // The lock before the files: whoever had it before may have written its end in between.
     let running = locked(dir)?;
     let path = dir.join(EXIT);
@@ -96,13 +103,17 @@ fn recover_now(dir: &Path) -> Result<Recovered, Failure> {
             Err(error) => Err(Failure::new(FailureKind::Unknown, format!("`{}` cannot be understood: {error}", path.display()))),
         };
     }
-    Ok(match (running, dir.join(BEGUN).exists()) {
+    Ok(match (running, is_there(&dir.join(BEGUN))?) {
         (true, _) => Recovered::Running,
         // Its supervisor was killed, and it was not.
-        (false, true) if orphan::running(dir).is_some() => Recovered::Running,
+        (false, true) if orphan::running(dir)?.is_some() => Recovered::Running,
         (false, true) => Recovered::Lost,
         (false, false) => Recovered::NotBegun,
     })
+}
+
+fn is_there(path: &Path) -> Result<bool, Failure> {
+    path.try_exists().map_err(|error| io_failure("look for", path, &error))
 }
 
 /// Sees to it that no supervisor begins the command of this folder any more; answers whether none has.
@@ -199,6 +210,7 @@ async fn wait(
     let mut err = Follower::new(dir.join(STDERR), command);
     let mut pause = Duration::from_millis(20);
     let mut told: Option<tokio::time::Instant> = None;
+    let mut blind: Option<tokio::time::Instant> = None;
     let finished = loop {
         let supervisor_ended = tokio::select! {
             () = ended(&mut supervisor) => true,
@@ -212,18 +224,31 @@ async fn wait(
             supervisor = None;
         }
         pause = (pause * 2).min(Duration::from_millis(200));
-        out.read(ctx)?;
-        err.read(ctx)?;
+        let shown = out.read(ctx).and_then(|()| err.read(ctx));
         // While our own supervisor lives it is enough to wait for its end.
         if supervisor.is_some() {
             continue;
         }
-        match recover(dir).await? {
-            Recovered::Finished(finished) => break finished,
+        let found = match shown.and(recover(dir).await) {
+            Ok(found) => found,
+            Err(failure) if failure.kind == FailureKind::Unknown => return Err(failure),
+            // It goes on, whether it is seen or not.
+            Err(_) if blind.get_or_insert_with(tokio::time::Instant::now).elapsed() < PATIENCE => continue,
+            Err(failure) => return Err(out_of_sight(command, &failure)),
+        };
+        blind = None;
+        match found {
+            Recovered::Finished(finished) => {
+                // What it said last.
+                match out.read(ctx).and_then(|()| err.read(ctx)) {
+                    Ok(()) => break finished,
+                    Err(failure) => return Err(out_of_sight(command, &failure)),
+                }
+            }
             Recovered::Running => {
                 // A supervisor sees to that by itself.
                 let late = told.is_some_and(|told| told.elapsed() > command.grace);
-                if let Some(orphan) = orphan::running(dir).filter(|_| late && !locked(dir).unwrap_or(true)) {
+                if let Some(orphan) = orphan::running(dir).unwrap_or_default().filter(|_| late && !locked(dir).unwrap_or(true)) {
                     orphan.signal(Signal::KILL);
                 }
             }
@@ -233,10 +258,14 @@ async fn wait(
             Recovered::Lost => return Err(lost(command, out, err, ctx)),
         }
     };
-    out.read(ctx)?;
-    err.read(ctx)?;
     let (stdout, stderr) = (out.finish(ctx), err.finish(ctx));
     outcome(&finished, command, stdout, stderr, ctx)
+}
+
+/// It was begun, and whether it still runs cannot be seen from here for now: nothing may be done again or undone beside it.
+fn out_of_sight(command: &Command, failure: &Failure) -> Failure {
+    let message = format!("whether `{}` still runs on this machine cannot be seen: {}", command.program(), failure.message);
+    Failure::new(FailureKind::Unreachable, message)
 }
 
 /// The supervisor has ended before it began anything.
@@ -265,7 +294,7 @@ fn stop(dir: &Path) -> bool {
         rustix::process::Pid::from_raw(i32::try_from(begun.pid).ok().filter(|pid| *pid > 1)?)
     };
     if !locked(dir).unwrap_or(false) {
-        return orphan::running(dir).is_some_and(|orphan| orphan.signal(Signal::TERM));
+        return orphan::running(dir).unwrap_or_default().is_some_and(|orphan| orphan.signal(Signal::TERM));
     }
     pid().is_some_and(|pid| rustix::process::kill_process(pid, Signal::TERM).is_ok())
 }

@@ -161,6 +161,10 @@ impl Sim {
         let ends = self.world.look().ends(process);
         tokio::select! {
             () = tokio::time::sleep_until(ends) => {}
+            () = self.cut_off(ctx.host.name()), if supervised => {
+                self.world.look().leave_alone(process);
+                return Err(Failure::new(FailureKind::Unreachable, "the connection broke"));
+            }
             () = ctx.cancel.cancelled() => {
                 let mut world = self.world.look();
                 if world.is_running(process) {
@@ -182,6 +186,13 @@ impl Sim {
         }
         world.tell(process, Told::Succeeded);
         Ok(Value::object([("done", Value::Bool(true))]))
+    }
+
+    /// Ends when the host is away.
+    async fn cut_off(&self, host: &str) {
+        while !self.world.look().is_away(host) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Windlass dies in this call.

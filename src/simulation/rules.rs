@@ -48,6 +48,7 @@ impl Inner {
             self.judge_return(&plan, key, index);
         }
         self.judge_revision(key, process);
+        self.judge_beside(key, name, direction);
         self.judge_repetition(key, index, direction);
         self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
         self.judge_limits(&plan, index, direction);
@@ -76,6 +77,22 @@ impl Inner {
         let made = self.instances.get(&instance).and_then(|truth| truth.revisions.get(&(step, to)).copied());
         if undo && let Some(made) = made.filter(|made| *made != revision) {
             self.accuse(format!("{key}: what revision {made} of the provider did is undone as revision {revision} would"));
+        }
+    }
+
+    /// What is supervised is known to run, wherever it runs: nothing begins beside it for the same action or item.
+    fn judge_beside(&mut self, key: &str, name: &str, direction: Direction) {
+        let other = match direction {
+            Direction::Forward => format!("{name}-undo"),
+            Direction::Undo => name.to_owned(),
+        };
+        let runs = |start: &&Start| {
+            let process = &self.processes[start.process];
+            process.supervised && process.state == ProcessState::Running && (start.key == key || start.key == other)
+        };
+        if let Some(start) = self.starts.iter().find(runs) {
+            let what = format!("{key} began while {} still ran", start.key);
+            self.accuse(what);
         }
     }
 
@@ -116,7 +133,7 @@ impl Inner {
             .iter()
             .filter(|start| {
                 let process = &self.processes[start.process];
-                process.generation == generation && process.state == ProcessState::Running
+                process.generation == generation && process.state == ProcessState::Running && !process.alone
             })
             .map(|start| start.action)
             .collect();

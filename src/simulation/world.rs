@@ -50,7 +50,9 @@ pub(super) struct Deed {
 pub(super) struct Process {
     pub deed: Deed,
     ends: Instant,
-    supervised: bool,
+    pub supervised: bool,
+    /// Its caller has lost sight of it.
+    pub alone: bool,
     pub generation: u32,
     pub state: ProcessState,
 }
@@ -359,12 +361,18 @@ impl Inner {
         let ends = Instant::now() + takes;
         let generation = self.generation;
         self.say(&format!("begins {key}"));
-        self.processes.push(Process { deed, ends, supervised, generation, state: ProcessState::Running });
+        self.processes.push(Process { deed, ends, supervised, alone: false, generation, state: ProcessState::Running });
         self.judge_start(key, process);
         if let Some(folder) = folder {
             self.by_folder.insert(folder.clone(), process);
         }
         process
+    }
+
+    /// The connection to a process broke: it goes on, and ends by itself.
+    pub(super) fn leave_alone(&mut self, process: usize) {
+        self.processes[process].alone = true;
+        self.say("a connection broke");
     }
 
     /// When a process ends by itself.
@@ -446,8 +454,8 @@ impl Inner {
         let now = Instant::now();
         // A process whose caller lives is ended by it; one that was left alone ends by itself.
         let generation = self.generation;
-        let over =
-            |process: &Process| process.state == ProcessState::Running && process.generation != generation && process.ends <= now;
+        let is_left = |process: &Process| process.alone || process.generation != generation;
+        let over = |process: &Process| process.state == ProcessState::Running && is_left(process) && process.ends <= now;
         for index in 0..self.processes.len() {
             if over(&self.processes[index]) {
                 self.end(index, true);

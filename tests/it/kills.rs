@@ -1,10 +1,11 @@
-//! Real kills: SIGKILL at random moments to a real `apply`, `resume` and `rollback` of several instances; afterwards every command
-//! must have run as often as it should, in order, and journal and lockfile must tell the truth.
+//! Real kills: SIGKILL at random moments to a real `apply`, `resume` and `rollback` of several instances, or too few file handles for
+//! them; afterwards every command must have run as often as it should, in order, and journal and lockfile must tell the truth.
 //!
 //! `tests/kills 500` kills so often and prints what was hit. `WINDLASS_KILL_SEED` chooses other moments.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -134,8 +135,17 @@ struct Tally {
     commands: usize,
 }
 
+/// What a command suffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Kill,
+    /// It may open only so few files more or less: somewhere in the middle it can open none any more.
+    Hunger,
+}
+
 /// One folder that is killed in, again and again.
 struct Site {
+    fault: Fault,
     estate: Estate,
     numbers: Numbers,
     rounds: u32,
@@ -149,7 +159,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, fault: Fault) -> Self {
         let mut estate = Estate::with(MAIN);
         estate.write("providers/count/provider.hcl", provider());
         for name in COUNTED {
@@ -161,8 +171,8 @@ impl Site {
         estate.apply().exit(0);
         let span = began.elapsed();
         let version = "1.0.0".to_owned();
-        let mut site =
-            Self { estate, numbers: Numbers(seed), rounds: 0, span, version, before: Default::default(), tally: Tally::default() };
+        let (numbers, before) = (Numbers(seed), Default::default());
+        let mut site = Self { fault, estate, numbers, rounds: 0, span, version, before, tally: Tally::default() };
         site.judge("succeeded", "1.0.0", "");
         site
     }
@@ -218,6 +228,14 @@ impl Site {
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         if !kill {
             return Some(self.estate.run(&command).sober());
+        }
+        if self.fault == Fault::Hunger {
+            let limit = 10 + self.numbers.below(40);
+            let mut starved = Command::new("sh");
+            starved.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_windlass")]).args(&command);
+            self.estate.furnish_command(&mut starved);
+            *self.tally.kills.entry("any").or_default() += 1;
+            return Some(Ran::of(&command, &starved.output().expect("sh can be run")).sober());
         }
         let child = self.estate.spawn(&command);
         let micros = u64::try_from(self.span.as_micros()).unwrap_or(u64::MAX);
@@ -365,7 +383,7 @@ fn what_is_killed_at_random_moments_is_finished_exactly_once() {
     let sites: Vec<Site> = std::thread::scope(|scope| {
         let lane = |lane: u32| {
             scope.spawn(move || {
-                let mut site = Site::new(seed.wrapping_mul(1000) + u64::from(lane));
+                let mut site = Site::new(seed.wrapping_mul(1000) + u64::from(lane), Fault::Kill);
                 while site.tally.kills.values().sum::<u32>() < wanted {
                     site.round();
                 }
@@ -396,6 +414,16 @@ fn what_is_killed_at_random_moments_is_finished_exactly_once() {
     }
     eprintln!("| lines that commands left, each where it should be | {} |", sum.commands);
     assert!(sum.kills.values().sum::<u32>() >= wanted);
+}
+
+#[test]
+fn what_can_open_no_more_files_is_finished_exactly_once() {
+    let mut site = Site::new(number("WINDLASS_KILL_SEED").unwrap_or(1), Fault::Hunger);
+    let wanted = number("WINDLASS_HUNGER").unwrap_or(10);
+    while u64::from(site.rounds) < wanted {
+        site.round();
+    }
+    eprintln!("{:?}", site.tally);
 }
 
 #[test]

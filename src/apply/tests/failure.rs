@@ -466,3 +466,23 @@ async fn what_is_to_be_tried_again_is_not_taken_for_undone() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_step_past_the_point_of_no_return_lets_its_hop_end_where_the_rest_was_undone() {
+    let stage = Stage::new();
+    let mut migrate = step("migrate");
+    migrate.undo = U::Never;
+    stage.script("db.person", [Act::Fails(Waiting), Act::Works(crate::lang::Value::Null)]);
+    stage.script("bad.go", [Act::Takes(Duration::from_secs(1)), Act::Works(crate::lang::Value::Null)]);
+    stage.script("bad.then", [Act::Fails(Failed)]);
+    let plan = Making::default()
+        .instance("db", "test", None, &[], &[migrate, step("person"), step("start")])
+        .instance("bad", "test", None, &[], &[step("go"), step("then")])
+        .plan();
+    assert_eq!(stage.apply(&plan).await.record.outcome, Outcome::Held);
+    assert_eq!(stage.effects(), ["db.migrate"]);
+    let confirmed = stage.resume(&plan, ResumeOptions::default()).await.unwrap();
+    stage.check(&confirmed);
+    assert_eq!(stage.effects(), ["db.migrate", "db.person", "db.start"], "{:?}", confirmed.problems);
+    assert_eq!(stage.recorded("test"), ["fake.db"]);
+}

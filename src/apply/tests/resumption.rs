@@ -34,7 +34,16 @@ pub(super) fn line_ends(bytes: &[u8]) -> Vec<usize> {
     bytes[..used].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1).collect()
 }
 
-/// A stage whose run was killed when its journal said so much. `done`: whether calls that had begun by then had their effect.
+/// The segments of a run's journal, the oldest first.
+fn segments(run: &Path) -> Vec<std::path::PathBuf> {
+    let mut segments: Vec<_> = std::fs::read_dir(run.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|ending| ending == "log"));
+    segments.sort();
+    segments
+}
+
+/// A stage whose run was killed when the last segment of its journal said so much. `done`: whether calls that had begun by then had
+/// their effect.
 pub(super) fn killed(original: &Path, plan: &Plan, cut: usize, done: bool) -> (Stage, BTreeSet<String>) {
     let stage = Stage::new();
     let to = stage.run_dir();
@@ -42,8 +51,12 @@ pub(super) fn killed(original: &Path, plan: &Plan, cut: usize, done: bool) -> (S
     for file in ["plan.json", "base.json"] {
         std::fs::copy(original.join(file), to.join(file)).unwrap();
     }
-    let bytes = std::fs::read(original.join("journal/000001.log")).unwrap();
-    std::fs::write(to.join("journal/000001.log"), &bytes[..cut]).unwrap();
+    let segments = segments(original);
+    for (place, path) in segments.iter().enumerate() {
+        let bytes = std::fs::read(path).unwrap();
+        let end = if place + 1 == segments.len() { cut } else { bytes.len() };
+        std::fs::write(to.join("journal").join(path.file_name().unwrap()), &bytes[..end]).unwrap();
+    }
     let names: HashMap<ActionId, String> = plan
         .actions
         .iter()
@@ -297,4 +310,29 @@ async fn an_undo_that_was_under_way_comes_before_what_is_below_it_also_after_a_p
     let finished = stage.resume(&plan, retry).await.unwrap();
     assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
     assert_eq!(stage.calls(), ["undo db.two", "undo db.one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_past_the_point_of_no_return_is_not_forgotten_by_a_kill() {
+    let mut migrate = step("migrate");
+    migrate.undo = U::Never;
+    let plan = Making::default().instance("db", "test", None, &[], &[step("one"), migrate, step("two")]).plan();
+    for word in ["retry", "skip"] {
+        let first = Stage::new();
+        first.script("db.migrate", [Act::Fails(Failed)]);
+        assert_eq!(first.apply(&plan).await.record.outcome, Outcome::Held);
+        let said = vec![ActionId::from_text("fake.db@2:migrate")];
+        let options = match word {
+            "retry" => ResumeOptions { retry: said, skip: Vec::new() },
+            _ => ResumeOptions { retry: Vec::new(), skip: said },
+        };
+        let whole = first.resume(&plan, options).await.unwrap();
+        assert_eq!(whole.record.outcome, Outcome::Succeeded, "{:?}", whole.problems);
+        let bytes = std::fs::read(segments(&first.run_dir()).last().unwrap()).unwrap();
+        let heard = |end: &&usize| String::from_utf8_lossy(&bytes[..**end]).contains("decided");
+        for cut in line_ends(&bytes).iter().filter(heard) {
+            let (stage, _) = killed(&first.run_dir(), &plan, *cut, true);
+            see_it_through(&stage, &plan, Outcome::Succeeded).await;
+        }
+    }
 }

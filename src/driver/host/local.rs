@@ -93,8 +93,8 @@ impl Host for Local {
     }
 
     async fn supervise(&self, command: &Command, dir: &Path, ctx: &Context) -> Result<Output, Failure> {
-        // What was begun is only waited for: whether it could be begun now does not matter.
-        if supervised::recover(dir).await? == Recovered::NotBegun {
+        // What was begun is only waited for: whether it could be begun now does not matter. The same where that cannot be seen now.
+        if supervised::recover(dir).await.is_ok_and(|found| found == Recovered::NotBegun) {
             check_dir(self, command).await.map_err(Failure::untouched)?;
             let command = privilege::as_user(self, command, ctx).await.map_err(Failure::untouched)?;
             let spec = Spec::of(&command, environment(&command), ctx).map_err(Failure::untouched)?;

@@ -246,6 +246,54 @@ async fn a_cancelled_context_begins_nothing() {
     assert_eq!(ctx.host.recover(&run).await.unwrap(), Recovered::NotBegun);
 }
 
+/// Takes the lock file's name away: opening it fails, as where nothing can be opened any more. The supervisor keeps what it has locked.
+fn hide(run: &Path) {
+    std::fs::rename(run.join("lock"), run.join("hidden")).unwrap();
+    std::os::unix::fs::symlink("lock", run.join("lock")).unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_looked_at_for_a_while_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let (begins, follows) = (applying(&run), applying(&run));
+    let pid = dir.path().join("pid");
+    let command = sh(&format!("echo $$ > {}; sleep 0.6; echo done", pid.display()));
+    let begun = tokio::spawn({
+        let command = command.clone();
+        async move { begins.run(&command).await }
+    });
+    appears(&pid).await;
+    hide(&run);
+    assert!(local().recover(&run).await.is_err(), "it cannot be looked at");
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        std::fs::rename(run.join("hidden"), run.join("lock")).unwrap();
+    };
+    let (followed, ()) = tokio::join!(follows.run(&command), back);
+    assert_eq!(followed.unwrap().stdout.text().trim(), "done");
+    assert!(begun.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_looked_at_for_long_is_neither_failed_nor_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let (begins, follows) = (applying(&run), applying(&run));
+    let pid = dir.path().join("pid");
+    let command = sh(&format!("echo $$ > {}; sleep 3", pid.display()));
+    let begun = tokio::spawn({
+        let command = command.clone();
+        async move { begins.run(&command).await }
+    });
+    appears(&pid).await;
+    hide(&run);
+    tokio::time::pause();
+    let failure = follows.run(&command).await.unwrap_err();
+    assert_eq!((failure.kind, failure.untouched), (FailureKind::Unreachable, false), "{}", failure.message);
+    begun.abort();
+}
+
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
