@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use super::host::Kind;
 use super::http::whole;
 use super::intent::{self, Intent};
 use super::transfer::{sha256_of_text, work};
@@ -143,10 +144,22 @@ async fn unpack(args: &Args<'_>, archive: PathBuf, sha256: Option<String>, ctx: 
         max_entries: args.count("max_entries")?.unwrap_or(1_000_000),
         max_ratio: args.count("max_ratio")?.unwrap_or(250),
     };
+    if !unpack.replace
+        && let Some(done) = placed(&unpack.to, ctx).await.map_err(Failure::untouched)?
+    {
+        return Ok(done);
+    }
     let to = unpack.to.clone();
     let (written, sha256) =
         if ctx.host.is_local() { work(ctx, move |watch| unpack.run(watch)).await? } else { tools::unpack(&unpack, ctx).await? };
     Ok(unpacked(&to, written, &sha256))
+}
+
+/// What an earlier try has written down, where it came to put the folder in its place. It was free right before.
+async fn placed(to: &Path, ctx: &Context) -> Result<Option<Value>, Failure> {
+    let Some(done) = intent::written(ctx)?.pop() else { return Ok(None) };
+    let is_folder = ctx.host.stat(to, false).await?.is_some_and(|stat| stat.kind == Kind::Directory);
+    Ok(if is_folder && !ctx.host.list(to).await?.is_empty() { Some(done) } else { None })
 }
 
 /// The result of `unpack`.

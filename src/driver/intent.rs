@@ -114,7 +114,7 @@ fn folder(dir: &Path) -> Result<PathBuf, Failure> {
 pub(super) fn write(folder: &Path, name: &str, record: &[u8]) -> Result<(), Failure> {
     let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", folder, &error))?;
     lock.lock().map_err(|error| io_failure("lock", folder, &error))?;
-    if folder.join(FORBIDDEN).exists() {
+    if is_there(&folder.join(FORBIDDEN))? {
         return Err(Failure::new(FailureKind::Cancelled, "another process has taken the run over: nothing was changed"));
     }
     local_file::write(&folder.join(name), &mut &*record, &private())
@@ -128,11 +128,15 @@ pub(super) fn give_up(folder: &Path, name: &str) -> Result<Option<bool>, Failure
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(io_failure("lock", folder, &error)),
     }
-    if folder.join(name).exists() {
+    if is_there(&folder.join(name))? {
         return Ok(Some(false));
     }
     local_file::write(&folder.join(FORBIDDEN), &mut &b"{}"[..], &private())?;
     Ok(Some(true))
+}
+
+fn is_there(path: &Path) -> Result<bool, Failure> {
+    path.try_exists().map_err(|error| io_failure("look at", path, &error))
 }
 
 fn private() -> Attributes {
