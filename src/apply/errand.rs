@@ -180,12 +180,17 @@ impl<'a> Errand<'a> {
             is_on_its_way =
                 failure.kind == FailureKind::Unreachable && (is_on_its_way || !failure.untouched) && self.is_one_command(call);
             // All tries together have done nothing only where each has done nothing.
+            let nothing_before = untouched;
             untouched &= failure.untouched;
             failure.untouched = untouched;
             if is_on_its_way && (attempt >= retry.attempts || control.is_stopping()) {
                 return held(failure.kind, self.job.redact.apply(&failure.message).into_owned());
             }
             if attempt >= retry.attempts || !may_retry(failure.kind) || control.is_stopping() {
+                if failure.kind == FailureKind::Invalid && !nothing_before {
+                    // What is refused now may be in the way because a try before has put it there.
+                    failure.kind = FailureKind::Failed;
+                }
                 return self.failed(failure).await;
             }
             let pause = self.say_retry(&failure, attempt);

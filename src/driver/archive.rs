@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use super::host::Kind;
 use super::http::whole;
+use super::intent::{self, Intent};
 use super::transfer::{sha256_of_text, work};
-use super::{Args, Context, Driver, Failure, FailureKind};
+use super::{Args, Context, Driver, Failure, FailureKind, Recalled};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
@@ -38,6 +40,8 @@ use unpack::Unpack;
 #[derive(Debug, Clone, Copy)]
 pub struct Archive;
 
+const ACTIONS: [&str; 6] = ["verify", "list", "digest", "read", "unpack", "pack"];
+
 #[async_trait]
 impl Driver for Archive {
     fn schema(&self) -> &'static DriverSchema {
@@ -56,7 +60,7 @@ impl Driver for Archive {
             Some(text) => Some(sha256_of_text(&text).ok_or_else(|| args.invalid("`sha256` must be 64 hexadecimal digits"))?),
         };
         args.needed_text("action")?;
-        let action = args.word("action", &["verify", "list", "digest", "read", "unpack", "pack"])?;
+        let action = args.word("action", &ACTIONS)?;
         if ctx.dir.is_none()
             && let Some(acting @ ("unpack" | "pack")) = action
         {
@@ -75,6 +79,27 @@ impl Driver for Archive {
             _ => pack(&args, path, ctx).await,
         }
     }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        let args = Args::new("archive", args);
+        let unpacks = match args.word("action", &ACTIONS)? {
+            Some("unpack") => true,
+            Some("pack") => false,
+            _ => return Ok(Recalled::Untouched),
+        };
+        let recalled = intent::declared(ctx)?.recalled();
+        if unpacks && recalled == Recalled::Untouched && ctx.host.is_local() {
+            // What is half unpacked is no use to anybody. What cannot be removed now is removed by the next attempt; and what another
+            // machine may still be at work on, too.
+            let _ = ctx.host.remove(&unpack::sibling(&target(&args)?, "unpack")?, true).await;
+        }
+        Ok(recalled)
+    }
+}
+
+/// Where an archive is unpacked to.
+fn target(args: &Args<'_>) -> Result<PathBuf, Failure> {
+    Ok(PathBuf::from(args.needed_path("to")?.trim_end_matches('/')))
 }
 
 async fn verify(path: PathBuf, wanted: String, ctx: &Context) -> Result<Value, Failure> {
@@ -108,10 +133,10 @@ pub(super) async fn there(path: &Path, ctx: &Context) -> Result<(String, u64), F
 }
 
 async fn unpack(args: &Args<'_>, archive: PathBuf, sha256: Option<String>, ctx: &Context) -> Result<Value, Failure> {
-    let to = args.needed_path("to")?;
     let unpack = Unpack {
         archive,
-        to: PathBuf::from(to.trim_end_matches('/')),
+        to: target(args)?,
+        intent: Intent::of(ctx)?,
         strip: usize::try_from(args.count("strip_components")?.unwrap_or(0)).unwrap_or(usize::MAX),
         replace: args.flag("replace")?,
         sha256,
@@ -119,17 +144,34 @@ async fn unpack(args: &Args<'_>, archive: PathBuf, sha256: Option<String>, ctx: 
         max_entries: args.count("max_entries")?.unwrap_or(1_000_000),
         max_ratio: args.count("max_ratio")?.unwrap_or(250),
     };
+    if !unpack.replace
+        && let Some(done) = placed(&unpack.to, ctx).await.map_err(Failure::untouched)?
+    {
+        return Ok(done);
+    }
     let to = unpack.to.clone();
     let (written, sha256) =
         if ctx.host.is_local() { work(ctx, move |watch| unpack.run(watch)).await? } else { tools::unpack(&unpack, ctx).await? };
-    Ok(of_archive(&to, &sha256, written.bytes, whole(written.entries)))
+    Ok(unpacked(&to, written, &sha256))
+}
+
+/// What an earlier try has written down, where it came to put the folder in its place. It was free right before.
+async fn placed(to: &Path, ctx: &Context) -> Result<Option<Value>, Failure> {
+    let Some(done) = intent::written(ctx)?.pop() else { return Ok(None) };
+    let is_folder = ctx.host.stat(to, false).await?.is_some_and(|stat| stat.kind == Kind::Directory);
+    Ok(if is_folder && !ctx.host.list(to).await?.is_empty() { Some(done) } else { None })
+}
+
+/// The result of `unpack`.
+fn unpacked(to: &Path, written: tree::Written, sha256: &str) -> Value {
+    of_archive(to, sha256, written.bytes, whole(written.entries))
 }
 
 async fn pack(args: &Args<'_>, from: PathBuf, ctx: &Context) -> Result<Value, Failure> {
     let to = PathBuf::from(args.needed_path("to")?);
-    let pack = Pack { from, to: to.clone(), exclude: walk::patterns(args, "exclude")? };
+    let pack = Pack { from, to: to.clone(), exclude: walk::patterns(args, "exclude")?, intent: Intent::of(ctx)? };
     let packed = if ctx.host.is_local() { work(ctx, move |watch| pack.run(watch)).await? } else { tools::pack(&pack, ctx).await? };
-    Ok(of_archive(&to, &packed.sha256, packed.bytes, whole(packed.entries)))
+    Ok(packed.result(&to))
 }
 
 /// What of a result is not given is null.

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 
 use super::archive::walk;
 use super::http::whole;
+use super::intent::Intent;
 use super::transfer::{Watch, work};
-use super::{Args, Context, Driver, Failure, FailureKind};
+use super::{Args, Context, Driver, Failure, FailureKind, Recalled};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 use crate::model::retention::Retention;
@@ -24,6 +25,7 @@ mod pick;
 mod place;
 mod prune;
 mod readback;
+mod recall;
 mod repository;
 mod restic;
 mod restore;
@@ -52,6 +54,8 @@ use source::Asked;
 #[derive(Debug, Clone, Copy)]
 pub struct Backup;
 
+const ACTIONS: [&str; 6] = ["create", "verify", "restore", "list", "prune", "remove"];
+
 #[async_trait]
 impl Driver for Backup {
     fn schema(&self) -> &'static DriverSchema {
@@ -65,15 +69,29 @@ impl Driver for Backup {
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("backup", args);
         args.needed_text("action")?;
-        let action = args.word("action", &["create", "verify", "restore", "list", "prune", "remove"])?.unwrap_or("list");
+        let action = args.word("action", &ACTIONS)?.unwrap_or("list");
         let place = Place::of(&args, action == "create")?;
         let pick = Pick::of(&args)?;
-        if !ctx.host.is_local() {
-            return there::run(&args, action, place, &pick, ctx).await.map_err(Failure::touched);
+        let done = match ctx.host.is_local() {
+            true => here(&args, action, place, pick, ctx).await,
+            false => there::run(&args, action, place, &pick, ctx).await,
+        };
+        done.map_err(|failure| match action {
+            "list" => failure.untouched(),
+            // They know it themselves.
+            "create" | "restore" => failure,
+            _ => failure.touched(),
+        })
+    }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        let args = Args::new("backup", args);
+        match args.word("action", &ACTIONS)?.unwrap_or("list") {
+            "list" => Ok(Recalled::Untouched),
+            "create" => recall::created(&args, ctx).await,
+            "restore" => recall::restored(&args, ctx).await,
+            _ => Ok(Recalled::Unknown),
         }
-        let done = here(&args, action, place, pick, ctx).await;
-        // What a repository holds by then is for the next attempt to see.
-        done.map_err(|failure| if action == "restore" { failure } else { failure.touched() })
     }
 
     async fn look_ahead(&self, args: &Object, ctx: &Context) -> Result<(), Failure> {
@@ -97,7 +115,9 @@ async fn here(args: &Args<'_>, action: &str, place: Place, pick: Pick, ctx: &Con
             let path = PathBuf::from(args.needed_path("path")?.trim_end_matches('/'));
             let keep = args.flag("keep_previous")?;
             pick.needed(args)?;
-            work(ctx, move |watch| put_back(&place, &path, &pick, keep, watch)).await
+            let intent = Intent::of(ctx)?;
+            let earlier = recall::previous(ctx).await.map_err(Failure::untouched)?;
+            work(ctx, move |watch| put_back(&place, &path, &pick, keep, (&intent, earlier), watch)).await
         }
         "verify" => {
             pick.needed(args)?;
@@ -149,7 +169,7 @@ async fn is_there(args: &Object, ctx: &Context) -> Result<(), Failure> {
 }
 
 /// What is to be backed up and how, as the arguments of `create` say it.
-fn wishes(args: &Args<'_>) -> Result<(Asked, Option<Snapshot>, Wish), Failure> {
+fn wishes(args: &Args<'_>, ctx: &Context) -> Result<(Asked, Option<Snapshot>, Wish), Failure> {
     let level = args.count("compression")?.unwrap_or(3);
     if !(1..=19).contains(&level) {
         return Err(args.invalid("`compression` must be 1 to 19"));
@@ -171,33 +191,55 @@ fn wishes(args: &Args<'_>) -> Result<(Asked, Option<Snapshot>, Wish), Failure> {
         // A snapshot that is not of one moment is no better than the running folder.
         running: snapshot.as_ref().map_or(args.flag("running")?, |snapshot| !snapshot.atomic),
         set: Membership::read(args)?,
+        intent: Intent::of(ctx)?,
     };
     Ok((asked, snapshot, wish))
 }
 
 async fn create(args: &Args<'_>, place: Place, ctx: &Context) -> Result<Value, Failure> {
-    let (asked, snapshot, wish) = wishes(args)?;
+    let (asked, snapshot, wish) = wishes(args, ctx)?;
     if snapshot.is_none() && place.method == Some(Method::Snapshot) {
         return Err(args.invalid("`method = \"snapshot\"` needs `snapshot`, which says how one is made"));
     }
     work(ctx, move |watch| {
-        let source = source::source(&asked, &place.dir)?;
+        let source = source::source(&asked, &place.dir).map_err(Failure::untouched)?;
+        if snapshot.is_some() {
+            // Its commands may leave something from the very first on.
+            wish.intent.declare(&Value::Null)?;
+        }
         let entry = match (snapshot, place.method) {
-            (Some(snapshot), Some(Method::Snapshot)) => kept::keep(&place.dir, &snapshot, &source, &wish, watch)?,
-            (Some(snapshot), _) => {
-                snapshot.read(&place.dir, source, watch, |source, watch| place.open()?.create(source, &wish, watch))?
+            (Some(snapshot), Some(Method::Snapshot)) => {
+                kept::keep(&place.dir, &snapshot, &source, &wish, watch).map_err(Failure::touched)?
             }
+            (Some(snapshot), _) => snapshot
+                .read(&place.dir, source, watch, |source, watch| place.open()?.create(source, &wish, watch))
+                .map_err(Failure::touched)?,
             (None, _) => place.open()?.create(&source, &wish, watch)?,
         };
-        let texts = |texts: &[String]| Value::list(texts.iter().map(Value::string));
-        Ok(result([
-            ("backup", entry.value(&place.dir)),
-            ("path", Value::string(asked.path.to_string_lossy())),
-            ("changed", texts(&entry.changed)),
-            ("skipped", texts(&entry.skipped)),
-        ]))
+        Ok(created(&entry, &place.dir, &asked.path))
     })
     .await
+}
+
+/// The result of `create`.
+fn created(entry: &Entry, repository: &Path, path: &Path) -> Value {
+    let texts = |texts: &[String]| Value::list(texts.iter().map(Value::string));
+    result([
+        ("backup", entry.value(repository)),
+        ("path", Value::string(path.to_string_lossy())),
+        ("changed", texts(&entry.changed)),
+        ("skipped", texts(&entry.skipped)),
+    ])
+}
+
+/// The result of `restore`; how much was carried over is not known before it is done.
+fn restored(entry: &Entry, repository: &Path, path: &Path, previous: &[PathBuf], carried: Option<u64>) -> Value {
+    result([
+        ("backup", entry.value(repository)),
+        ("path", Value::string(path.to_string_lossy())),
+        ("previous", Value::list(previous.iter().map(|path| Value::string(path.to_string_lossy())))),
+        ("carried", carried.map_or(Value::Null, whole)),
+    ])
 }
 
 /// Patterns by the name of their set.
@@ -210,7 +252,15 @@ fn sets(args: &Args<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     Ok(sets)
 }
 
-fn put_back(place: &Place, path: &Path, pick: &Pick, keep: bool, watch: &mut Watch) -> Result<Value, Failure> {
+/// Restores. `earlier`: where tries before this one have left the content before.
+fn put_back(
+    place: &Place,
+    path: &Path,
+    pick: &Pick,
+    keep: bool,
+    (intent, earlier): (&Intent, Vec<PathBuf>),
+    watch: &mut Watch,
+) -> Result<Value, Failure> {
     let repository = place.open().map_err(Failure::untouched)?;
     let entry = pick.one(&*repository, true).map_err(Failure::untouched)?;
     if !entry.exclude.is_empty() {
@@ -219,14 +269,10 @@ fn put_back(place: &Place, path: &Path, pick: &Pick, keep: bool, watch: &mut Wat
     // A single file was backed up as a file of its folder.
     let single = entry.files.as_deref().is_some_and(|files| files.iter().any(|file| path == Path::new(&entry.path).join(file)));
     let target = if single { super::host::local_file::parent(path) } else { path };
-    let restored = restore::restore(&*repository, &entry, target, keep, watch)?;
-    let previous = Value::list(restored.previous.iter().map(|path| Value::string(path.to_string_lossy())));
-    Ok(result([
-        ("backup", entry.value(&place.dir)),
-        ("path", Value::string(path.to_string_lossy())),
-        ("previous", previous),
-        ("carried", whole(restored.carried)),
-    ]))
+    let announce = |previous: &[PathBuf]| intent.declare(&restored(&entry, &place.dir, path, previous, None));
+    let done = restore::restore(&*repository, &entry, target, keep, &announce, watch)?;
+    let previous: Vec<PathBuf> = earlier.into_iter().chain(done.previous).collect();
+    Ok(restored(&entry, &place.dir, path, &previous, Some(done.carried)))
 }
 
 /// What stays when old backups go: by the rules, and in any case.

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 
 use super::exec::seconds;
 use super::http::from_json;
-use super::{Args, Context, Driver, Failure, FailureKind};
+use super::intent::{self, Declared, Intent};
+use super::{Args, Context, Driver, Failure, FailureKind, Recalled};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
@@ -28,14 +29,19 @@ use schema::SCHEMA;
 #[derive(Debug, Clone, Copy)]
 pub struct Kubernetes;
 
-/// Actions that only look come first.
-const ACTIONS: [&str; 7] = ["pods", "get", "wait_ready", "wait", "rollout_status", "delete", "apply"];
+/// Those for facts and checks come first, then others that change nothing by themselves.
+const ACTIONS: [&str; 7] = ["pods", "get", "wait", "rollout_status", "wait_ready", "delete", "apply"];
 const LOOKS: usize = 2;
+const CHANGES_NOTHING: usize = 4;
 
 #[async_trait]
 impl Driver for Kubernetes {
     fn schema(&self) -> &'static DriverSchema {
         &SCHEMA
+    }
+
+    fn knows_untouched(&self) -> bool {
+        true
     }
 
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
@@ -59,11 +65,39 @@ impl Driver for Kubernetes {
                 _ => apply(&args, &client).await,
             }
         };
-        tokio::select! {
+        let done = tokio::select! {
             result = work => result,
             () = ctx.cancel.cancelled() => Err(Failure::new(FailureKind::Cancelled, "told to stop; the cluster goes on with what it was asked for")),
-        }
+        };
+        done.map_err(|failure| if changes_nothing(action) { failure.untouched() } else { failure })
     }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        let args = Args::new("kubernetes", args);
+        let action = args.word("action", &ACTIONS)?.unwrap_or("pods");
+        if changes_nothing(action) || action == "wait_ready" && args.value("remedy_delete").is_none() {
+            return Ok(Recalled::Untouched);
+        }
+        Ok(match intent::declared(ctx)? {
+            Declared::Nothing => Recalled::Untouched,
+            Declared::Something(_) | Declared::Unclear => Recalled::Unknown,
+        })
+    }
+}
+
+/// Whether an action only asks the cluster.
+fn changes_nothing(action: &str) -> bool {
+    ACTIONS[..CHANGES_NOTHING].contains(&action)
+}
+
+/// Before the cluster is asked to change something: whether it answers at all, and knows who asks. Where it does not, it was asked for
+/// nothing else; what `kubectl` says of a change that failed never proves as much, because it may have sent it more than once.
+async fn reached(client: &Client<'_>) -> Result<(), Failure> {
+    let Err(failure) = client.run(&["version".to_owned(), "--output=json".to_owned()], Vec::new()).await else { return Ok(()) };
+    let lower = failure.message.to_lowercase();
+    let is_stranger = lower.contains("unauthorized") || lower.contains("must be logged in");
+    // Who may not ask for the version may be allowed to change something all the same.
+    if failure.kind == FailureKind::Failed && !failure.untouched && !is_stranger { Ok(()) } else { Err(failure.untouched()) }
 }
 
 /// A result: what this action gives, and null for the rest.
@@ -187,6 +221,8 @@ async fn delete(args: &Args<'_>, client: &Client<'_>) -> Result<Value, Failure> 
     let patience = patience(args, client.ctx())?;
     words.extend(["--ignore-not-found", "--wait=true", "--output=name"].map(str::to_owned));
     words.push(format!("--timeout={}s", patience.as_secs().max(1)));
+    reached(client).await?;
+    Intent::of(client.ctx())?.declare(&Value::Null)?;
     let said = client.run_long(&words, patience).await?;
     Ok(result([("deleted", Value::list(said.lines().filter(|line| !line.is_empty()).map(Value::string)))]))
 }
@@ -203,6 +239,8 @@ async fn apply(args: &Args<'_>, client: &Client<'_>) -> Result<Value, Failure> {
     if args.flag("force_conflicts")? {
         words.push("--force-conflicts".to_owned());
     }
+    reached(client).await?;
+    Intent::of(client.ctx())?.declare(&Value::Null)?;
     let said = client.run(&words, manifest.into_bytes()).await?;
     Ok(result([("applied", Value::list(said.lines().filter(|line| !line.is_empty()).map(Value::string)))]))
 }

@@ -21,6 +21,7 @@ mod exec;
 mod file;
 pub mod host;
 mod http;
+mod intent;
 mod kubernetes;
 mod manual;
 mod orphan;

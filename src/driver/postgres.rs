@@ -10,7 +10,8 @@ use async_trait::async_trait;
 
 use super::backup::Membership;
 use super::http::whole;
-use super::{Args, Context, Driver, Failure};
+use super::intent::{self, Intent};
+use super::{Args, Context, Driver, Failure, Recalled};
 use crate::lang::{Object, Value};
 use crate::model::driver::{ArgSchema, DriverSchema, ResultSchema};
 
@@ -28,6 +29,8 @@ use query::Sql;
 /// The driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Postgres;
+
+const ACTIONS: [&str; 4] = ["query", "execute", "dump", "restore"];
 
 const SCHEMA: DriverSchema = DriverSchema {
     name: "postgres",
@@ -202,7 +205,7 @@ impl Driver for Postgres {
 
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("postgres", args);
-        let action = args.word("action", &["query", "execute", "dump", "restore"])?.unwrap_or("query");
+        let action = args.word("action", &ACTIONS)?.unwrap_or("query");
         let looking = ctx.dir.is_none();
         if looking && action != "query" {
             return Err(args.invalid(format_args!("\"{action}\" changes something, and a fact or check can only query")));
@@ -221,17 +224,22 @@ impl Driver for Postgres {
                 Ok(result(rows))
             }
             "dump" => {
+                let intent = Intent::of(&ctx)?;
                 let path = args.needed_path("path")?;
                 let plain = args.word("format", &["custom", "plain"])? == Some("plain");
                 let set = Membership::read(&args)?;
                 let tools = Tools::of(&args, &connection)?;
-                let dumped = tools.dump(Path::new(&path), plain, args.flag("replace")?, &ctx).await?;
-                Ok(result(BTreeMap::from([
-                    ("backup", backup(&path, &dumped, set.as_ref())),
-                    ("path", Value::string(&path)),
-                    ("sha256", Value::string(&dumped.sha256)),
-                    ("bytes", whole(dumped.size)),
-                ])))
+                let given = |dumped: &dump::Dumped| {
+                    result(BTreeMap::from([
+                        ("backup", backup(&path, dumped, set.as_ref())),
+                        ("path", Value::string(&path)),
+                        ("sha256", Value::string(&dumped.sha256)),
+                        ("bytes", whole(dumped.size)),
+                    ]))
+                };
+                let announce = |dumped: &dump::Dumped| intent.declare(&given(dumped));
+                let dumped = tools.dump(Path::new(&path), plain, args.flag("replace")?, &announce, &ctx).await?;
+                Ok(given(&dumped))
             }
             _ => {
                 let path = args.needed_path("path")?;
@@ -241,6 +249,16 @@ impl Driver for Postgres {
                 Ok(result(BTreeMap::from([("path", Value::string(&path))])))
             }
         }
+    }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        let args = Args::new("postgres", args);
+        let action = args.word("action", &ACTIONS)?.unwrap_or("query");
+        let asks = matches!(action, "query" | "execute");
+        if asks && Sql::of(&args, action == "query")?.read_only {
+            return Ok(Recalled::Untouched);
+        }
+        Ok(intent::declared(ctx)?.recalled())
     }
 }
 

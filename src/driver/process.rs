@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::host::privilege;
-use super::{Args, Command, Context, Driver, Failure, FailureKind, exec};
+use super::host::{Ended, privilege};
+use super::intent::{self, Declared, Intent};
+use super::{Args, Command, Context, Driver, Failure, FailureKind, Recalled, exec};
 use crate::lang::{Object, Value};
 use crate::model::driver::DriverSchema;
 
@@ -24,16 +25,22 @@ use schema::SCHEMA;
 #[derive(Debug, Clone, Copy)]
 pub struct Process;
 
+/// The script's word for a service that was not started.
+const NOT_STARTED: i32 = 96;
+
 const SIGNALS: [&str; 7] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"];
 
 /// Becomes the service: records who it is, then turns into the command. The pid and the start time stay the same through `exec`.
-/// The record comes before the command, so that a Windlass killed in between leaves no service that nobody knows.
+/// The record comes before the command, so that a Windlass killed in between leaves no service that nobody knows. What fails before
+/// that ends with [`NOT_STARTED`]. (`true` and not `:`, which would end the shell by itself where the log cannot be written.)
 const START: &str = r#"pid_file=$1 log=$2 digest=$3 dir=$4
 shift 4
-cd -- "$dir"
+cd -- "$dir" || exit 96
 umask 022
-: >> "$log"
-command -v setsid >/dev/null || { echo "setsid (util-linux) is missing" >&2; exit 1; }
+true >> "$log" || exit 96
+command -v setsid >/dev/null || { echo "setsid (util-linux) is missing" >&2; exit 96; }
+true >> "$pid_file.new" || exit 96
+command -v -- "$1" >/dev/null || { echo "there is no program \`$1\`" >&2; exit 96; }
 setsid /bin/sh -eu -c '
     pid_file=$1 log=$2 digest=$3
     shift 3
@@ -63,6 +70,10 @@ impl Driver for Process {
         &SCHEMA
     }
 
+    fn knows_untouched(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("process", args);
         let ctx = Context { redact: ctx.redact.also(args.map("secrets")?.into_values()), ..ctx.clone() };
@@ -75,15 +86,16 @@ impl Driver for Process {
         let service = Service::of(&args, &ctx, action)?;
         let work = async {
             match action {
-                "status" => service.status().await,
+                "status" => service.status().await.map_err(Failure::untouched),
                 "stop" => {
                     let (changed, killed) = service.stop().await?;
                     Ok(result(None, changed, killed))
                 }
                 "start" => service.start().await,
                 _ => {
-                    let (_, killed) = service.stop().await?;
-                    let started = service.start().await?;
+                    let (stopped, killed) = service.stop().await?;
+                    let started = service.start().await;
+                    let started = started.map_err(|failure| if stopped { failure.touched() } else { failure })?;
                     match started {
                         Value::Object(object) => {
                             let mut object = object.as_ref().clone();
@@ -101,6 +113,16 @@ impl Driver for Process {
                 Err(Failure::new(FailureKind::Cancelled, format!("told to stop; the service of `{}` is left as it is", service.pid_file)))
             }
         }
+    }
+
+    async fn recall(&self, args: &Object, ctx: &Context) -> Result<Recalled, Failure> {
+        if Args::new("process", args).text("action")?.as_deref() == Some("status") {
+            return Ok(Recalled::Untouched);
+        }
+        Ok(match intent::declared(ctx)? {
+            Declared::Nothing => Recalled::Untouched,
+            Declared::Something(_) | Declared::Unclear => Recalled::Unknown,
+        })
     }
 }
 
@@ -172,10 +194,10 @@ impl<'a> Service<'a> {
             return Err(Failure::new(FailureKind::Invalid, "process: there is no command to start"));
         };
         let digest = digest(command);
-        match life(self.ctx, &self.pid_file).await? {
+        match life(self.ctx, &self.pid_file).await.map_err(Failure::untouched)? {
             // Begun by an earlier attempt, perhaps: it only has to become ready.
             Life::Running(record) if record.command == digest => {
-                self.await_ready(&record, command, log).await?;
+                self.await_ready(&record, command, log).await.map_err(Failure::touched)?;
                 return Ok(result(Some(&record), false, false));
             }
             Life::Running(record) => {
@@ -183,7 +205,8 @@ impl<'a> Service<'a> {
                     FailureKind::Failed,
                     format!("the service of `{}` already runs as process {} with another command", self.pid_file, record.pid),
                 )
-                .help("stop it first, or use `action = \"restart\"`"));
+                .help("stop it first, or use `action = \"restart\"`")
+                .untouched());
             }
             Life::Orphans(record) => {
                 return Err(Failure::new(
@@ -193,22 +216,30 @@ impl<'a> Service<'a> {
                         self.pid_file, record.pid
                     ),
                 )
-                .help("stop it first: that ends them"));
+                .help("stop it first: that ends them")
+                .untouched());
             }
             Life::Gone => {}
         }
-        let mut starting = privilege::as_user(&*self.ctx.host, command, self.ctx).await?;
+        let mut starting = privilege::as_user(&*self.ctx.host, command, self.ctx).await.map_err(Failure::untouched)?;
         let service = std::mem::take(&mut starting.argv);
         let dir = starting.dir.take().unwrap_or_else(|| "/".to_owned());
         starting.argv = ["/bin/sh", "-euc", START, "sh", &self.pid_file, log, &digest, &dir].map(str::to_owned).to_vec();
         starting.argv.extend(service);
         starting.stream = false;
+        Intent::of(self.ctx)?.declare(&Value::Null)?;
         let output = self.ctx.host.run(&starting, self.ctx).await?;
         if !output.ok() {
             let words = output.last_words();
             let message = format!("cannot start `{}`: {}", command.program(), self.ctx.redact.apply(&words));
-            return Err(Failure::new(FailureKind::Failed, message));
+            let failure = Failure::new(FailureKind::Failed, message);
+            return Err(if output.ended == Ended::Code(NOT_STARTED) { failure.untouched() } else { failure });
         }
+        self.started(command, log).await.map_err(Failure::touched)
+    }
+
+    /// Follows a service that was just started.
+    async fn started(&self, command: &Command, log: &str) -> Result<Value, Failure> {
         let record = match life(self.ctx, &self.pid_file).await? {
             Life::Running(record) => record,
             Life::Orphans(_) | Life::Gone => return Err(self.ended_early(command, log).await),
@@ -270,19 +301,27 @@ impl<'a> Service<'a> {
 
     /// Whether there was something to stop, and whether it had to be killed.
     async fn stop(&self) -> Result<(bool, bool), Failure> {
-        let record = match life(self.ctx, &self.pid_file).await? {
+        let record = match life(self.ctx, &self.pid_file).await.map_err(Failure::untouched)? {
             Life::Running(record) | Life::Orphans(record) => record,
             Life::Gone => {
-                self.forget().await?;
+                // What is left of one that ended long ago.
+                self.forget().await.map_err(Failure::untouched)?;
                 return Ok((false, false));
             }
         };
-        let mut killed = false;
+        Intent::of(self.ctx)?.declare(&Value::Null)?;
         self.signal(&record, self.signal).await?;
-        if !self.gone_within(&record, self.patience).await? {
+        let killed = self.await_end(&record).await.map_err(Failure::touched)?;
+        Ok((true, killed))
+    }
+
+    /// Sees to it that a service ends that was told to; whether it had to be killed.
+    async fn await_end(&self, record: &Record) -> Result<bool, Failure> {
+        let mut killed = false;
+        if !self.gone_within(record, self.patience).await? {
             killed = true;
-            self.signal(&record, "KILL").await?;
-            if !self.gone_within(&record, Duration::from_secs(10)).await? {
+            self.signal(record, "KILL").await?;
+            if !self.gone_within(record, Duration::from_secs(10)).await? {
                 return Err(Failure::new(
                     FailureKind::Failed,
                     format!("process {} does not end, not even when killed", record.pid),
@@ -291,7 +330,7 @@ impl<'a> Service<'a> {
             }
         }
         self.forget().await?;
-        Ok((true, killed))
+        Ok(killed)
     }
 
     async fn forget(&self) -> Result<(), Failure> {
@@ -305,11 +344,13 @@ impl<'a> Service<'a> {
             .look(["/bin/sh", "-c", "[ \"$2\" -gt 1 ] && kill -s \"$1\" -- \"-$2\"", "sh", signal, &record.pid.to_string()])
             .await?;
         // Gone meanwhile is as good as told; who may not be told is found out below.
-        if output.ok() || !matches!(life(self.ctx, &self.pid_file).await?, Life::Running(_)) {
+        if output.ok() || !matches!(life(self.ctx, &self.pid_file).await.map_err(Failure::touched)?, Life::Running(_)) {
             return Ok(());
         }
-        Err(Failure::new(FailureKind::Failed, format!("cannot signal process {}: {}", record.pid, output.last_words()))
-            .help("run Windlass as the user of the service, or as root"))
+        let message = format!("cannot signal process {}: {}", record.pid, output.last_words());
+        let failure = Failure::new(FailureKind::Failed, message).help("run Windlass as the user of the service, or as root");
+        // `kill` itself says that it has reached nobody.
+        Err(if output.ended == Ended::Code(1) { failure.untouched() } else { failure })
     }
 
     async fn gone_within(&self, record: &Record, patience: Duration) -> Result<bool, Failure> {

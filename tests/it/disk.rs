@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::estate::{Estate, JOB, JOB_PROVIDER, Ran, await_until};
+use crate::forge::{Forge, TOKEN};
 
 /// A disk of a mebibyte.
 const SMALL: &str = "size=1024k";
@@ -351,4 +352,146 @@ fn a_plan_that_does_not_fit_on_the_disk_leaves_the_old_one() {
     disk.fill(0);
     estate.run(&["fmt"]).exit(1).says(&["file cannot be written", "No space left"]);
     assert_eq!(estate.read("untidy.hcl"), untidy);
+}
+
+/// What lies about half written.
+fn leftovers(estate: &Estate) -> Vec<String> {
+    estate.tree("").into_keys().filter(|path| path.contains(".windlass-") && !path.contains("ballast")).collect()
+}
+
+/// Runs a command with ever more room, each time followed by `check` (of whether it was done) and, after making room, by `mend`.
+fn with_ever_more_room(
+    estate: &Estate,
+    disk: &Disk,
+    before: impl Fn(),
+    args: &[&str],
+    check: impl Fn(bool, &str),
+    mend: impl Fn(bool),
+) {
+    let mut ends = BTreeSet::new();
+    for left in sweep(&[0, 4, 8, 12, 16, 24, 32, 64], 96) {
+        before();
+        disk.fill(left);
+        let ran = self::ends(estate, args);
+        let told = format!("`{}` with {left} KiB left: {:?}\n{}", args.join(" "), ran.code, ran.err);
+        let done = ran.code == Some(0);
+        if !done {
+            ran.exit(1).says(&["No space left"]);
+        }
+        assert_eq!(leftovers(estate), [""; 0], "half files lie about: {told}");
+        check(done, &told);
+        estate.remove("ballast");
+        mend(done);
+        ends.insert(done);
+    }
+    assert_eq!(ends.len(), 2, "`{}`: the disk was never full, or always", args.join(" "));
+}
+
+#[test]
+fn a_new_provider_stands_whole_or_not_at_all() {
+    let Some((_platform, estate, disk)) = Disk::of_job(SMALL, JOB_PROVIDER) else { return };
+    let folder = estate.path("providers/acme");
+    let new = ["provider", "new", "acme"];
+    let check = |done: bool, told: &str| assert_eq!(folder.exists(), done, "{told}");
+    let mend = |done: bool| {
+        if !done {
+            estate.good(&new);
+        }
+        estate.good(&["provider", "check", "acme"]);
+        assert!(estate.read("providers/acme/README.md").len() > 100);
+        std::fs::remove_dir_all(&folder).expect("it is there");
+    };
+    with_ever_more_room(&estate, &disk, || (), &new, check, mend);
+}
+
+#[test]
+fn a_folder_that_could_not_be_prepared_is_prepared_when_there_is_room() {
+    let outside = Estate::empty();
+    outside.write("job/provider.hcl", JOB_PROVIDER);
+    let Some((platform, mut estate, disk)) = Disk::of_job(SMALL, JOB_PROVIDER) else { return };
+    std::fs::remove_dir_all(estate.path("providers")).expect("it is there");
+    estate.env("WINDLASS_PROVIDERS", &outside.root.display().to_string());
+    let forget = || {
+        std::fs::remove_dir_all(estate.path(".windlass")).ok();
+        std::fs::remove_file(estate.path("windlass-sources.lock")).ok();
+    };
+    let mend = |_| {
+        estate.good(&["init"]);
+        assert!(estate.read("windlass-sources.lock").contains("provider.job"));
+        estate.good(&["plan"]);
+    };
+    with_ever_more_room(&estate, &disk, forget, &["init"], |_, _| (), mend);
+    assert_eq!(platform.log(), [""; 0]);
+}
+
+#[test]
+fn a_lock_that_could_not_be_broken_is_held_and_is_broken_when_there_is_room() {
+    let Some((platform, estate, disk)) = Disk::of_job("size=8m", JOB_PROVIDER) else { return };
+    let hold = || {
+        platform.write("job/wait", "");
+        let mut child = estate.spawn(&["apply", "--auto-approve"]);
+        await_until("it has begun", || platform.log().iter().any(|line| line == "slow"));
+        child.kill().expect("it runs");
+        child.wait().expect("it has ended");
+    };
+    let check = |_: bool, told: &str| {
+        let looked = ends(&estate, &["history"]);
+        assert_eq!(looked.code, Some(0), "{told}\n{}", looked.err);
+    };
+    let mend = |done: bool| {
+        let unlocked = estate.good(&["unlock", "test", "--force"]);
+        unlocked.says(&[if done { "Nobody holds" } else { "is free" }]);
+        platform.remove("job/wait");
+        ends(&estate, &["resume"]);
+        estate.good(&["rollback", "--auto-approve"]);
+        platform.write("job/log", "");
+    };
+    with_ever_more_room(&estate, &disk, hold, &["unlock", "test", "--force"], check, mend);
+}
+
+#[test]
+fn what_is_adopted_is_in_lockfile_and_history_or_in_neither() {
+    let Some((platform, estate, disk)) = Disk::of_job(SMALL, JOB_PROVIDER) else { return };
+    estate.apply().exit(0);
+    let version = |version: &str| platform.write("job/version", version);
+    let args = ["drift", "adopt", "job.one", "--reason", "It was urgent."];
+    let recorded = || (estate.lockfile().contains("version = \"3.0.0\""), reasons(&estate));
+    let before = std::cell::Cell::new(0);
+    let prepare = || {
+        version("1.0.0\n");
+        estate.good(&["drift", "adopt", "job.one", "--reason", "Back again."]);
+        version("3.0.0\n");
+        before.set(reasons(&estate));
+    };
+    let check = |done: bool, told: &str| {
+        assert_eq!(recorded(), (done, before.get() + usize::from(done)), "{told}\n{}", estate.lockfile());
+    };
+    let mend = |done: bool| {
+        if !done {
+            estate.good(&args).says(&["recorded as it is there (3.0.0)"]);
+        }
+        assert_eq!(recorded(), (true, before.get() + 1));
+    };
+    with_ever_more_room(&estate, &disk, prepare, &args, check, mend);
+}
+
+/// How often the history says why something was adopted.
+fn reasons(estate: &Estate) -> usize {
+    let history = estate.good(&["history", "--format", "json", "--limit", "1000"]);
+    history.out.matches("It was urgent.").count()
+}
+
+#[test]
+fn a_comment_needs_no_room() {
+    let Some((platform, mut estate, disk)) = Disk::of_job(SMALL, JOB_PROVIDER) else { return };
+    let forge = Forge::start("gitea", &platform.path("forge"), &[]);
+    estate.good(&["plan", "--out", "a.plan"]);
+    estate.env("WINDLASS_FORGE_TOKEN", TOKEN);
+    disk.fill(0);
+    let before = estate.tree("");
+    let place = ["--forge", "gitea", "--api", &forge.api, "--repo", "owner/name", "--number", "7"];
+    let args: Vec<&str> = ["comment", "--plan", "a.plan"].into_iter().chain(place).collect();
+    estate.good(&args).says(&["Wrote a comment on"]);
+    assert_eq!(estate.tree(""), before);
+    assert_eq!(forge.comments().len(), 1);
 }

@@ -51,6 +51,26 @@ fn what_is_there_is_adopted_with_a_reason_and_a_place_in_the_history() {
 }
 
 #[test]
+fn what_the_history_cannot_take_is_not_adopted() {
+    let (estate, conf) = applied();
+    estate.write("app/sample.conf", conf + "by hand\n");
+    let (runs, aside) = (estate.path(".windlass/state/runs"), estate.path("aside"));
+    let recorded = || estate.good(&["show", "sample.one", "--format", "json"]).json()["recorded"].clone();
+    let before = recorded();
+    std::fs::rename(&runs, &aside).expect("it is there");
+    std::os::unix::fs::symlink("nowhere/at/all", &runs).expect("a link");
+    let adopt = ["drift", "adopt", "sample.one", "--reason", "It was urgent."];
+    estate.run(&adopt).exit(1).says(&["is recorded as it was before"]);
+    assert_eq!(recorded(), before);
+    std::fs::remove_file(&runs).expect("the link");
+    std::fs::rename(&aside, &runs).expect("it is there");
+    // So the next one is whole.
+    estate.good(&adopt).says(&["recorded as it is there (1.0.0)"]);
+    estate.good(&["history"]).says(&["drift adopt"]);
+    estate.run(&["drift", "--detailed-exitcode"]).exit(0);
+}
+
+#[test]
 fn drifted_configuration_is_brought_back_by_a_plan_that_was_asked_for() {
     let (estate, conf) = applied();
     estate.good(&["drift", "plan"]).says(&["Nothing has drifted that a plan could bring back."]);

@@ -288,3 +288,135 @@ fn a_plan_shows_what_is_other_in_a_provider_since_it_was_used_last() {
     estate.set("version", "1.0.0");
     estate.run(&["plan"]).sober().lacks("is another than was used last");
 }
+
+/// Software that is unpacked beside data that is put back: each step leads back by what it has given.
+const SHELF: &str = r#"provider "shelf" {
+  version = "1.0.0"
+  title   = "Shelf"
+}
+setting "dir" {
+  type     = string
+  required = true
+}
+setting "kubectl" {
+  type     = string
+  required = true
+}
+fact "version" {
+  file {
+    path     = "${self.dir}/app/version"
+    required = false
+  }
+  value = result.exists ? trimspace(result.content) : null
+}
+release "1.0.0" {}
+route "install" {
+  movement = "install"
+  strategy = "fill"
+}
+strategy "fill" {
+  step "back_up" {
+    backup {
+      action     = "create"
+      path       = "${self.dir}/data"
+      repository = "${self.dir}/backups"
+    }
+    undo {
+      backup {
+        action     = "remove"
+        repository = "${self.dir}/backups"
+        id         = step.back_up.result.backup.id
+      }
+    }
+  }
+  step "unpack" {
+    archive {
+      action = "unpack"
+      path   = "${self.dir}/release.tar"
+      to     = "${self.dir}/app"
+    }
+    undo {
+      file {
+        action    = "remove"
+        path      = step.unpack.result.path
+        recursive = true
+      }
+    }
+  }
+  step "put_back" {
+    backup {
+      action        = "restore"
+      path          = "${self.dir}/data"
+      repository    = "${self.dir}/backups"
+      id            = step.back_up.result.backup.id
+      keep_previous = true
+    }
+    undo {
+      exec {
+        command   = ["sh", "-c", "rm -r data && mv \"$1\" data", "sh", step.put_back.result.previous[0]]
+        directory = self.dir
+      }
+    }
+  }
+  step "wait" {
+    kubernetes {
+      action  = "wait"
+      kind    = "pod"
+      name    = "one"
+      for     = "delete"
+      kubectl = self.kubectl
+      timeout = "30s"
+    }
+    undo {
+      exec {
+        command   = ["sh", "-c", "echo not needed > wrong"]
+        directory = self.dir
+      }
+    }
+  }
+}
+"#;
+
+/// A shelf that is to be installed, with data that is there already; and what the folders hold.
+fn shelf() -> Estate {
+    let main = r#"variable "home" {
+  type = string
+}
+environment "test" {}
+instance "shelf" "one" {
+  environment = environment.test
+  version     = "1.0.0"
+  dir         = var.home
+  kubectl     = "${var.home}/kubectl"
+}
+"#;
+    let mut estate = Estate::with(main);
+    estate.write("providers/shelf/provider.hcl", SHELF);
+    estate.set("home", &estate.root.display().to_string());
+    estate.write("data/file", "content");
+    let pack = "mkdir app && echo 1.0.0 > app/version && tar -cf release.tar -C app version && rm -r app && \
+                printf '#!/bin/sh\\necho asked >> asked\\nexit 0\\n' > kubectl && chmod 755 kubectl";
+    let packed = std::process::Command::new("/bin/sh").args(["-euc", pack]).current_dir(&estate.root).status();
+    assert!(packed.is_ok_and(|status| status.success()));
+    estate
+}
+
+#[test]
+fn what_archives_and_backups_made_and_nobody_recorded_is_undone_by_rollback() {
+    for place in ["begin:2", "begin:3", "called:1", "called:2", "called:3", "called:4", "ended:4"] {
+        let mut estate = shelf();
+        die(&mut estate, &format!("apply.{place}"));
+        estate.good(&["rollback", "--auto-approve"]).lacks("--skip");
+        let left: Vec<String> = estate.tree("").into_keys().collect();
+        let is_left = |part: &str| left.iter().any(|path| path.contains(part));
+        assert!(!is_left("app/version") && !is_left("before-restore") && !is_left(".windlass-"), "{place}: {left:?}");
+        assert!(!is_left("entry.json") && estate.read("data/file") == "content", "{place}: {left:?}");
+        // Whoever only waited has nothing to undo where it was cut off.
+        assert_eq!(is_left("wrong"), place == "ended:4", "{place}");
+    }
+    let mut estate = shelf();
+    die(&mut estate, "apply.begin:3");
+    // Nothing of it was done, so that it is begun again and nobody is asked.
+    estate.good(&["resume"]);
+    assert_eq!(estate.read("app/version"), "1.0.0\n");
+}

@@ -109,6 +109,20 @@ async fn what_failed_before_it_did_anything_in_every_try_is_not_undone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_because_of_the_work_of_the_first_try_is_undone() {
+    use super::world::Act::{Fails, FailsAfter};
+    use crate::driver::FailureKind::{Failed, Invalid};
+    let stage = Stage::new();
+    stage.script("db.go", [FailsAfter(Failed), Fails(Invalid)]);
+    let mut go = step("go");
+    go.attempts = 2;
+    let finished = stage.apply(&Making::default().instance("db", "test", None, &[], &[go]).plan()).await;
+    stage.check(&finished);
+    assert_eq!(finished.record.outcome, Outcome::RolledBack, "{:?}", finished.problems);
+    assert!(stage.effects().is_empty(), "{:?}", stage.calls());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_who_has_it_tried_again_does_not_make_the_first_try_unhappen() {
     use super::world::Act::{FailsAfter, Refuses};
     let mut stage = Stage::new();

@@ -1,6 +1,9 @@
-//! `windlass provider new`: the folder of a new provider, complete and documented, to be fitted to the product.
+//! `windlass provider new`: the folder of a new provider, complete and documented, to be fitted to the product. It stands whole, or not
+//! at all.
+#![expect(clippy::disallowed_methods, reason = "a door: puts the folder of a provider in its place")]
 
-use std::io::ErrorKind;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::cli::problem::file_problem;
@@ -22,7 +25,7 @@ pub(super) fn run(name: &str, root: &Path) -> Result<Vec<PathBuf>, Diagnostics> 
     }
     let folder = Path::new("providers").join(name);
     // A link that leads nowhere is there, too.
-    match std::fs::symlink_metadata(root.join(&folder)) {
+    match fs::symlink_metadata(root.join(&folder)) {
         Ok(_) => {
             return Err(Diagnostic::error("provider is there already")
                 .detail(format!("`{}` exists; nothing was written", folder.display()))
@@ -32,15 +35,26 @@ pub(super) fn run(name: &str, root: &Path) -> Result<Vec<PathBuf>, Diagnostics> 
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(file_problem("folder cannot be used", &folder, &error).into()),
     }
-    let mut written = Vec::new();
-    for (file, _) in FILES {
-        let path = folder.join(file);
-        let content = content(file, name).unwrap_or_default();
-        durable::replace(&root.join(&path), content.as_bytes(), 0o644)
-            .map_err(|error| file_problem("file cannot be written", &path, &error))?;
-        written.push(path);
+    let staging = root.join("providers").join(format!(".{name}.windlass-new"));
+    let placed = fill(&staging, name).and_then(|()| fs::rename(&staging, root.join(&folder)));
+    placed.map_err(|error| {
+        // What failed matters: the next one clears away what is left.
+        let _ = fs::remove_dir_all(&staging);
+        file_problem("folder cannot be written", &folder, &error)
+    })?;
+    Ok(FILES.map(|(file, _)| folder.join(file)).into())
+}
+
+/// Writes all files into a folder that is nobody's yet.
+fn fill(staging: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_dir_all(staging) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    Ok(written)
+    for (file, _) in FILES {
+        durable::replace(&staging.join(file), content(file, name).unwrap_or_default().as_bytes(), 0o644)?;
+    }
+    Ok(())
 }
 
 /// A file of the new provider; `None`: there is none of that name.

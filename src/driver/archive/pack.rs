@@ -8,16 +8,22 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::format::Format;
+use super::of_archive;
 use super::walk::{Found, globs, walk};
 use crate::driver::host::{io_failure, local_file};
+use crate::driver::http::whole;
+use crate::driver::intent::Intent;
 use crate::driver::transfer::{Hashing, Watch};
 use crate::driver::{Failure, FailureKind};
+use crate::lang::Value;
 
 /// What is packed, and how.
 pub(super) struct Pack {
     pub(super) from: PathBuf,
     pub(super) to: PathBuf,
     pub(super) exclude: Vec<String>,
+    /// Where it is written down that the archive is now put in its place.
+    pub(super) intent: Intent,
 }
 
 /// An archive that was made.
@@ -25,6 +31,13 @@ pub(super) struct Packed {
     pub(super) entries: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
+}
+
+impl Packed {
+    /// The result of `pack`.
+    pub(super) fn result(&self, to: &Path) -> Value {
+        of_archive(to, &self.sha256, self.bytes, whole(self.entries))
+    }
 }
 
 impl Pack {
@@ -75,8 +88,10 @@ impl Pack {
         drop(buffered);
         staging.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
         staging.as_file().sync_all().map_err(failed)?;
+        let packed = Packed { entries: found.len() as u64, bytes, sha256 };
+        self.intent.declare(&packed.result(&self.to))?;
         staging.persist(&self.to).map_err(|error| failed(error.error))?;
-        Ok(Packed { entries: found.len() as u64, bytes, sha256 })
+        Ok(packed)
     }
 
     fn write<W: Write>(&self, found: &[Found], to: W, watch: &mut Watch) -> Result<W, Failure> {

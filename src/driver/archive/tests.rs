@@ -270,3 +270,52 @@ async fn senseless_calls_are_refused() {
         assert_eq!(error.kind, FailureKind::Failed, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_was_put_in_its_place_is_recalled_and_what_was_not_is_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("a"), tar_of(&[file("x", b"x")])).unwrap();
+    check_recall(&path("a"), dir.path(), &applying(dir.path())).await;
+    for action in ["verify", "list", "digest", "read"] {
+        let call = args(json!({"action": action, "path": path("a")}));
+        assert_eq!(Archive.recall(&call, &applying(&path(action))).await.unwrap(), Recalled::Untouched);
+    }
+}
+
+/// `archive` lies in `folder`, which is on the machine of `ctx`.
+pub(super) async fn check_recall(archive: &Path, folder: &Path, ctx: &Context) {
+    let steps = tempfile::tempdir().unwrap();
+    let step = |name: &str, earlier: &[&str]| Context {
+        dir: Some(steps.path().join(name)),
+        earlier: earlier.iter().map(|name| steps.path().join(name)).collect(),
+        ..ctx.clone()
+    };
+    let (out, packed, half) = (folder.join("out"), folder.join("packed.tar"), folder.join(".out.windlass-unpack"));
+    for (action, from, to) in [("unpack", archive, &out), ("pack", &out, &packed)] {
+        let call = args(json!({"action": action, "path": from, "to": to}));
+        let name = |number: u32| format!("{action}-{number}");
+        fs::create_dir(&half).unwrap();
+        assert_eq!(Archive.recall(&call, &step(&name(1), &[])).await.unwrap(), Recalled::Untouched);
+        assert_eq!(half.exists(), action == "pack" || !ctx.host.is_local(), "half of it lies about");
+        fs::remove_dir(&half).ok();
+        // One that was paused, and wakes.
+        let woken = Archive.run(&call, &step(&name(1), &[])).await.unwrap_err();
+        assert!(woken.untouched && !to.exists() && !half.exists(), "{woken:?}");
+        let done = Archive.run(&call, &step(&name(2), &[&name(1)])).await.unwrap();
+        for (own, earlier) in [(2, &[name(1)][..]), (3, &[name(1), name(2)])] {
+            let earlier: Vec<&str> = earlier.iter().map(String::as_str).collect();
+            let Recalled::Partly(known) = Archive.recall(&call, &step(&name(own), &earlier)).await.unwrap() else {
+                panic!("it is known")
+            };
+            // Of what a script there has packed only the place is known.
+            let is_whole = ctx.host.is_local() || action == "unpack";
+            assert!(if is_whole { known == done } else { known.get("path") == done.get("path") }, "{known:?}");
+        }
+        if action == "unpack" {
+            // Another try finds its own work in the place, and not that of somebody else.
+            assert_eq!(Archive.run(&call, &step(&name(3), &[&name(1), &name(2)])).await.unwrap(), done);
+            assert_eq!(Archive.run(&call, &step("other", &[])).await.unwrap_err().kind, FailureKind::Invalid);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::json;
 
-use super::tests::{file, gz, item, tar_of};
+use super::tests::{check_recall, file, gz, item, tar_of};
 use super::*;
 use crate::driver::testing::args;
 use crate::driver::testing::sshd::Server;
@@ -174,4 +174,11 @@ async fn what_leads_out_of_an_archive_is_refused_there_and_nothing_is_left() {
     let failure = there.step(call).await.unwrap_err();
     assert!(failure.message.contains("is not the file that is expected"), "{failure}");
     assert!(!there.path("good").exists());
+}
+
+#[tokio::test]
+async fn what_was_put_in_its_place_there_is_recalled_and_what_was_not_is_untouched() {
+    let Some(there) = There::start().await else { return };
+    fs::write(there.path("a"), tar_of(&[file("x", b"x")])).unwrap();
+    check_recall(&there.path("a"), &there.path(""), &there.ctx).await;
 }

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use super::far::file_there;
 use super::format::Format;
 use super::pack::{Pack, Packed};
-use super::there;
 use super::tree::{Written, refused, stays_inside, too_dense};
 use super::unpack::{RATIO_FROM, Unpack, check_digest, sibling, unknown_format};
 use super::walk::globs;
+use super::{result, there, unpacked};
 use crate::driver::host::{Attributes, Command, Kind, local_file};
 use crate::driver::transfer::sha256_of_text;
 use crate::driver::{Context, Failure, FailureKind};
+use crate::lang::Value;
 
 /// So much of a list of names is taken in.
 const LIST: usize = 256 << 20;
@@ -119,7 +120,10 @@ fn text(path: &Path) -> Result<String, Failure> {
 /// Unpacks there; gives what was written and the archive's SHA-256.
 pub(super) async fn unpack(unpack: &Unpack, ctx: &Context) -> Result<(Written, String), Failure> {
     let (staging, written, sha256) = prepare(unpack, ctx).await.map_err(Failure::untouched)?;
-    let put = put(unpack, &staging, ctx).await;
+    let put = match unpack.intent.declare(&unpacked(&unpack.to, written, &sha256)) {
+        Ok(()) => put(unpack, &staging, ctx).await,
+        Err(failure) => Err(failure),
+    };
     if put.is_err() {
         let _ = ctx.host.remove(&staging, true).await;
     }
@@ -264,6 +268,8 @@ pub(super) async fn pack(pack: &Pack, ctx: &Context) -> Result<Packed, Failure> 
         stdin.push(0);
     }
     let args = vec![text(&pack.from)?, text(&pack.to)?, tool.to_owned()];
+    // The script puts the archive in its place by itself.
+    pack.intent.declare(&result([("path", Value::string(pack.to.to_string_lossy()))]))?;
     let output = ctx.run_named("pack", &Command { stdin, ..script(PACK, args) }).await?;
     if !output.ok() {
         let message = format!("cannot pack `{}` on {}: {}", pack.from.display(), ctx.host.name(), output.last_words());

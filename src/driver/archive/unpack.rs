@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use super::format::{Format, decompressed};
 use super::tree::{Dense, Limits, Meta, Tree, Written, clean, refused, too_dense, unreadable};
+use super::unpacked;
 use crate::driver::host::{Attributes, io_failure, local_file};
+use crate::driver::intent::Intent;
 use crate::driver::transfer::{Hashing, Watch};
 use crate::driver::{Failure, FailureKind};
 
@@ -26,6 +28,8 @@ pub(super) struct Unpack {
     pub(super) max_bytes: u64,
     pub(super) max_entries: u64,
     pub(super) max_ratio: u64,
+    /// Where it is written down that the folder is now put in its place.
+    pub(super) intent: Intent,
 }
 
 /// Below this many bytes no ratio is absurd.
@@ -35,7 +39,7 @@ impl Unpack {
     /// Unpacks; gives what was written and the archive's SHA-256. Until the complete folder is put in its place, nothing is touched.
     pub(super) fn run(&self, watch: &mut Watch) -> Result<(Written, String), Failure> {
         let (staging, written, sha256) = self.prepare(watch).map_err(Failure::untouched)?;
-        let put = self.put(&staging);
+        let put = self.intent.declare(&unpacked(&self.to, written, &sha256)).and_then(|()| self.put(&staging));
         if put.is_err() {
             let _ = local_file::remove(&staging, true);
         }

@@ -67,6 +67,7 @@ pub(super) fn keep(
         reference: Some(made.reference),
         commands: made.commands,
     };
+    wish.intent.declare(&entry.value(repository))?;
     kept.ledger.write(&entry)?;
     if !wish.verify || !entry.commands.contains_key("verify") {
         return Ok(entry);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, SetPart};
+use crate::driver::intent::Intent;
 use crate::driver::transfer::Watch;
 use crate::driver::{Args, Failure};
 
@@ -42,6 +43,8 @@ pub(super) struct Wish {
     pub(super) running: bool,
     /// The matched set that it is a part of.
     pub(super) set: Option<Membership>,
+    /// Where the backup is written down right before it counts.
+    pub(super) intent: Intent,
 }
 
 /// The matched set that a backup is to be a part of.
@@ -85,7 +88,7 @@ impl Membership {
 
 /// Keeps backups.
 pub(super) trait Repository {
-    /// Makes one.
+    /// Makes one. Right before it comes into the list it is written down in `wish.intent`; a failure says whether it may be there.
     fn create(&self, source: &Source, wish: &Wish, watch: &mut Watch) -> Result<Entry, Failure>;
 
     /// Reads one back fully, compares it with its manifest, and records that it was right.

@@ -218,11 +218,14 @@ impl Repository for ResticRepository {
             let message = format!("`{}` is not UTF-8, which restic's format needs", source.root.display());
             return Err(Failure::new(FailureKind::Invalid, message));
         }
-        open::make(&self.dir, &self.password, &self.ledger, wish.level, watch)?;
-        let _shared = self.ledger.share(watch)?;
         let id = fresh_id();
-        let begun = self.ledger.begin(&id)?;
-        let made = self.make(source, wish, &id, watch).and_then(|entry| {
+        let enter = |watch: &mut Watch| {
+            open::make(&self.dir, &self.password, &self.ledger, wish.level, watch)?;
+            Ok((self.ledger.share(watch)?, self.ledger.begin(&id)?))
+        };
+        let (_shared, begun) = enter(watch).map_err(Failure::untouched)?;
+        let made = self.make(source, wish, &id, watch).map_err(Failure::untouched).and_then(|entry| {
+            wish.intent.declare(&entry.value(&self.dir))?;
             self.ledger.write(&entry)?;
             Ok(entry)
         });
@@ -234,7 +237,7 @@ impl Repository for ResticRepository {
             return made;
         }
         drop(begun);
-        self.ledger.clear(&id)?;
+        self.ledger.clear(&id).map_err(Failure::touched)?;
         made
     }
 

@@ -26,24 +26,28 @@ pub(super) struct Restored {
     pub(super) carried: u64,
 }
 
+/// Told, right before anything is moved, where the content before will lie.
+pub(super) type Announce<'a> = &'a dyn Fn(&[PathBuf]) -> Result<(), Failure>;
+
 /// Restores into `path`.
 pub(super) fn restore(
     repository: &dyn Repository,
     entry: &Entry,
     path: &Path,
     keep_previous: bool,
+    announce: Announce<'_>,
     watch: &mut Watch,
 ) -> Result<Restored, Failure> {
     // A link to the folder stays: what it leads to is replaced.
     let path = match fs::canonicalize(path) {
         Ok(path) => path,
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(io_failure("look at", path, &error)),
+        Err(error) => return Err(io_failure("look at", path, &error).untouched()),
     };
     if entry.files.is_some() {
-        files(repository, entry, &path, keep_previous, watch).map_err(Failure::touched)
+        files(repository, entry, &path, keep_previous, announce, watch)
     } else {
-        folder(repository, entry, &path, keep_previous, watch)
+        folder(repository, entry, &path, keep_previous, announce, watch)
     }
 }
 
@@ -64,14 +68,26 @@ fn extract(repository: &dyn Repository, entry: &Entry, staging: &Path, watch: &m
     repository.extract(entry, staging, watch).inspect_err(|_| drop(local_file::remove(staging, true)))
 }
 
-fn folder(repository: &dyn Repository, entry: &Entry, path: &Path, keep: bool, watch: &mut Watch) -> Result<Restored, Failure> {
+fn folder(
+    repository: &dyn Repository,
+    entry: &Entry,
+    path: &Path,
+    keep: bool,
+    announce: Announce<'_>,
+    watch: &mut Watch,
+) -> Result<Restored, Failure> {
     let staging = staged(repository, entry, path, watch).map_err(Failure::untouched)?;
     let mut restored = Restored::default();
-    if !path.exists() {
+    let previous = if path.exists() { before(path, &entry.id).map(Some) } else { Ok(None) };
+    let announced = previous.and_then(|previous| announce(previous.as_slice()).map(|()| previous));
+    let Some(previous) = announced.map_err(|failure| {
+        let _ = local_file::remove(&staging, true);
+        failure.untouched()
+    })?
+    else {
         local_file::rename(&staging, path)?;
         return Ok(restored);
-    }
-    let previous = before(path, &entry.id)?;
+    };
     if let Err(error) = fs::rename(path, &previous) {
         let _ = local_file::remove(&staging, true);
         let failure = io_failure("move away", path, &error);
@@ -167,57 +183,85 @@ fn carry(from: &Path, to: &Path, exclude: &[String], restored: &mut Restored) ->
 }
 
 /// Restores single files; all others in the folder stay.
-fn files(repository: &dyn Repository, entry: &Entry, root: &Path, keep: bool, watch: &mut Watch) -> Result<Restored, Failure> {
-    local_file::make_dir(root, &Attributes::default())?;
-    check_space(entry, root)?;
+fn files(
+    repository: &dyn Repository,
+    entry: &Entry,
+    root: &Path,
+    keep: bool,
+    announce: Announce<'_>,
+    watch: &mut Watch,
+) -> Result<Restored, Failure> {
     let staging = root.join(format!(".windlass-restore-{}", entry.id));
-    let files = extract(repository, entry, &staging, watch)?;
+    let mut prepare = || {
+        local_file::make_dir(root, &Attributes::default())?;
+        check_space(entry, root)?;
+        let files = extract(repository, entry, &staging, watch)?;
+        let files = files.into_iter().map(|file| Ok((ways(&file, entry, root)?, file))).collect::<Result<Vec<_>, Failure>>()?;
+        let previous: Vec<PathBuf> = files.iter().flat_map(|(ways, _)| ways.iter().map(|(_, aside)| aside.clone())).collect();
+        announce(&previous)?;
+        Ok((files, previous))
+    };
+    let (files, previous) = prepare().map_err(|failure: Failure| {
+        let _ = local_file::remove(&staging, true);
+        failure.untouched()
+    })?;
     let mut moves = Moves::default();
-    let done = put(&files, entry, root, &staging, &mut moves);
-    if let Err(failure) = done {
+    if let Err(failure) = put(&files, root, &staging, &mut moves) {
         moves.undo();
         let _ = local_file::remove(&staging, true);
-        return Err(failure);
+        return Err(failure.touched());
     }
-    local_file::remove(&staging, true)?;
-    let mut restored = Restored::default();
-    for (_, previous) in moves.done.into_iter().filter(|(from, _)| !from.starts_with(&staging)) {
-        if keep {
-            restored.previous.push(previous);
-        } else {
-            local_file::remove(&previous, false)?;
-        }
+    local_file::remove(&staging, true).map_err(Failure::touched)?;
+    if keep {
+        return Ok(Restored { previous, carried: 0 });
     }
-    Ok(restored)
+    for path in previous {
+        local_file::remove(&path, false).map_err(Failure::touched)?;
+    }
+    Ok(Restored::default())
 }
 
-fn put(files: &[PathBuf], entry: &Entry, root: &Path, staging: &Path, moves: &mut Moves) -> Result<(), Failure> {
+/// What is moved, from where to where.
+type Ways = Vec<(PathBuf, PathBuf)>;
+
+/// What has to make way for a file: what is in its place, and what a database left beside that.
+fn ways(file: &Path, entry: &Entry, root: &Path) -> Result<Ways, Failure> {
     let kept: Vec<PathBuf> = entry.files.iter().flatten().filter_map(|file| decode(file)).collect();
-    for file in files {
+    let mut away = vec![root.join(file)];
+    for sidecar in SIDECARS {
+        let mut name = file.as_os_str().to_owned();
+        name.push(sidecar);
+        if !kept.contains(&PathBuf::from(&name)) {
+            away.push(root.join(name));
+        }
+    }
+    let mut ways = Vec::new();
+    for path in away {
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(Failure::new(FailureKind::Failed, format!("`{}` is a directory", path.display())));
+            }
+            Ok(_) => {
+                let aside = before(&path, &entry.id)?;
+                ways.push((path, aside));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(ways)
+}
+
+fn put(files: &[(Ways, PathBuf)], root: &Path, staging: &Path, moves: &mut Moves) -> Result<(), Failure> {
+    for (ways, file) in files {
         let target = root.join(file);
         local_file::make_dir(local_file::parent(&target), &Attributes::default())?;
-        let mut away = vec![target.clone()];
-        for sidecar in SIDECARS {
-            let mut name = file.as_os_str().to_owned();
-            name.push(sidecar);
-            if !kept.contains(&PathBuf::from(&name)) {
-                away.push(root.join(name));
-            }
-        }
-        for path in away {
-            match fs::symlink_metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => {
-                    return Err(Failure::new(FailureKind::Failed, format!("`{}` is a directory", path.display())));
-                }
-                Ok(_) => moves.go(&path, &before(&path, &entry.id)?)?,
-                Err(_) => {}
-            }
+        for (path, aside) in ways {
+            moves.go(path, aside)?;
         }
         moves.go(&staging.join(file), &target)?;
     }
     Ok(())
 }
-
 /// Renames that were done and can be undone.
 #[derive(Default)]
 struct Moves {

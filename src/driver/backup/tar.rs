@@ -227,14 +227,20 @@ impl Writing {
 
 impl Repository for TarRepository {
     fn create(&self, source: &Source, wish: &Wish, watch: &mut Watch) -> Result<Entry, Failure> {
-        if !self.dir.is_dir() {
-            local_file::make_dir(&self.dir, &Attributes { mode: Some(0o700), owner: None })?;
-        }
-        let gate = self.enter()?;
         let id = fresh_id();
         let partial = self.dir.join(format!(".{id}.partial"));
-        local_file::make_dir(&partial, &Attributes { mode: Some(0o700), owner: None })?;
-        let made = self.make(source, wish, &partial, &id, watch).and_then(|entry| {
+        let begun = || {
+            if !self.dir.is_dir() {
+                local_file::make_dir(&self.dir, &Attributes { mode: Some(0o700), owner: None })?;
+            }
+            let gate = self.enter()?;
+            local_file::make_dir(&partial, &Attributes { mode: Some(0o700), owner: None })?;
+            Ok(gate)
+        };
+        // What is half made is swept away, at the latest by the next who writes.
+        let gate = begun().map_err(Failure::untouched)?;
+        let made = self.make(source, wish, &partial, &id, watch).map_err(Failure::untouched).and_then(|entry| {
+            wish.intent.declare(&entry.value(&self.dir))?;
             local_file::rename(&partial, &self.folder(&id))?;
             Ok(entry)
         });
@@ -245,7 +251,10 @@ impl Repository for TarRepository {
         }
         watch.line(&format!("backup {id} is made; reading it back"));
         // One that cannot be read back is no backup.
-        self.verify(&entry, watch).inspect_err(|_| drop(self.remove(&id)))
+        self.verify(&entry, watch).map_err(|failure| match self.remove(&id) {
+            Ok(()) => failure.untouched(),
+            Err(_) => failure.touched(),
+        })
     }
 
     fn verify(&self, entry: &Entry, watch: &mut Watch) -> Result<Entry, Failure> {

@@ -12,6 +12,8 @@ use crate::driver::testing::{applying, args};
 
 pub(super) struct Place {
     dir: tempfile::TempDir,
+    /// The folders of steps.
+    steps: tempfile::TempDir,
     more: Vec<(String, String)>,
 }
 
@@ -41,7 +43,8 @@ impl Place {
         let then = SystemTime::UNIX_EPOCH + Duration::new(1_500_000_000, 123_456_789);
         File::options().append(true).open(data.join("a/one")).unwrap().set_modified(then).unwrap();
         fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).unwrap();
-        Self { dir, more: more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+        let steps = tempfile::tempdir().unwrap();
+        Self { dir, steps, more: more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -57,7 +60,8 @@ impl Place {
     }
 
     pub(super) async fn run(&self, more: serde_json::Value) -> Result<Value, Failure> {
-        self.run_in(more, &applying(self.dir.path())).await
+        let dir = tempfile::tempdir_in(self.steps.path()).unwrap().keep();
+        self.run_in(more, &applying(&dir)).await
     }
 
     pub(super) async fn run_in(&self, more: serde_json::Value, ctx: &Context) -> Result<Value, Failure> {

@@ -16,7 +16,7 @@ use super::place::{Method, Place};
 use super::repository::Wish;
 use super::source::{Asked, fresh_id};
 use super::tar::{DATA, ENTRY, MANIFEST};
-use super::{prune_rules, result, values, wishes};
+use super::{created, prune_rules, result, values, wishes};
 use crate::driver::archive::there as digest_of;
 use crate::driver::host::{Attributes, Command, Output};
 use crate::driver::transfer::hex;
@@ -75,18 +75,12 @@ pub(super) async fn run(args: &Args<'_>, action: &str, place: Place, pick: &Pick
     }
     match action {
         "create" => {
-            let (asked, snapshot, wish) = wishes(args)?;
+            let (asked, snapshot, wish) = wishes(args, ctx)?;
             if snapshot.is_some() {
                 return Err(args.invalid(format!("`snapshot` cannot be used on a host over SSH, {}", ctx.host.name())));
             }
             let entry = there.create(&asked, &wish).await?;
-            let texts = |texts: &[String]| Value::list(texts.iter().map(Value::string));
-            Ok(result([
-                ("backup", entry.value(&there.dir)),
-                ("path", Value::string(asked.path.to_string_lossy())),
-                ("changed", texts(&entry.changed)),
-                ("skipped", texts(&entry.skipped)),
-            ]))
+            Ok(created(&entry, &there.dir, &asked.path))
         }
         "list" => Ok(result([("backups", values(&there.all(pick).await?, &there.dir))])),
         "prune" => {
@@ -100,8 +94,9 @@ pub(super) async fn run(args: &Args<'_>, action: &str, place: Place, pick: &Pick
         }
         "restore" => {
             let path = PathBuf::from(args.needed_path("path")?.trim_end_matches('/'));
-            let entry = pick.one_of(there.list().await?, there.all(pick).await?, true)?;
-            there.put_back(&entry, &path, args.flag("keep_previous")?).await
+            let keep = args.flag("keep_previous")?;
+            let entry = async { pick.one_of(there.list().await?, there.all(pick).await?, true) };
+            there.put_back(&entry.await.map_err(Failure::untouched)?, &path, keep).await
         }
         "verify" => {
             let entry = pick.one_of(there.list().await?, there.all(pick).await?, false)?;
@@ -117,6 +112,11 @@ pub(super) async fn run(args: &Args<'_>, action: &str, place: Place, pick: &Pick
             Ok(result([("removed", Value::list([Value::string(id)]))]))
         }
     }
+}
+
+/// The backups of a repository there.
+pub(super) async fn list(place: Place, ctx: &Context) -> Result<Vec<Entry>, Failure> {
+    There { dir: place.dir, ctx }.list().await
 }
 
 /// Looks whether the backup that a restore takes is there.
@@ -169,7 +169,15 @@ impl There<'_> {
         Err(failed(format!("{what} on {}: {}", self.ctx.host.name(), output.last_words())))
     }
 
+    /// Makes one. Until it is renamed to its id, it is nobody's.
     async fn create(&self, asked: &Asked, wish: &Wish) -> Result<Entry, Failure> {
+        let (entry, partial) = self.prepare(asked, wish).await.map_err(Failure::untouched)?;
+        self.ctx.host.rename(&partial, &self.folder(&entry.id)).await?;
+        Ok(entry)
+    }
+
+    /// Makes one that does not count yet, and tells where it lies.
+    async fn prepare(&self, asked: &Asked, wish: &Wish) -> Result<(Entry, PathBuf), Failure> {
         let host = &self.ctx.host;
         let seen = Seen::of(self, asked).await?;
         let before = seen.list(self).await?;
@@ -187,12 +195,11 @@ impl There<'_> {
         let partial = self.dir.join(format!(".{id}.partial"));
         host.make_dir(&partial, &own).await?;
         let made = self.make(&seen, &before, wish, &partial, &id).await;
+        let made = made.and_then(|entry| wish.intent.declare(&entry.value(&self.dir)).map(|()| entry));
         if made.is_err() {
             let _ = host.remove(&partial, true).await;
         }
-        let entry = made?;
-        host.rename(&partial, &self.folder(&id)).await?;
-        Ok(entry)
+        Ok((made?, partial))
     }
 
     async fn make(&self, seen: &Seen, before: &Listed, wish: &Wish, partial: &Path, id: &str) -> Result<Entry, Failure> {

@@ -3,7 +3,6 @@
 //! Kept once for a path and a call: a second attempt, in the same folder or in one of its own, does not take the work of the first for
 //! what was there before. Where there is no record, nothing was changed.
 
-use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,17 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::{aside, changed, sha256};
 use crate::driver::host::local::private_dir;
 use crate::driver::host::{Attributes, Kind, io_failure, local_file};
-use crate::driver::{Args, Context, Failure, FailureKind, Recalled};
+use crate::driver::{Args, Context, Failure, FailureKind, Recalled, intent};
 use crate::lang::Value;
 
 /// A bigger file is not copied into the call's folder.
 const MOST: u64 = 64 << 20;
 const RECORD: &str = "kept.json";
 const CONTENT: &str = "content";
-/// Held for the instant in which the record is written, or given up.
-const LOCK: &str = "lock";
-/// The record of this folder must not be written any more, and nothing be changed.
-const FORBIDDEN: &str = "forbidden.json";
 
 /// `kept.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,28 +96,13 @@ pub(super) async fn recalled(ctx: &Context, path: &str) -> Result<Recalled, Fail
     }
     for dir in ctx.earlier.iter().map(PathBuf::as_path).chain([own(ctx)?]) {
         let folder = private_dir(&folder(dir, path)?)?;
-        let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", &folder, &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Recalled::Unknown),
-            Err(TryLockError::Error(error)) => return Err(io_failure("lock", &folder, &error)),
+        match intent::give_up(&folder, RECORD)? {
+            Some(true) => {}
+            Some(false) => return Ok(partly(folder.to_string_lossy().into_owned())),
+            None => return Ok(Recalled::Unknown),
         }
-        if folder.join(RECORD).exists() {
-            return Ok(partly(folder.to_string_lossy().into_owned()));
-        }
-        local_file::write(&folder.join(FORBIDDEN), &mut &b"{}"[..], &Attributes { mode: Some(0o600), owner: None })?;
     }
     Ok(Recalled::Untouched)
-}
-
-/// Writes the record, unless the folder was given up by another process meanwhile.
-fn write_record(folder: &Path, record: &[u8]) -> Result<(), Failure> {
-    let lock = local_file::private_file(&folder.join(LOCK)).map_err(|error| io_failure("open", folder, &error))?;
-    lock.lock().map_err(|error| io_failure("lock", folder, &error))?;
-    if folder.join(FORBIDDEN).exists() {
-        return Err(Failure::new(FailureKind::Cancelled, "another process has taken the run over: nothing was changed"));
-    }
-    local_file::write(&folder.join(RECORD), &mut &*record, &Attributes { mode: Some(0o600), owner: None })
 }
 
 /// Keeps what is at a path, and gives what `restore` takes. `whole`: a directory is moved aside with all that is in it.
@@ -161,7 +141,7 @@ pub(crate) async fn keep(ctx: &Context, path: &str, whole: bool) -> Result<Strin
     let kept = Kept { path: path.to_owned(), was };
     let bytes =
         serde_json::to_vec(&kept).map_err(|error| Failure::new(FailureKind::Failed, format!("cannot keep `{path}`: {error}")))?;
-    write_record(&folder, &bytes)?;
+    intent::write(&folder, RECORD, &bytes)?;
     if let Was::Aside { aside } = &kept.was {
         set_aside(ctx, path, aside).await?;
     }

@@ -9,6 +9,7 @@ use super::pod::Pod;
 use super::result;
 use crate::driver::exec::seconds;
 use crate::driver::host::direct::duration_text;
+use crate::driver::intent::Intent;
 use crate::driver::{Args, Failure, FailureKind};
 use crate::lang::Value;
 
@@ -37,8 +38,14 @@ impl Remedy {
     }
 }
 
-/// Waits.
+/// Waits. As long as no pod was deleted, nothing was touched.
 pub(super) async fn wait_ready(args: &Args<'_>, client: &Client<'_>) -> Result<Value, Failure> {
+    let mut deleted = note::read(client.ctx())?;
+    let done = until_ready(args, client, &mut deleted).await;
+    done.map_err(|failure| if deleted.is_empty() { failure.untouched() } else { failure.touched() })
+}
+
+async fn until_ready(args: &Args<'_>, client: &Client<'_>, deleted: &mut Vec<String>) -> Result<Value, Failure> {
     let ctx = client.ctx();
     let selector = args.text("selector")?;
     let at_least = args.count("at_least")?.unwrap_or(1);
@@ -47,7 +54,6 @@ pub(super) async fn wait_ready(args: &Args<'_>, client: &Client<'_>) -> Result<V
     let longest = args.duration("interval")?.unwrap_or(Duration::from_secs(5)).max(Duration::from_millis(10));
     let start = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(250).min(longest);
-    let mut deleted = note::read(ctx)?;
     // Since when each pod has been seen without being ready, by its uid: one that is made anew begins anew.
     let mut waiting: BTreeMap<String, tokio::time::Instant> = BTreeMap::new();
     let mut last = "nothing was seen".to_owned();
@@ -75,7 +81,7 @@ pub(super) async fn wait_ready(args: &Args<'_>, client: &Client<'_>) -> Result<V
                 if let Some(remedy) = &remedy {
                     for pod in pods.iter().filter(|pod| remedy.concerns(pod)) {
                         if waiting.get(&pod.uid).is_some_and(|since| now.duration_since(*since) >= remedy.after) {
-                            cure(client, remedy, pod, &mut deleted).await?;
+                            cure(client, remedy, pod, deleted).await?;
                         }
                     }
                 }
@@ -125,6 +131,7 @@ async fn cure(client: &Client<'_>, remedy: &Remedy, pod: &Pod, deleted: &mut Vec
     ctx.sink.line(&format!("{said}: it is deleted, so that it is made anew ({} of {})", deleted.len() + 1, remedy.max));
     // Noted first: a crash in between may count one deletion too many, never one too few.
     deleted.push(pod.name.clone());
+    Intent::of(ctx)?.declare(&Value::Null)?;
     note::write(ctx, deleted)?;
     let words = ["delete", "pod", &pod.name, "--ignore-not-found", "--wait=false", "--output=name"].map(str::to_owned);
     client.run(&words, Vec::new()).await.map(drop)

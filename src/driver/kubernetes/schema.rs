@@ -10,7 +10,7 @@ const fn arg(name: &'static str, ty: &'static str, summary: &'static str) -> Arg
 /// The description.
 pub(super) const SCHEMA: DriverSchema = DriverSchema {
     name: "kubernetes",
-    summary: "Looks at a Kubernetes cluster and acts on it, through the command `kubectl` on the instance's host. Certificates are checked as the kubeconfig says; no argument turns that off.",
+    summary: "Looks at a Kubernetes cluster and acts on it, through the command `kubectl` on the instance's host. Before it applies or deletes, it asks with `kubectl version` whether the cluster answers. Certificates are checked as the kubeconfig says; no argument turns that off.",
     args: &[
         arg(
             "action",

@@ -30,7 +30,7 @@ fn list(pods: &[&str]) -> String {
 }
 
 /// A program that answers the first call with the first text, and so on; the last one again and again. An answer that begins with `!`
-/// is a failure.
+/// is a failure. Whether the cluster is there at all is asked with `version`, which says what the file `away` holds.
 struct Fake {
     dir: tempfile::TempDir,
 }
@@ -41,7 +41,9 @@ impl Fake {
         for (number, answer) in answers.iter().enumerate() {
             std::fs::write(dir.path().join(format!("answer-{}", number + 1)), answer).unwrap();
         }
-        let script = "#!/bin/sh\ncd \"${0%/*}\"\nprintf '%s\\n' \"$*\" >> calls\ncase $1 in delete) echo pod/etcd-0; exit 0;; esac\n\
+        let script = "#!/bin/sh\ncd \"${0%/*}\"\n\
+                      if [ \"$1\" = version ]; then echo asked >> versions; [ ! -e away ] || { cat away >&2; exit 1; }; echo '{}'; exit 0; fi\n\
+                      printf '%s\\n' \"$*\" >> calls\ncase $1 in delete) echo pod/etcd-0; exit 0;; esac\n\
                       case \"$*\" in *filename=-*) cat > manifest;; esac\nn=$(grep -vc '^delete' calls)\n\
                       [ -e answer-$n ] || n=$(ls answer-* | sed 's/answer-//' | sort -n | tail -n 1)\n\
                       if [ \"$(head -c 1 answer-$n)\" = '!' ]; then tail -c +2 answer-$n >&2; exit 1; fi\ncat answer-$n\n";
@@ -60,6 +62,12 @@ impl Fake {
         let mut all = args(more);
         all.insert("kubectl".into(), Value::string(self.dir.path().join("kubectl").to_string_lossy()));
         all
+    }
+
+    /// What it says of the cluster from now on.
+    fn away(self, said: &str) -> Self {
+        std::fs::write(self.dir.path().join("away"), said).unwrap();
+        self
     }
 
     fn calls(&self) -> Vec<String> {
@@ -303,4 +311,62 @@ async fn senseless_calls_are_refused_before_kubectl_is_run() {
         assert!(error.message.contains("only look"), "{error}");
     }
     assert_eq!(fake.calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_only_asks_has_touched_nothing_and_a_change_that_failed_may_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = "!The connection to the server localhost:8080 was refused";
+    let wait = json!({"action": "wait_ready", "interval": "10ms", "timeout": "50ms"});
+    let remedy = json!({"reasons": ["CrashLoopBackOff"], "after": "0s", "max": 1});
+    let cure = json!({"action": "wait_ready", "interval": "10ms", "timeout": "20s", "remedy_delete": remedy});
+    let apply = json!({"action": "apply", "manifest": "a: b"});
+    let crashing = list(&[CRASHING]);
+    for (number, (said, call, untouched)) in [
+        (refused, json!({"action": "wait", "kind": "pod", "name": "a", "for": "delete"}), true),
+        (refused, json!({"action": "rollout_status", "kind": "deployment", "name": "a"}), true),
+        (refused, wait, true),
+        (crashing.as_str(), cure, false),
+        // It may have been sent more than once, so that what it says at last is no proof.
+        (refused, apply.clone(), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let own = dir.path().join(number.to_string());
+        let error = act(&Fake::answering(&[said]), &own, call.clone()).await.unwrap_err();
+        assert_eq!(error.untouched, untouched, "{call}: {error:?}");
+        let recalled = Kubernetes.recall(&args(call.clone()), &applying(&own)).await.unwrap();
+        assert_eq!(recalled == Recalled::Untouched, untouched, "{call}");
+    }
+    // The program is not there.
+    let mut call = args(apply);
+    call.insert("kubectl".into(), Value::string("/nowhere/kubectl"));
+    assert!(Kubernetes.run(&call, &applying(&dir.path().join("none"))).await.unwrap_err().untouched);
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_reached_is_not_told_to_change_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let calls = [json!({"action": "apply", "manifest": "a: b"}), json!({"action": "delete", "kind": "pod", "name": "a"})];
+    for (number, (said, goes_on)) in [
+        ("The connection to the server localhost:8080 was refused", false),
+        ("error: You must be logged in to the server (Unauthorized)", false),
+        ("Error from server (Forbidden): unknown", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for call in &calls {
+            let own = dir.path().join(format!("{number}-{}", call["action"]));
+            let fake = Fake::answering(&["done"]).away(said);
+            let done = act(&fake, &own, call.clone()).await;
+            assert_eq!(done.is_ok(), goes_on, "{said}");
+            assert!(done.is_ok() || done.unwrap_err().untouched, "{said}");
+            assert_eq!(fake.calls().len(), usize::from(goes_on), "{said}");
+            // Killed at that point, the next process knows it, too.
+            let recalled = Kubernetes.recall(&fake.call(call.clone()), &applying(&own)).await.unwrap();
+            assert_eq!(recalled == Recalled::Untouched, !goes_on, "{said}");
+        }
+    }
 }

@@ -8,7 +8,9 @@ use super::connect::Connection;
 use crate::driver::archive::there;
 use crate::driver::exec::failed;
 use crate::driver::host::{Output, Recovered};
+use crate::driver::intent::Intent;
 use crate::driver::{Args, Command, Context, Failure, FailureKind};
+use crate::lang::Value;
 
 /// What tools run with.
 pub(super) struct Tools<'a> {
@@ -50,8 +52,15 @@ impl<'a> Tools<'a> {
         command
     }
 
-    /// Dumps into `path`.
-    pub(super) async fn dump(&self, path: &Path, plain: bool, replace: bool, ctx: &Context) -> Result<Dumped, Failure> {
+    /// Dumps into `path`; `announce` is told of the dump right before it is put there.
+    pub(super) async fn dump(
+        &self,
+        path: &Path,
+        plain: bool,
+        replace: bool,
+        announce: &(dyn Fn(&Dumped) -> Result<(), Failure> + Sync),
+        ctx: &Context,
+    ) -> Result<Dumped, Failure> {
         let partial = partial(path)?;
         let begun = match &ctx.dir {
             Some(dir) => !matches!(ctx.host.recover(&dir.join("dump")).await?, Recovered::NotBegun | Recovered::Withheld),
@@ -72,22 +81,25 @@ impl<'a> Tools<'a> {
         let command = self.command("pg_dump", rest);
         let done = ok(ctx.run_named("dump", &command).await?, &command, ctx);
         if ctx.host.stat(&partial, false).await?.is_some() {
-            let checked = match done {
-                Ok(()) => self.check(&partial, plain, ctx).await,
-                Err(failure) => Err(failure),
+            let checked = async {
+                done?;
+                self.check(&partial, plain, ctx).await?;
+                let dumped = dumped(&partial, ctx).await?;
+                announce(&dumped)?;
+                Ok(dumped)
             };
-            if let Err(failure) = checked {
-                // Half a dump helps nobody; what failed is said, not that it could not be removed.
-                let _ = ctx.host.remove(&partial, false).await;
-                return Err(failure.untouched());
-            }
-            ctx.host.rename(&partial, path).await?;
-        } else {
-            // Renamed before Windlass was interrupted.
-            done?;
+            return match checked.await {
+                Ok(dumped) => ctx.host.rename(&partial, path).await.map(|()| dumped),
+                Err(failure) => {
+                    // Half a dump helps nobody; what failed is said, not that it could not be removed.
+                    let _ = ctx.host.remove(&partial, false).await;
+                    Err(Failure::untouched(failure))
+                }
+            };
         }
-        let (sha256, size) = there(path, ctx).await.map_err(Failure::touched)?;
-        Ok(Dumped { sha256, size })
+        // Renamed before Windlass was interrupted.
+        done?;
+        dumped(path, ctx).await.map_err(Failure::touched)
     }
 
     /// Reads a dump to its end.
@@ -125,6 +137,7 @@ impl<'a> Tools<'a> {
             )
             .help("write `mode = \"recreate\"`, or make dumps in the custom format"));
         }
+        Intent::of(ctx)?.declare(&Value::Null)?;
         if recreate {
             let maintenance = format!("--maintenance-db={maintenance}");
             let owner = self.properties(&database, ctx).await.map_err(Failure::untouched)?;
@@ -180,6 +193,11 @@ impl<'a> Tools<'a> {
             _ => Vec::new(),
         })
     }
+}
+
+async fn dumped(path: &Path, ctx: &Context) -> Result<Dumped, Failure> {
+    let (sha256, size) = there(path, ctx).await?;
+    Ok(Dumped { sha256, size })
 }
 
 fn ok(output: Output, command: &Command, ctx: &Context) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use tokio_postgres::{NoTls, Row, SimpleQueryMessage};
 use super::cell::value;
 use super::connect::{Connection, failure};
 use crate::driver::http::whole;
+use crate::driver::intent::Intent;
 use crate::driver::{Args, Context, Failure, FailureKind};
 use crate::lang::Value;
 
@@ -98,6 +99,9 @@ impl Sql {
             session = connection.connect(&options, ctx) => session.map_err(Failure::untouched)?,
             () = ctx.cancel.cancelled() => return Err(cancelled()),
         };
+        if !self.read_only {
+            Intent::of(ctx)?.declare(&Value::Null)?;
+        }
         let token = session.client.cancel_token();
         let running = async {
             let done = if query { self.query(&session.client).await } else { self.execute(&session.client).await };

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::driver::{Context, Failure, FailureKind};
 
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
 /// What a pid file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -49,8 +51,10 @@ pub(crate) async fn life(ctx: &Context, pid_file: &str) -> Result<Life, Failure>
             format!("`{pid_file}` names process {}, which no service can be", record.pid),
         ));
     }
-    let boot = read(ctx, "/proc/sys/kernel/random/boot_id").await?.unwrap_or_default();
-    if boot.trim() != record.boot {
+    // Where that cannot be read now, the process may live.
+    let boot = ctx.host.read(Path::new(BOOT), 1 << 10).await?;
+    let boot = boot.ok_or_else(|| Failure::new(FailureKind::Failed, format!("cannot read `{BOOT}`: it does not exist")))?;
+    if String::from_utf8_lossy(&boot.bytes).trim() != record.boot {
         return Ok(Life::Gone);
     }
     match read(ctx, &format!("/proc/{}/stat", record.pid)).await?.as_deref().and_then(state_and_start) {

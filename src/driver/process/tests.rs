@@ -181,3 +181,65 @@ async fn a_fact_cannot_stop_a_service() {
     let object = args(json!({"action": "stop", "pid_file": world.path("pid")}));
     assert_eq!(Process.run(&object, &Context { dir: None, ..world.ctx() }).await.unwrap_err().kind, FailureKind::Invalid);
 }
+
+async fn failing(world: &World, action: &str, more: serde_json::Value) -> Failure {
+    world.run(action, more).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_service_that_was_never_started_or_signalled_is_untouched_and_one_that_was_is_not() {
+    let world = World::new();
+    let sleeps = json!({"command": ["sleep", "300"]});
+    std::fs::write(world.path("file"), "").unwrap();
+    for more in [
+        json!({"command": ["no-such-program"]}),
+        json!({"command": ["/nowhere/program"]}),
+        json!({"command": ["sleep", "300"], "directory": "/nowhere"}),
+        json!({"command": ["sleep", "300"], "log_file": "/nowhere/log"}),
+        json!({"command": ["sleep", "300"], "pid_file": "/nowhere/pid"}),
+        // Nothing can even be looked at there.
+        json!({"command": ["sleep", "300"], "pid_file": world.path("file/pid")}),
+    ] {
+        for action in ["start", "restart"] {
+            let failure = failing(&world, action, more.clone()).await;
+            assert!(failure.untouched, "{action} {more}: {failure:?}");
+        }
+    }
+    // It was begun.
+    assert!(!failing(&world, "start", json!({"shell": "exit 96"})).await.untouched);
+    let closed = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string() };
+    let unready = json!({"command": ["sleep", "300"], "ready": {"tcp": closed, "timeout": "100ms", "after": "0s"}});
+    assert!(!failing(&world, "start", unready.clone()).await.untouched);
+    assert!(!failing(&world, "start", unready).await.untouched, "an earlier try has started it");
+    // It runs, and stays as it is.
+    let other = json!({"command": ["sleep", "301"]});
+    assert!(failing(&world, "start", other).await.untouched);
+    // It was stopped first.
+    assert!(!failing(&world, "restart", json!({"command": ["no-such-program"]})).await.untouched);
+    assert!(!flag(&world.run("status", json!({})).await.unwrap(), "running"));
+    world.run("start", sleeps).await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_was_killed_before_it_did_anything_is_known_to_be_untouched() {
+    let world = World::new();
+    let ctx = |name: &str| applying(&world.dir.path().join(name));
+    let call = |action: &str| {
+        args(json!({"action": action, "pid_file": world.path("pid"), "log_file": world.path("log"),
+        "command": ["sleep", "300"]}))
+    };
+    assert_eq!(Process.recall(&call("start"), &ctx("start")).await.unwrap(), Recalled::Untouched);
+    // One that was paused and wakes does nothing any more.
+    let woken = Process.run(&call("start"), &ctx("start")).await.unwrap_err();
+    assert!(woken.untouched && woken.message.contains("taken the run over"), "{woken:?}");
+    assert!(!flag(&world.run("status", json!({})).await.unwrap(), "running"));
+    Process.run(&call("start"), &ctx("again")).await.unwrap();
+    assert_eq!(Process.recall(&call("start"), &ctx("again")).await.unwrap(), Recalled::Unknown);
+    assert_eq!(Process.recall(&call("stop"), &ctx("stop")).await.unwrap(), Recalled::Untouched);
+    assert!(Process.run(&call("stop"), &ctx("stop")).await.unwrap_err().untouched);
+    assert!(flag(&world.run("status", json!({})).await.unwrap(), "running"));
+    world.stop().await;
+    let same = Context { earlier: vec![world.dir.path().join("again")], ..ctx("later") };
+    assert_eq!(Process.recall(&call("start"), &same).await.unwrap(), Recalled::Unknown);
+}

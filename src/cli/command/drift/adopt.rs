@@ -44,15 +44,15 @@ pub(super) async fn run(args: &DriftAdoptArgs, session: &mut Session) -> Result<
     };
     check_unmoved(session, &addr).await?;
     let recorded = locks.get(&state.environment).and_then(|lock| lock.instances.get(&addr)).cloned();
-    let exit = match recorded {
+    let exit = match &recorded {
         None => state::import(session, addr.as_str()).await?,
         Some(_) if !is_adoptable(&state) => {
             session.place.terminal.say(&format!("{addr} is as it is recorded: nothing was written."));
             return Ok(Exit::Done);
         }
         Some(recorded) => {
-            let adopted = adopted(session, &recorded, &there, seen.instances.get(&addr));
-            record(session, &state.environment, &addr, &recorded, adopted).await?;
+            let adopted = adopted(session, recorded, &there, seen.instances.get(&addr));
+            record(session, &state.environment, &addr, recorded, adopted).await?;
             for drift in &state.drift {
                 session.place.terminal.say(&format!("    {}: {}", drift.class.word(), drift.message));
             }
@@ -60,8 +60,23 @@ pub(super) async fn run(args: &DriftAdoptArgs, session: &mut Session) -> Result<
             Exit::Done
         }
     };
-    session.store.put_run(&entry(session, &state, there, &args.reason)).await.map_err(|error| state_problem(&error))?;
-    Ok(exit)
+    let entry = entry(session, &state, there, &args.reason);
+    let Err(error) = session.store.put_run(&entry).await else { return Ok(exit) };
+    // The history keeps the reason of each adoption: without it there is none, so that the next try makes it whole.
+    let back = state::change(session, &state.environment, "drift adopt", |lock| {
+        match recorded {
+            Some(recorded) => lock.instances.insert(addr.clone(), recorded),
+            None => lock.instances.remove(&addr),
+        };
+    });
+    let mut problems = Diagnostics::from(state_problem(&error));
+    match back.await {
+        Ok(()) => {
+            session.place.terminal.say(&format!("{addr} is recorded as it was before: the history could not take the reason."))
+        }
+        Err(more) => problems.extend(more),
+    }
+    Err(problems)
 }
 
 /// What a run has left half way is its own to end: its record would not fit to another that was written under it.
