@@ -571,8 +571,13 @@ impl Inner {
             let is_other = process.generation != generation && (process.supervised || !self.is_paused(process.generation));
             over.push(process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now);
         }
-        for index in 0..self.processes.len() {
-            if over[index] {
+        for (index, is_over) in over.into_iter().enumerate() {
+            let Process { supervised, generation, ends, .. } = self.processes[index];
+            if !supervised && self.is_paused(generation) && ends + Duration::from_secs(1) <= now {
+                // It hung, in a process that is paused.
+                self.end(index, false);
+            }
+            if is_over {
                 self.end(index, true);
             }
         }
