@@ -566,15 +566,13 @@ impl Inner {
         let now = Instant::now();
         // A process whose caller lives is ended by it; one that was left alone ends by itself.
         let generation = self.generation;
-        let mut over: Vec<bool> = Vec::with_capacity(self.processes.len());
-        for process in &self.processes {
+        let is_over = |process: &Process| {
             let is_other = process.generation != generation && (process.supervised || !self.is_paused(process.generation));
-            over.push(process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now);
-        }
-        for index in 0..self.processes.len() {
-            if over[index] {
-                self.end(index, true);
-            }
+            process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now
+        };
+        let over: Vec<usize> = (0..self.processes.len()).filter(|index| is_over(&self.processes[*index])).collect();
+        for index in over {
+            self.end(index, true);
         }
     }
 }
