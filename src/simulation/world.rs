@@ -566,20 +566,22 @@ impl Inner {
         let now = Instant::now();
         // A process whose caller lives is ended by it; one that was left alone ends by itself.
         let generation = self.generation;
-        let mut over: Vec<bool> = Vec::with_capacity(self.processes.len());
-        for process in &self.processes {
+        let is_over = |process: &Process| {
             let is_other = process.generation != generation && (process.supervised || !self.is_paused(process.generation));
-            over.push(process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now);
+            process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now
+        };
+        // What hung, in a process that is paused, is over without its effect.
+        let hung = |process: &Process| {
+            !process.supervised && self.is_paused(process.generation) && process.ends + Duration::from_secs(1) <= now
+        };
+        let numbers = 0..self.processes.len();
+        let over: Vec<usize> = numbers.clone().filter(|index| is_over(&self.processes[*index])).collect();
+        let hung: Vec<usize> = numbers.filter(|index| hung(&self.processes[*index])).collect();
+        for index in hung {
+            self.end(index, false);
         }
-        for (index, is_over) in over.into_iter().enumerate() {
-            let Process { supervised, generation, ends, .. } = self.processes[index];
-            if !supervised && self.is_paused(generation) && ends + Duration::from_secs(1) <= now {
-                // It hung, in a process that is paused.
-                self.end(index, false);
-            }
-            if is_over {
-                self.end(index, true);
-            }
+        for index in over {
+            self.end(index, true);
         }
     }
 }
