@@ -546,6 +546,10 @@ async fn happen(world: World, store: Shared, control: Control, run: PathBuf, fau
         }
         Fault::Pause { after, seconds } => {
             tokio::time::sleep(Duration::from_millis(500 * u64::from(after))).await;
+            // Not in the middle of a call that ends with it.
+            while world.look().is_in_call() {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
             world.pause(seconds);
         }
         Fault::Confirm { after } => {

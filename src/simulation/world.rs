@@ -290,6 +290,12 @@ impl Inner {
         !self.is_current(generation) && !self.paused.contains_key(&generation)
     }
 
+    /// Whether Windlass is in the middle of a call that nobody supervises.
+    pub(super) fn is_in_call(&self) -> bool {
+        let runs = |process: &Process| process.state == ProcessState::Running && process.generation == self.generation;
+        self.processes.iter().any(|process| runs(process) && !process.supervised)
+    }
+
     pub(super) fn is_paused(&self, generation: u32) -> bool {
         self.paused.contains_key(&generation)
     }
