@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::event::Direction;
+use super::progress::ActionState;
 use crate::model::name::{ActionId, file_name};
 
 /// What the folders of an action's tries are called, before the number.
@@ -43,16 +44,17 @@ pub(super) fn last_attempt(tries: &Path, direction: Direction) -> std::io::Resul
     Ok(last)
 }
 
-/// The folder of the last try of an action of the run in `dir`, its undo's where that was begun; where a confirmation belongs.
-/// `None`: it was never begun, or has left none.
+/// The folder of the last try of an action of the run in `dir`, or of its undo where the action is in that state; where a confirmation
+/// belongs. `None`: it was never begun, or has left none.
 #[must_use]
-pub fn last_folder(dir: &Path, action: &ActionId) -> Option<PathBuf> {
+pub fn last_folder(dir: &Path, action: &ActionId, state: ActionState) -> Option<PathBuf> {
+    let direction = match state {
+        ActionState::Undoing | ActionState::UndoHeld => Direction::Undo,
+        _ => Direction::Forward,
+    };
     let tries = action_folder(dir, action);
-    [Direction::Undo, Direction::Forward]
-        .into_iter()
-        .map(|direction| (direction, last_attempt(&tries, direction).unwrap_or(0)))
-        .find(|(_, number)| *number > 0)
-        .map(|(direction, number)| attempt_folder(&tries, direction, number))
+    let number = last_attempt(&tries, direction).unwrap_or(0);
+    (number > 0).then(|| attempt_folder(&tries, direction, number))
 }
 
 #[cfg(test)]
@@ -64,13 +66,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let action = ActionId::new(&crate::model::name::InstanceAddr::from_text("p.a"), "1", "s", None);
         let tries = action_folder(dir.path(), &action);
-        assert_eq!(last_folder(dir.path(), &action), None);
+        assert_eq!(last_folder(dir.path(), &action, ActionState::Held), None);
         for (direction, number) in [(Direction::Forward, 2), (Direction::Forward, 10)] {
             std::fs::create_dir_all(attempt_folder(&tries, direction, number)).unwrap();
         }
         assert_eq!(last_attempt(&tries, Direction::Forward).unwrap(), 10);
         assert_eq!(last_attempt(&tries, Direction::Undo).unwrap(), 0);
         std::fs::create_dir(attempt_folder(&tries, Direction::Undo, 1)).unwrap();
-        assert!(last_folder(dir.path(), &action).unwrap().ends_with("undo-1"));
+        assert!(last_folder(dir.path(), &action, ActionState::Undoing).unwrap().ends_with("undo-1"));
+        assert!(last_folder(dir.path(), &action, ActionState::Held).unwrap().ends_with("10"), "it waits, and not its undo");
     }
 }

@@ -119,10 +119,11 @@ impl<'a> Errand<'a> {
             Ok(number) => number,
             Err(failure) => return self.out_of_sight(&failure),
         };
-        if self.mode == Mode::Asked {
+        let had_asked = matches!(self.mode, Mode::Recover { .. }) && self.asks_a_person();
+        if self.mode == Mode::Asked || had_asked {
+            // The answer stands in the folder in which it was asked for.
             number = number.saturating_sub(1);
-        }
-        if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
+        } else if matches!(self.mode, Mode::Recover { .. } | Mode::Recheck) {
             match self.recover(number).await {
                 // Finding out may have used up a folder.
                 Recovery::Again => match self.last_attempt() {
@@ -139,6 +140,10 @@ impl<'a> Errand<'a> {
                 None => self.tries(number).await,
             },
         }
+    }
+
+    fn asks_a_person(&self) -> bool {
+        self.job.around.drivers.get(self.work.call.driver.as_str()).is_some_and(|driver| driver.asks_a_person())
     }
 
     /// What may run cannot be looked at: it is waited for, and nothing begins beside it.

@@ -83,12 +83,19 @@ impl Errand<'_> {
         };
         // What leads back is known, however it ended.
         let result = self.known_result(recalled);
-        let elsewhere = self.may_run_elsewhere(call);
+        let elsewhere = self.may_run_elsewhere(call, number).await;
         let why = match (self.job.direction, self.check().await) {
             (Direction::Forward, Answer::Done) | (Direction::Undo, Answer::NotDone) => {
                 return Recovery::Known(already_done(result));
             }
             _ if !again => format!("{past}, and it will be undone"),
+            // What is not done now may be done by what still runs.
+            (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done)
+                if elsewhere.is_some() && !self.action.repeatable && poll.is_none() =>
+            {
+                let machine = elsewhere.unwrap_or_default();
+                format!("{past}: it was begun on `{machine}`, where it may still run, and its check says that it is not through")
+            }
             (Direction::Forward, Answer::NotDone) | (Direction::Undo, Answer::Done) => return Recovery::Again,
             // What only looks may look again.
             _ if poll.is_some() => return Recovery::Again,
@@ -214,11 +221,16 @@ impl Errand<'_> {
         self.job.around.drivers.get(call.driver.as_str()).is_some_and(|driver| driver.is_one_command())
     }
 
-    /// The other machine on which an action that had begun may still run: what is on "this machine" is out of reach from here.
-    fn may_run_elsewhere(&self, call: &Call) -> Option<String> {
-        let had_begun = matches!(self.mode, Mode::Recover { .. });
-        let is_local = self.machine(call, Purpose::Try(0)).is_ok_and(|host| host.is_local());
-        self.job.around.elsewhere.clone().filter(|_| had_begun && is_local)
+    /// The other machine from which an action was begun that may still run: what is on "this machine" is out of reach from here, and
+    /// so is what was begun on a host under a name that has not come here.
+    async fn may_run_elsewhere(&self, call: &Call, number: u32) -> Option<String> {
+        let elsewhere = self.job.around.elsewhere.clone().filter(|_| matches!(self.mode, Mode::Recover { .. }))?;
+        let host = self.machine(call, Purpose::Try(0)).ok()?;
+        if host.is_local() {
+            return Some(elsewhere);
+        }
+        let found = host.recover(&self.folder(number.max(1))).await;
+        (!self.action.repeatable && found.is_ok_and(|found| found == Recovered::NotBegun)).then_some(elsewhere)
     }
 
     pub(super) async fn check(&self) -> Answer {

@@ -34,13 +34,21 @@ pub(super) async fn publish(dir: &Path, run: &RunId, store: &dyn Store, lease: O
     Ok(())
 }
 
-/// Brings the folder of a run here, where the store has it and no process of this machine writes it: to look at it, or to go on.
+/// Brings the folder of a run here, where the store has it and no process of this machine writes it: to look at it, or to go on. What
+/// a process of this machine has written is put aside where another machine has gone on since.
 ///
 /// # Errors
 /// The store cannot be reached, or the folder cannot be written.
 pub async fn fetch(dir: &Path, run: &RunId, store: &dyn Store) -> Result<(), Diagnostic> {
     let Some(files) = store.run_files() else { return Ok(()) };
-    if folder::journal(dir).exists() && !dir.join(FETCHED).exists() {
+    let journal = folder::journal(dir);
+    if journal.exists() && !dir.join(FETCHED).exists() {
+        // The store first: whoever writes here is ahead of it. What is damaged is told by who reads it.
+        let there = files.journal(run).await.map_err(|error| away(&error))?.concat();
+        if raw(&journal).is_ok_and(|here| !here.starts_with(&there)) {
+            put_aside(&journal, &there)?;
+            write(&dir.join(FETCHED), b"")?;
+        }
         return fetch_files(dir, run, files).await;
     }
     let names = files.file_names(run).await.map_err(|error| away(&error))?;

@@ -86,6 +86,10 @@ impl Driver for Manual {
         &SCHEMA
     }
 
+    fn asks_a_person(&self) -> bool {
+        true
+    }
+
     async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
         let args = Args::new("manual", args);
         let instructions = ctx.redact.apply(args.needed_text("instructions")?.trim()).into_owned();

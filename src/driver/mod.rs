@@ -95,6 +95,12 @@ pub trait Driver: Send + Sync {
         false
     }
 
+    /// Whether it does nothing but ask a person, whose answer lies in the call's folder: who does not know what became of such a call
+    /// asks in the same folder, and not in a new one.
+    fn asks_a_person(&self) -> bool {
+        false
+    }
+
     /// Whether [`Failure::untouched`] of its failures speaks for the whole call, and not only for the last thing that it tried.
     fn knows_untouched(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::scenario::DiskAct;
-use super::world::World;
+use super::world::{Inner, World};
 use crate::apply::event::{Direction, Ending};
 use crate::apply::journal::{Entry, Medium, Word};
 
@@ -16,15 +16,17 @@ pub(super) struct Disk {
     path: PathBuf,
     generation: u32,
     pause: Duration,
+    /// Whether what is durable here counts; else what came to the store.
+    counts: bool,
 }
 
 impl Disk {
     /// The next segment in the journal of a run's folder.
-    pub(super) fn next(world: &World, run: &Path, pause: Duration) -> Self {
+    pub(super) fn next(world: &World, run: &Path, pause: Duration, counts: bool) -> Self {
         let folder = run.join("journal");
         let number = std::fs::read_dir(&folder).map_or(0, Iterator::count) + 1;
         let generation = world.look().generation;
-        Self { world: world.clone(), path: folder.join(format!("{number:06}.log")), generation, pause }
+        Self { world: world.clone(), path: folder.join(format!("{number:06}.log")), generation, pause, counts }
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
@@ -34,53 +36,65 @@ impl Disk {
         OpenOptions::new().create(true).append(true).open(&self.path)?.write_all(bytes)
     }
 
-    /// What is durable now, for those who judge.
     fn learn(&self, bytes: &[u8]) {
-        let mut world = self.world.look();
-        for line in bytes.split(|byte| *byte == b'\n') {
-            let Some(start) = line.iter().position(|byte| *byte == b'{') else { continue };
-            match serde_json::from_slice(&line[start..]) {
-                Ok(Entry::Began { action, direction, .. }) => {
-                    world.durable_begun.insert((action, direction));
-                }
-                Ok(Entry::ItemBegan { action, direction, item, .. }) => {
-                    world.durable_items.insert((action, direction, item));
-                }
-                Ok(Entry::ItemEnded { action, direction, item, ending, .. }) => {
-                    if matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. }) {
-                        world.durable_items_done.insert((action, direction, item));
-                    }
-                }
-                Ok(Entry::Ended { action, direction, ending, .. }) => {
-                    let good = matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. });
-                    world.undo_held.remove(&action);
-                    match (direction, good) {
-                        (Direction::Forward, true) => world.durable_done.insert(action),
-                        (Direction::Undo, true) => world.durable_done.remove(&action),
-                        (Direction::Undo, false) => world.undo_held.insert(action),
-                        (Direction::Forward, false) => false,
-                    };
-                }
-                Ok(Entry::Decided { action, word: Word::Skip | Word::Done, .. }) => {
-                    if world.undo_held.remove(&action) {
-                        world.durable_done.remove(&action);
-                    } else {
-                        world.durable_done.insert(action);
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => world.accuse(format!("the journal has a line that is no entry: {error}")),
+        if self.counts {
+            learn(&mut self.world.look(), bytes);
+        }
+    }
+}
+
+/// What is durable now, for those who judge.
+pub(super) fn learn(world: &mut Inner, bytes: &[u8]) {
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some(start) = line.iter().position(|byte| *byte == b'{') else { continue };
+        match serde_json::from_slice(&line[start..]) {
+            Ok(Entry::Began { action, direction, .. }) => {
+                world.durable_begun.insert((action, direction));
             }
+            Ok(Entry::ItemBegan { action, direction, item, .. }) => {
+                world.durable_items.insert((action, direction, item));
+            }
+            Ok(Entry::ItemEnded { action, direction, item, ending, .. }) => {
+                if matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. }) {
+                    world.durable_items_done.insert((action, direction, item));
+                }
+            }
+            Ok(Entry::Ended { action, direction, ending, .. }) => {
+                let good = matches!(ending, Ending::Succeeded | Ending::AlreadyDone | Ending::Tolerated { .. });
+                world.undo_held.remove(&action);
+                if matches!(ending, Ending::Succeeded | Ending::AlreadyDone) {
+                    world.judge_end(&action, direction);
+                }
+                match (direction, good) {
+                    (Direction::Forward, true) => world.durable_done.insert(action),
+                    (Direction::Undo, true) => world.durable_done.remove(&action),
+                    (Direction::Undo, false) => world.undo_held.insert(action),
+                    (Direction::Forward, false) => false,
+                };
+            }
+            Ok(Entry::Decided { action, word, .. }) if !world.said.contains(&(action.clone(), word)) => {
+                world.accuse(format!("the journal has a word about {action} that nobody has said: {word:?}"));
+            }
+            Ok(Entry::Decided { action, word: Word::Skip | Word::Done, .. }) => {
+                if world.undo_held.remove(&action) {
+                    world.durable_done.remove(&action);
+                } else {
+                    world.durable_done.insert(action);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => world.accuse(format!("the journal has a line that is no entry: {error}")),
         }
     }
 }
 
 impl Medium for Disk {
     fn commit(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.world.look().generation != self.generation {
+        if self.world.look().is_dead(self.generation) {
             return Err(io::Error::other("the process is dead"));
         }
-        let act = self.world.look().next_commit();
+        let is_current = self.world.look().is_current(self.generation);
+        let act = if is_current { self.world.look().next_commit() } else { None };
         match act {
             Some(DiskAct::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(DiskAct::Torn(percent)) => {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::scenario::{Act, LookAct};
-use super::world::{Deed, Told, World};
+use super::world::{Beginning, Deed, Told, World};
 use crate::apply::Hosts;
 use crate::driver::host::{Attributes, Cause, Content, Ended, Entry, Finished, Host, Local, Recovered, Space, Stat, User};
-use crate::driver::{Command, Context, Driver, Failure, FailureKind, Output};
+use crate::driver::{Command, Context, Driver, Failure, FailureKind, Manual, Output};
 use crate::lang::{Object, Value};
 use crate::model::driver::{ArgSchema, DriverSchema};
 use crate::model::name::HostName;
@@ -45,13 +45,47 @@ pub(super) static SCHEMA: DriverSchema = DriverSchema {
 pub(super) struct Sim {
     world: World,
     generation: u32,
+    home: Home,
 }
 
 impl Sim {
-    pub(super) fn new(world: &World) -> Self {
-        Self { generation: world.look().generation, world: world.clone() }
+    pub(super) fn new(world: &World, home: &Home) -> Self {
+        Self { generation: world.look().generation, world: world.clone(), home: home.clone() }
     }
 }
+
+/// Where a machine has the folders of runs.
+#[derive(Clone)]
+pub(super) struct Home {
+    pub folder: PathBuf,
+    /// Whether other machines go on with runs: then what they need is written into those folders.
+    pub is_shared: bool,
+}
+
+impl Home {
+    /// Under which name a command is found again: on a host by all who know that, on this machine only from here.
+    fn name(&self, dir: &Path, is_local: bool) -> PathBuf {
+        if is_local { dir.to_owned() } else { dir.strip_prefix(&self.folder).unwrap_or(dir).to_owned() }
+    }
+
+    /// The command that was begun with a folder, as far as that is known here.
+    fn known(&self, world: &World, dir: &Path, is_local: bool) -> Option<usize> {
+        let is_named = is_local || !self.is_shared || dir.join(REMOTE).exists();
+        let known = world.look().in_folder(&self.name(dir, is_local)).filter(|_| is_named);
+        // How it ended may have been brought here.
+        known.or_else(|| if self.is_shared { std::fs::read_to_string(dir.join(EXIT)).ok()?.parse().ok() } else { None })
+    }
+
+    fn write(&self, dir: &Path, name: &str, process: usize) {
+        if self.is_shared {
+            let _ = std::fs::write(dir.join(name), process.to_string());
+        }
+    }
+}
+
+/// Where a command is on a host, and how one ended, as the real ones call it.
+const REMOTE: &str = "remote.json";
+const EXIT: &str = "exit.json";
 
 #[async_trait]
 impl Driver for Sim {
@@ -107,7 +141,7 @@ impl Sim {
             LookAct::Fails => Err(Failure::new(FailureKind::Failed, "it failed")),
             LookAct::Unreachable => Err(Failure::new(FailureKind::Unreachable, "the service is away")),
             LookAct::Hangs => Err(hang(ctx).await),
-            LookAct::Kills => self.die(false).await,
+            LookAct::Kills => die(&self.world, false).await,
         }
     }
 
@@ -118,7 +152,7 @@ impl Sim {
             Some(Act::Unreachable) => return Err(Failure::new(FailureKind::Unreachable, "the host is away")),
             Some(Act::Fails | Act::FailsAfter | Act::Untouched) => return Err(Failure::new(FailureKind::Failed, "it failed")),
             Some(Act::Panics) => panic!("a driver's defect"),
-            Some(Act::KillsBefore | Act::KillsAfter) => return self.die(false).await,
+            Some(Act::KillsBefore | Act::KillsAfter) => return die(&self.world, false).await,
             Some(Act::Hangs) => return Err(hang(ctx).await),
             None => {}
         }
@@ -131,8 +165,10 @@ impl Sim {
         if let Some(folder) = &folder {
             let _ = std::fs::create_dir_all(folder);
         }
-        let known = folder.as_ref().and_then(|folder| self.world.look().in_folder(folder)).filter(|_| supervised);
-        let act = if known.is_some() { None } else { self.world.look().next_call() };
+        let is_local = ctx.host.is_local();
+        let known = folder.as_ref().and_then(|folder| self.home.known(&self.world, folder, is_local)).filter(|_| supervised);
+        let is_current = self.world.look().is_current(self.generation);
+        let act = if known.is_some() || !is_current { None } else { self.world.look().next_call() };
         match act {
             Some(Act::Unreachable) => return Err(Failure::new(FailureKind::Unreachable, "the service is away")),
             Some(Act::Untouched) => return Err(Failure::new(FailureKind::Failed, "there is no such program").untouched()),
@@ -141,14 +177,22 @@ impl Sim {
         if folder.as_ref().is_some_and(|folder| self.world.look().is_forbidden(folder)) {
             return Err(Failure::new(FailureKind::NotBegun, "it is not to be begun any more").untouched());
         }
-        let process = known.unwrap_or_else(|| self.world.look().start(&ctx.key, deed, takes, folder.as_ref(), supervised));
+        let process = known.unwrap_or_else(|| {
+            let name = folder.as_ref().map(|folder| self.home.name(folder, is_local));
+            let call = Beginning { deed, takes, folder: name.as_ref(), supervised, generation: self.generation };
+            self.world.look().start(&ctx.key, call)
+        });
+        if let Some(folder) = folder.as_ref().filter(|_| supervised && !is_local) {
+            self.home.write(folder, REMOTE, process);
+        }
+        let _own = GivenUp(&self.world, process);
         match act {
             Some(Act::Panics) => {
                 self.world.look().end(process, false);
                 self.world.look().tell(process, Told::Failed);
                 panic!("a driver's defect");
             }
-            Some(Act::KillsBefore) => return self.die(false).await,
+            Some(Act::KillsBefore) => return die(&self.world, false).await,
             Some(Act::Hangs) => {
                 let failure = hang(ctx).await;
                 let told = if failure.kind == FailureKind::Cancelled { Told::Cancelled } else { Told::Failed };
@@ -174,10 +218,15 @@ impl Sim {
                 }
             }
         }
+        // One that is paused sees it through when it wakes up.
+        self.world.only_alive(self.generation).await;
         let works = !matches!(act, Some(Act::Fails));
         self.world.look().end(process, works);
+        if let Some(folder) = folder.as_ref().filter(|_| supervised) {
+            self.home.write(folder, EXIT, process);
+        }
         if act == Some(Act::KillsAfter) {
-            return self.die(true).await;
+            return die(&self.world, true).await;
         }
         let mut world = self.world.look();
         if act == Some(Act::FailsAfter) || !world.has_effect(process) {
@@ -194,11 +243,67 @@ impl Sim {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
+}
 
-    /// Windlass dies in this call.
-    async fn die(&self, done: bool) -> Result<Value, Failure> {
-        self.world.kill(done);
-        std::future::pending().await
+/// A call that is given up is over, unless its command goes on by itself.
+struct GivenUp<'a>(&'a World, usize);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        let mut world = self.0.look();
+        if !world.is_supervised(self.1) {
+            world.end(self.1, false);
+        }
+    }
+}
+
+/// Windlass dies in this call.
+async fn die(world: &World, done: bool) -> Result<Value, Failure> {
+    world.kill(done);
+    std::future::pending().await
+}
+
+/// The driver `manual`, the real one, as one process of Windlass has it: the world takes note of what a person is asked for.
+pub(super) struct Asks {
+    world: World,
+    generation: u32,
+}
+
+impl Asks {
+    pub(super) fn new(world: &World) -> Self {
+        Self { generation: world.look().generation, world: world.clone() }
+    }
+}
+
+#[async_trait]
+impl Driver for Asks {
+    fn schema(&self) -> &'static DriverSchema {
+        Manual.schema()
+    }
+
+    fn asks_a_person(&self) -> bool {
+        Manual.asks_a_person()
+    }
+
+    async fn run(&self, args: &Object, ctx: &Context) -> Result<Value, Failure> {
+        self.world.only_alive(self.generation).await;
+        let is_current = self.world.look().is_current(self.generation);
+        let act = if is_current { self.world.look().next_call() } else { None };
+        match act {
+            Some(Act::Panics) => panic!("a driver's defect"),
+            Some(Act::KillsBefore) => return die(&self.world, false).await,
+            Some(Act::Fails | Act::FailsAfter) => return Err(Failure::new(FailureKind::Failed, "no place for the answer")),
+            Some(Act::Unreachable | Act::Untouched | Act::Hangs | Act::KillsAfter) | None => {}
+        }
+        let asked = args.get("instructions").and_then(Value::as_str).unwrap_or_default();
+        let [what, step, revision, instance, to] = asked.split(' ').collect::<Vec<_>>()[..] else {
+            return Err(Failure::new(FailureKind::Invalid, format!("nobody understands {asked:?}")));
+        };
+        let (instance, step, to) = (instance.to_owned(), step.to_owned(), to.to_owned());
+        let deed = Deed { instance, step, undo: what == "undo", from: None, to, revision: revision.parse().unwrap_or_default() };
+        self.world.look().judge_asked(&ctx.key, deed);
+        let answer = Manual.run(args, ctx).await;
+        if act == Some(Act::KillsAfter) { die(&self.world, false).await } else { answer }
     }
 }
 
@@ -212,16 +317,16 @@ async fn hang(ctx: &Context) -> Failure {
 }
 
 /// Machines of the world: they know what became of commands, and whether they can be reached.
-pub(super) struct Machines(pub World);
+pub(super) struct Machines(pub World, pub Home);
 
 impl Hosts for Machines {
     fn host(&self, name: Option<&HostName>) -> Result<Arc<dyn Host>, Failure> {
-        Ok(Arc::new(Machine(self.0.clone(), Local::new([]), name.map(ToString::to_string))))
+        Ok(Arc::new(Machine(self.0.clone(), Local::new([]), name.map(ToString::to_string), self.1.clone())))
     }
 }
 
 /// A machine; one without a name is this one.
-struct Machine(World, Local, Option<String>);
+struct Machine(World, Local, Option<String>, Home);
 
 impl Machine {
     fn reach(&self) -> Result<(), Failure> {
@@ -261,9 +366,9 @@ impl Host for Machine {
 
     async fn recover(&self, dir: &Path) -> Result<Recovered, Failure> {
         self.reach()?;
+        let known = self.3.known(&self.0, dir, self.is_local());
         let world = self.0.look();
-        let folder = PathBuf::from(dir);
-        Ok(match world.in_folder(&folder) {
+        Ok(match known {
             None => Recovered::NotBegun,
             Some(process) if !world.is_supervised(process) => Recovered::Lost,
             Some(process) if world.is_running(process) => Recovered::Running,

@@ -1,22 +1,23 @@
 //! Plays a scenario: plans, applies under faults, and acts as the person who looks after what is held; checks what is promised.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::{JoinHandle, LocalSet};
 
 use super::disk::Disk;
-use super::driver::{Machines, Sim};
-use super::product::{effects, provider};
+use super::driver::{Asks, Home, Machines, Sim};
+use super::person::confirm_all;
+use super::product::provider;
 use super::scenario::{Afterwards, Choice, Fault, Round, Scenario};
 use super::store::Shared;
+use super::twist::Person;
 use super::world::{Limits, World};
-use crate::apply::event::Direction;
 use crate::apply::{
-    AbandonedAs, ActionState, Back, Control, Finished, InstanceInput, ResumeOptions, Rules, RunArgs, abandon, execute, inspect,
-    resume, rollback,
+    AbandonedAs, Back, Control, Finished, InstanceInput, ResumeOptions, Rules, RunArgs, abandon, execute, resume, rollback,
 };
 use crate::driver::Drivers;
 use crate::lang::Value;
@@ -25,12 +26,12 @@ use crate::model::estate::{Estate, Instance, OnFailure};
 use crate::model::inventory::{Inventory, Observation, Observed};
 use crate::model::name::{Digest, EnvironmentName, InstanceAddr, Lineage, ProviderName, RunId};
 use crate::model::provider::Provider;
-use crate::plan::{ActionKind, ActionUndo, Change, Plan, PlanInput, PlanOptions, check, plan};
+use crate::plan::{Change, Hop, Plan, PlanInput, PlanOptions, check, plan};
 use crate::source::Diagnostics;
-use crate::state::{Holder, LEASE_TERM, Lease, Outcome, StateError, Store};
+use crate::state::{LEASE_TERM, Lease, Outcome, StateError, Store};
 
 /// So often a person takes up one run before it counts as endless.
-const PATIENCE: usize = 40;
+pub(super) const PATIENCE: usize = 40;
 
 /// What a refusal is called where the state could not be had.
 const AWAY: &str = "the state is held or away";
@@ -49,7 +50,7 @@ pub(super) fn play(scenario: &Scenario) -> Played {
     let place = if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() };
     let dir = tempfile::tempdir_in(place).expect("a folder");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    runtime.block_on(async {
+    let story = async {
         let mut stage = Stage::new(scenario, dir.path());
         for (number, round) in scenario.rounds.iter().enumerate() {
             if !stage.round(number, round).await {
@@ -58,7 +59,9 @@ pub(super) fn play(scenario: &Scenario) -> Played {
         }
         let mut world = stage.world.look();
         Played { broken: std::mem::take(&mut world.broken), trace: std::mem::take(&mut world.trace) }
-    })
+    };
+    // Processes that are paused are tasks of their own.
+    if scenario.is_shared { LocalSet::new().block_on(&runtime, story) } else { runtime.block_on(story) }
 }
 
 /// Where a scenario is played.
@@ -71,39 +74,82 @@ pub(super) struct Stage<'a> {
     pub(super) providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// All that there ever were.
     by_digest: BTreeMap<Digest, Arc<Provider>>,
-    holders: u32,
+    pub(super) holders: u32,
+    /// On which machine the run is now, and how often it was taken up.
+    pub(super) machine: u8,
+    pub(super) taken_up: usize,
+    /// Processes that were paused, and have not ended since.
+    pub(super) sleepers: Vec<JoinHandle<Result<Finished, Diagnostics>>>,
 }
 
 /// What came of taking up a run once.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum Taken {
+pub(super) enum Taken {
     Killed,
     Ended(Finished),
     /// Nothing was begun.
     Refused(Diagnostics),
 }
 
+impl From<Result<Finished, Diagnostics>> for Taken {
+    fn from(result: Result<Finished, Diagnostics>) -> Self {
+        match result {
+            Ok(finished) => Self::Ended(finished),
+            Err(problems) => Self::Refused(problems),
+        }
+    }
+}
+
 /// What is done in a round.
 #[derive(Clone, Copy)]
-struct Case<'a> {
-    estate: &'a Estate,
-    round: &'a Round,
-    made: &'a Arc<Plan>,
-    run: &'a RunId,
+pub(super) struct Case<'a> {
+    pub(super) estate: &'a Estate,
+    pub(super) round: &'a Round,
+    pub(super) made: &'a Arc<Plan>,
+    pub(super) run: &'a RunId,
+}
+
+/// What a run comes to.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Came {
+    Through(Finished),
+    /// A person has ended it by word.
+    ByWord(AbandonedAs),
+    /// It cannot be told any further.
+    Nowhere,
+}
+
+/// What a change of what is wanted comes to.
+enum Ends {
+    Well,
+    /// A person has ended it by word. Of these instances, nothing is left to do.
+    ByWord(Vec<InstanceAddr>),
+    Nowhere,
 }
 
 enum Way {
     Apply(Arc<Plan>),
     Resume(ResumeOptions),
     RollBack(Back),
-    Abandon,
+    Abandon(AbandonedAs),
 }
 
 impl<'a> Stage<'a> {
     fn new(scenario: &'a Scenario, dir: &'a Path) -> Self {
         let world = World::new();
         let (providers, by_digest) = (BTreeMap::new(), BTreeMap::new());
-        Self { scenario, dir, store: Shared::new(&world), world, providers, by_digest, holders: 0 }
+        Self {
+            scenario,
+            dir,
+            store: Shared::new(&world, scenario.is_shared),
+            world,
+            providers,
+            by_digest,
+            holders: 0,
+            machine: 0,
+            taken_up: 0,
+            sleepers: Vec::new(),
+        }
     }
 
     /// The providers become those of a revision.
@@ -113,49 +159,82 @@ impl<'a> Stage<'a> {
         self.by_digest.extend(self.providers.values().map(|provider| (provider.digest.clone(), Arc::clone(provider))));
     }
 
-    /// One change of the estate, seen through to its end; answers whether the story can go on.
+    /// One change of what is wanted, seen through to its end; answers whether the story can go on.
     async fn round(&mut self, number: usize, round: &Round) -> bool {
         self.revise(round.revision);
         let estate = self.estate(round);
-        let Some(locks) = self.locks(&estate) else { return false };
-        let mut made = self.decide(&estate, &locks);
+        let settled = match self.change(&RunId::new(format!("run-{number}")), &estate, round, &[]).await {
+            Ends::Well => return true,
+            Ends::ByWord(settled) if round.person.goes_on => settled,
+            Ends::ByWord(_) | Ends::Nowhere => return false,
+        };
+        // The environments can be used: the same is wanted once more, and nothing goes wrong.
+        let (faults, choices, afterwards) = (Vec::new(), Vec::new(), Afterwards::Keeps);
+        let calm = Round { faults, choices, afterwards, person: Person::default(), ..round.clone() };
+        let back = self.world.look().all_back();
+        tokio::time::sleep_until(back).await;
+        matches!(self.change(&RunId::new(format!("run-{number}-again")), &estate, &calm, &settled).await, Ends::Well)
+    }
+
+    /// Plans, and sees that through. `settled`: of these, nothing may be left to do.
+    async fn change(&mut self, run: &RunId, estate: &Estate, round: &Round, settled: &[InstanceAddr]) -> Ends {
+        let Some(locks) = self.locks(estate) else { return Ends::Nowhere };
+        let mut made = self.decide(estate, &locks);
         if let Some(opens) = made.gates.iter().filter(|gate| !gate.open).filter_map(|gate| gate.opens).max() {
             let wait = opens.duration_since(self.world.look().now()).unsigned_abs();
             tokio::time::sleep(wait + Duration::from_secs(1)).await;
-            made = self.decide(&estate, &locks);
+            made = self.decide(estate, &locks);
         }
         if let Some(gate) = made.gates.iter().find(|gate| !gate.open) {
             self.world.look().accuse(format!("a gate is not open when it should be: {gate:?}"));
         }
+        if let Some(change) = made.changes.iter().find(|change| settled.contains(&change.instance)) {
+            self.world.look().accuse(format!("a person has said that all is done, and a plan moves {} once more", change.instance));
+        }
         if made.changes.is_empty() {
-            return true;
+            return Ends::Well;
         }
         // As a saved plan is read.
         let made: Plan = serde_json::from_slice(&made.bytes().expect("a plan can be written")).expect("a plan can be read");
         let made = Arc::new(made);
-        self.world.look().say(&format!("round {number}: {} actions", made.actions.len()));
+        self.world.look().say(&format!("{run}: {} actions", made.actions.len()));
         let before = self.world.look().instances.clone();
         let unavailable = round.rollout.max_unavailable;
         let limits = Limits { environment: round.concurrency, host: round.host_limit, unavailable };
         self.world.begin_round(&made, limits, &round.faults);
-        let timed = self.world.look().timed_faults();
-        let run = RunId::new(format!("run-{number}"));
-        let case = Case { estate: &estate, round, made: &made, run: &run };
-        let apply = Way::Apply(Arc::clone(&made));
-        let Some(mut finished) = self.see_through(case, apply, &round.choices, timed).await else { return false };
-        self.judge(&estate, &made, &before, &finished);
-        if finished.record.outcome == Outcome::Succeeded
-            && let Some(back) = afterwards(round, &made)
-        {
-            self.world.look().say(&format!("a person takes it back: {:?}", back.to));
-            let Some(again) = self.see_through(case, Way::RollBack(back), &[], Vec::new()).await else { return false };
-            finished = again;
-            self.judge(&estate, &made, &before, &finished);
+        let mut timed = self.world.look().timed_faults();
+        timed.extend(round.person.early.map(|after| Fault::Confirm { after }));
+        timed.extend(round.moves.pause.map(|(after, seconds)| Fault::Pause { after, seconds }));
+        self.taken_up = 0;
+        let case = Case { estate, round, made: &made, run };
+        let mut came = self.see_through(case, Way::Apply(Arc::clone(&made)), &round.choices, timed).await;
+        self.see_to_others().await;
+        if let Came::Through(finished) = &came {
+            self.judge(estate, &made, &before, finished);
+            if let Some(back) = afterwards(round, &made).filter(|_| finished.record.outcome == Outcome::Succeeded) {
+                self.world.look().say(&format!("a person takes it back: {:?}", back.to));
+                came = self.see_through(case, Way::RollBack(back), &[], Vec::new()).await;
+                self.see_to_others().await;
+                if let Came::Through(finished) = &came {
+                    self.judge(estate, &made, &before, finished);
+                }
+            }
         }
-        if finished.record.outcome == Outcome::Abandoned {
-            self.stays_abandoned(case).await;
+        let how = match came {
+            Came::Through(_) if self.world.look().broken.is_empty() => return Ends::Well,
+            Came::Through(_) | Came::Nowhere => return Ends::Nowhere,
+            Came::ByWord(how) => how,
+        };
+        self.judge_word(estate, &made, &locks, how);
+        self.stays_abandoned(case).await;
+        if how == AbandonedAs::Failed && round.person.goes_on {
+            self.clean_up(&made, &before).await;
         }
-        finished.record.outcome != Outcome::Abandoned && self.world.look().broken.is_empty()
+        let settled = match how {
+            AbandonedAs::Succeeded => made.changes.iter().map(|change| change.instance.clone()).collect(),
+            AbandonedAs::Failed => Vec::new(),
+        };
+        if self.world.look().broken.is_empty() { Ends::ByWord(settled) } else { Ends::Nowhere }
     }
 
     /// What was ended by word is not taken up again.
@@ -192,8 +271,11 @@ impl<'a> Stage<'a> {
     }
 
     /// Takes a way, and takes the run up again until it has ended.
-    async fn see_through(&mut self, case: Case<'_>, first: Way, choices: &[Choice], mut timed: Vec<Fault>) -> Option<Finished> {
-        let Case { estate, made, run, .. } = case;
+    async fn see_through(&mut self, case: Case<'_>, first: Way, choices: &[Choice], mut timed: Vec<Fault>) -> Came {
+        let Case { estate, made, run, round } = case;
+        let mut answers = round.person.answers.iter().copied();
+        // As what the run is ended by word; and how often it has come to rest.
+        let (mut word, mut rests) = (AbandonedAs::Failed, 0);
         let (mut way, mut choices) = (first, choices.iter().copied());
         let mut went_back = false;
         let mut seen = BTreeSet::new();
@@ -201,21 +283,32 @@ impl<'a> Stage<'a> {
             let begun = self.world.look().starts.len();
             let taken = self.take(way, case, std::mem::take(&mut timed)).await;
             self.read_everything(estate, run);
+            self.go_elsewhere(case).await;
             if matches!(taken, Taken::Refused(_)) && self.world.look().starts.len() > begun {
                 self.world.look().accuse("it was refused, and something was begun");
             }
-            let has_begun = self.dir.join(run.as_str()).join("journal").exists();
+            let has_begun = self.run_dir(run).join("journal").exists();
+            if matches!(taken, Taken::Killed) && round.person.quick {
+                confirm_all(&self.world, &self.run_dir(run));
+                self.share(case).await;
+            }
             way = match taken {
+                // Who has done everything by hand says so again.
+                Taken::Killed if word == AbandonedAs::Succeeded => Way::Abandon(word),
                 Taken::Killed if !has_begun => Way::Apply(Arc::clone(made)),
                 Taken::Killed => Way::Resume(ResumeOptions::default()),
                 Taken::Refused(_) if !has_begun => Way::Apply(Arc::clone(made)),
                 // It was killed when it had ended the run by word.
                 Taken::Refused(problems) if problems.iter().all(|problem| problem.summary == "the run was abandoned") => {
                     self.judge_history(run, Outcome::Abandoned);
-                    return None;
+                    return Came::ByWord(word);
                 }
                 Taken::Refused(problems) => {
                     self.world.look().say(&format!("refused: {}", sentence(&problems)));
+                    if word == AbandonedAs::Succeeded {
+                        way = Way::Abandon(word);
+                        continue;
+                    }
                     // A killed process may have delivered everything before: then there is nothing left to resume.
                     Way::Resume(ResumeOptions::default())
                 }
@@ -225,7 +318,7 @@ impl<'a> Stage<'a> {
                     self.world.look().say(&format!("ended: {outcome:?} {:?}", finished.record.message));
                     if matches!(outcome, Outcome::Succeeded | Outcome::RolledBack | Outcome::Abandoned) {
                         self.judge_history(run, outcome);
-                        return Some(finished);
+                        return if outcome == Outcome::Abandoned { Came::ByWord(word) } else { Came::Through(finished) };
                     }
                     if finished.problems.is_empty() && outcome == Outcome::Held {
                         self.world.look().accuse("a run is held, and nobody says why");
@@ -233,15 +326,24 @@ impl<'a> Stage<'a> {
                     // A person brings back what is away.
                     let back = self.world.look().all_back();
                     tokio::time::sleep_until(back).await;
-                    let choice = choices.next().unwrap_or(Choice::Resume);
+                    self.see_to_others().await;
+                    let gives_up = round.person.gives_up == Some(rests);
+                    rests += 1;
+                    let choice = if gives_up { Choice::Abandon } else { choices.next().unwrap_or(Choice::Resume) };
+                    let choice = if word == AbandonedAs::Succeeded { Choice::Abandon } else { choice };
                     let nothing_else = std::mem::replace(&mut went_back, choice == Choice::RollBack);
                     match (choice, self.words(made, run)) {
                         (Choice::RollBack, _) => Way::RollBack(Back::default()),
-                        (Choice::Abandon, _) => Way::Abandon,
+                        (Choice::Abandon, _) => {
+                            word = self.choose_word(case).await;
+                            Way::Abandon(word)
+                        }
                         (Choice::JustResume, _) => Way::Resume(ResumeOptions::default()),
-                        (Choice::Resume, Some(words)) => {
+                        (Choice::Resume, Some(mut words)) => {
+                            let waited = self.answer(case, &mut answers, &mut words);
+                            self.share(case).await;
                             let state = format!("{words:?}");
-                            let nothing_new = words == ResumeOptions::default() && !seen.insert(state);
+                            let nothing_new = !waited && words == ResumeOptions::default() && !seen.insert(state);
                             match (nothing_new, nothing_else) {
                                 (false, _) => Way::Resume(words),
                                 // What one environment undid and another has built upon waits for a person to choose a direction.
@@ -249,17 +351,20 @@ impl<'a> Stage<'a> {
                                     went_back = true;
                                     Way::RollBack(Back::default())
                                 }
-                                (true, true) if self.is_past_return(made, run) => Way::Abandon,
+                                (true, true) if self.is_past_return(made, run) => {
+                                    word = self.choose_word(case).await;
+                                    Way::Abandon(word)
+                                }
                                 (true, true) => Way::Resume(words),
                             }
                         }
-                        (Choice::Resume, None) => return None,
+                        (Choice::Resume, None) => return Came::Nowhere,
                     }
                 }
             };
         }
         self.world.look().accuse("the run never ended");
-        None
+        Came::Nowhere
     }
 
     /// Takes a run up once, until it ends or Windlass is killed.
@@ -278,23 +383,26 @@ impl<'a> Stage<'a> {
         let kill = self.world.look().kill.clone();
         let aides: Vec<_> = timed
             .into_iter()
-            .map(|fault| tokio::spawn(happen(self.world.clone(), self.store.clone(), control.clone(), fault)))
+            .map(|fault| {
+                tokio::spawn(happen(self.world.clone(), self.store.clone(), control.clone(), self.run_dir(case.run), fault))
+            })
             .collect();
-        let going = async {
+        let going = async move {
             match way {
                 Way::Apply(plan) => execute(plan, args).await,
                 Way::Resume(options) => resume(options, args).await,
                 Way::RollBack(back) => rollback(&back, args).await,
-                Way::Abandon => abandon("nothing else leads on", AbandonedAs::Failed, args).await,
+                Way::Abandon(how) => abandon("nothing else leads on", how, args).await,
             }
         };
-        let taken = tokio::select! {
-            biased;
-            () = kill.cancelled() => Taken::Killed,
-            result = going => match result {
-                Ok(finished) => Taken::Ended(finished),
-                Err(problems) => Taken::Refused(problems),
-            },
+        let taken = if self.scenario.is_shared {
+            self.go(tokio::task::spawn_local(going), &kill).await
+        } else {
+            tokio::select! {
+                biased;
+                () = kill.cancelled() => Taken::Killed,
+                result = going => result.into(),
+            }
         };
         for aide in aides {
             aide.abort();
@@ -313,50 +421,29 @@ impl<'a> Stage<'a> {
 
     async fn args(&mut self, case: Case<'_>, control: &Control) -> Result<RunArgs, StateError> {
         let Case { estate, round, run, .. } = case;
-        let mut leases = BTreeMap::new();
+        let leases = self.hold(estate, run).await?;
         let mut locks = BTreeMap::new();
         for environment in estate.environments.keys() {
-            self.holders += 1;
-            let now = self.world.look().now();
-            let holder = Holder {
-                id: format!("holder-{}", self.holders),
-                who: "somebody@here".to_owned(),
-                pid: self.holders,
-                operation: "apply".to_owned(),
-                run: Some(run.clone()),
-                since: now,
-                heartbeat: now,
-            };
-            let mut lease = self.store.acquire(environment, &holder).await;
-            if matches!(lease, Err(StateError::Held { .. })) {
-                // Who was killed holds it until the term is over; where the clock was put back, a person breaks it.
-                tokio::time::sleep(LEASE_TERM).await;
-                lease = self.store.acquire(environment, &holder).await;
-            }
-            if let Err(StateError::Held { holder: held, .. }) = &lease {
-                self.store.break_lease(environment, held).await?;
-                lease = self.store.acquire(environment, &holder).await;
-            }
-            leases.insert(environment.clone(), lease?);
             let fresh = || Lock::fresh(environment.clone(), Lineage::new(format!("lineage of {environment}")));
             locks.insert(environment.clone(), self.store.read(environment).await?.unwrap_or_else(fresh));
         }
-        let dir = self.dir.join(run.as_str());
+        let dir = self.run_dir(run);
+        let home = Home { folder: self.home(), is_shared: self.scenario.is_shared };
         let on_failure = if round.halt { OnFailure::Halt } else { OnFailure::Rollback };
         let world = self.world.clone();
-        let disk = Disk::next(&self.world, &dir, Duration::from_millis(round.disk.into()));
+        let disk = Disk::next(&self.world, &dir, Duration::from_millis(round.disk.into()), !self.scenario.is_shared);
         let input = |instance: &Instance| InstanceInput { depends_on: instance.depends_on.clone(), ..InstanceInput::default() };
         Ok(RunArgs {
             run: run.clone(),
             dir,
-            who: "somebody@here".to_owned(),
-            drivers: Drivers::new().with(Sim::new(&self.world)),
+            who: self.who(),
+            drivers: Drivers::new().with(Sim::new(&self.world, &home)).with(Asks::new(&self.world)),
             store: Arc::new(self.store.for_process()),
             leases,
             locks,
             instances: estate.instances.iter().map(|(addr, instance)| (addr.clone(), input(instance))).collect(),
             providers: self.by_digest.clone(),
-            hosts: Arc::new(Machines(self.world.clone())),
+            hosts: Arc::new(Machines(self.world.clone(), home)),
             environments: estate
                 .environments
                 .keys()
@@ -374,69 +461,15 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// What an honest person says of everything that is held; `None`: the run cannot be read.
-    fn words(&self, made: &Plan, run: &RunId) -> Option<ResumeOptions> {
-        let (_, progress) = match inspect(&self.dir.join(run.as_str())) {
-            Ok(seen) => seen,
-            Err(problems) => {
-                self.world.look().accuse(format!("a run cannot be read: {}", sentence(&problems)));
-                return None;
-            }
-        };
-        let mut options = ResumeOptions::default();
-        let mut world = self.world.look();
-        for (index, action) in made.actions.iter().enumerate() {
-            let state = progress.states[index];
-            if !state.is_stuck() {
-                continue;
-            }
-            let is_undo = state == ActionState::UndoHeld;
-            let hop = &made.changes[action.change as usize].hops[action.hop as usize];
-            let instance = made.changes[action.change as usize].instance.as_str();
-            let done = match &action.kind {
-                // What a probe has seen cannot be seen again.
-                ActionKind::Step { .. } if action.probe.is_some() => true,
-                ActionKind::Step { step, .. } => {
-                    let to = hop.to.as_deref().unwrap_or_default();
-                    let mut parts =
-                        self.effects(instance, step.as_str()).into_iter().map(|part| world.is_done(instance, &part, to));
-                    if is_undo { parts.all(|done| !done) } else { parts.all(|done| done) }
-                }
-                // The undo of an earlier hop: done where its effect is gone.
-                ActionKind::Revert { step, .. } => {
-                    let from = hop.from.as_deref().unwrap_or_default();
-                    let parts = self.effects(instance, step.as_str());
-                    !parts.iter().any(|part| world.is_done(instance, part, from))
-                }
-                _ => false,
-            };
-            if done {
-                options.skip.push(action.id.clone());
-            } else {
-                let direction = if is_undo { Direction::Undo } else { Direction::Forward };
-                world.allow(index, direction);
-                options.retry.push(action.id.clone());
-            }
-        }
-        Some(options)
+    /// The revision of the provider by which a hop goes.
+    pub(super) fn revision_of(&self, hop: &Hop) -> u64 {
+        let version = self.by_digest.get(&hop.provider_digest).map(|provider| provider.version.to_string());
+        version.and_then(|version| version.rsplit('.').next()?.parse().ok()).unwrap_or_default()
     }
 
-    /// The effects that a step of an instance has.
-    fn effects(&self, instance: &str, step: &str) -> Vec<String> {
-        let product = instance.strip_prefix('p').and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-        match product.and_then(|product| self.scenario.products.get(product)) {
-            Some(product) => effects(product, step),
-            None => vec![step.to_owned()],
-        }
-    }
-
-    /// Whether something that cannot be undone was done: then a person may have to end the run by word.
-    fn is_past_return(&self, made: &Plan, run: &RunId) -> bool {
-        let Ok((_, progress)) = inspect(&self.dir.join(run.as_str())) else { return false };
-        made.actions
-            .iter()
-            .enumerate()
-            .any(|(index, action)| progress.states[index].has_effect() && matches!(action.undo, ActionUndo::Irreversible))
+    /// The folder of a run.
+    pub(super) fn run_dir(&self, run: &RunId) -> PathBuf {
+        self.home().join(run.as_str())
     }
 
     pub(super) fn locks(&self, estate: &Estate) -> Option<BTreeMap<EnvironmentName, Lock>> {
@@ -482,7 +515,7 @@ fn afterwards(round: &Round, made: &Plan) -> Option<Back> {
 }
 
 /// Something that comes by the clock.
-async fn happen(world: World, store: Shared, control: Control, fault: Fault) {
+async fn happen(world: World, store: Shared, control: Control, run: PathBuf, fault: Fault) {
     let seconds = |after: u8| tokio::time::sleep(Duration::from_secs(after.into()));
     match fault {
         Fault::Kill { after, done } => {
@@ -510,6 +543,14 @@ async fn happen(world: World, store: Shared, control: Control, fault: Fault) {
         Fault::Drop { host, after, seconds: long } => {
             seconds(after).await;
             world.look().drop_host(host, long);
+        }
+        Fault::Pause { after, seconds } => {
+            tokio::time::sleep(Duration::from_millis(500 * u64::from(after))).await;
+            world.pause(seconds);
+        }
+        Fault::Confirm { after } => {
+            seconds(after).await;
+            confirm_all(&world, &run);
         }
         Fault::Call { .. } | Fault::Look { .. } | Fault::Commit { .. } | Fault::Write { .. } => {}
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::driver::SCHEMA;
 use super::scenario::{Product, StepShape, UndoShape, Work};
+use super::twist::ByHand;
 use crate::config::provider_from_files;
+use crate::driver::{Driver as _, Manual};
 use crate::model::name::ProviderName;
 use crate::model::provider::Provider;
 use crate::source::SourceMap;
@@ -20,7 +22,7 @@ pub(super) fn provider(number: usize, product: &Product, revision: u8) -> Provid
     let text = Text { product, revision, text: String::new() }.write(number);
     let files = BTreeMap::from([(Arc::from("provider.hcl"), Arc::from(text.clone().into_bytes()))]);
     let mut sources = SourceMap::new();
-    match provider_from_files(&name, files, &BTreeMap::new(), &[SCHEMA], &mut sources) {
+    match provider_from_files(&name, files, &BTreeMap::new(), &[SCHEMA, *Manual.schema()], &mut sources) {
         Ok((provider, _)) => provider,
         Err(problems) => {
             let problems: Vec<String> = problems.iter().map(|problem| format!("{problem} {:?}", problem.detail)).collect();
@@ -167,6 +169,9 @@ impl Text<'_> {
             more.push_str(&check(&name, each));
         }
         match shape.undo {
+            UndoShape::Call if shape.by_hand == ByHand::StepAndUndo => {
+                let _ = writeln!(more, "    undo {{\n      {}    }}", self.asked("undo", &name));
+            }
             UndoShape::Call => {
                 let supervised = if shape.supervised { "supervised" } else { "" };
                 more.push_str(&self.undo_of(&name, supervised, each, &fan_out));
@@ -174,7 +179,17 @@ impl Text<'_> {
             UndoShape::Harmless => more.push_str("harmless = true\n"),
             UndoShape::Never => more.push_str("irreversible = true\n"),
         }
-        self.step(&name, &args, &more);
+        if shape.by_hand == ByHand::No {
+            return self.step(&name, &args, &more);
+        }
+        let asked = self.asked("do", &name);
+        let _ = writeln!(self.text, "  step \"{name}\" {{\n    {asked}    {more}\n  }}");
+    }
+
+    /// A call that asks a person, who reads in it what to do.
+    fn asked(&self, what: &str, name: &str) -> String {
+        let revision = self.revision;
+        format!("manual {{\n      instructions = \"{what} {name} {revision} ${{instance.address}} ${{to.text}}\"\n    }}\n")
     }
 
     fn step(&mut self, name: &str, args: &str, more: &str) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::world::{Deed, Inner, ProcessState, Start, Told};
 use crate::apply::event::Direction;
-use crate::model::name::file_name;
-use crate::plan::{ActionKind, ActionUndo, Change, Plan};
+use crate::model::name::{ActionId, file_name};
+use crate::plan::{Action, ActionKind, ActionUndo, Change, Plan};
 
 impl Inner {
     /// Checks what is promised of a beginning, and takes note of it.
@@ -24,13 +24,73 @@ impl Inner {
         };
         let Some(index) = known else { return self.accuse(format!("{key} is no action of the plan")) };
         let action = &plan.actions[index];
-        if !self.durable_begun.contains(&(action.id.clone(), direction)) {
-            self.accuse(format!("{key} began before the journal said so"));
-        }
+        self.judge_order(&plan, key, index, direction);
         if let Some(item) = &item
             && !self.durable_items.contains(&(action.id.clone(), direction, Arc::clone(item)))
         {
             self.accuse(format!("{key} began before the journal said so of the item"));
+        }
+        self.judge_revision(key, process);
+        self.judge_beside(key, name, direction);
+        self.judge_repetition(key, index, direction);
+        self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
+        self.judge_limits(&plan, index, direction);
+    }
+
+    /// A person is asked; checks what is promised of that.
+    pub(super) fn judge_asked(&mut self, key: &str, deed: Deed) {
+        let (name, direction) = match key.strip_suffix("-undo") {
+            Some(name) => (name, Direction::Undo),
+            None => (key, Direction::Forward),
+        };
+        let Some(plan) = self.plan.clone() else { return };
+        let Some(index) = self.actions.get(name).copied() else { return self.accuse(format!("{key} is no action of the plan")) };
+        self.judge_order(&plan, key, index, direction);
+        self.say(&format!("asks a person: {key}"));
+        self.asked.insert((index, direction), deed);
+    }
+
+    /// What counts as done was done, and what a person was asked for was confirmed.
+    pub(super) fn judge_end(&mut self, id: &ActionId, direction: Direction) {
+        let Some(plan) = self.plan.clone() else { return };
+        let Some(index) = self.actions.get(&id.file_name()).copied() else { return };
+        let action = &plan.actions[index];
+        let call = match (direction, &action.undo) {
+            (Direction::Forward, _) => action.kind.call(),
+            (Direction::Undo, ActionUndo::Call { call, .. }) => Some(call),
+            (Direction::Undo, _) => None,
+        };
+        let Some(call) = call else { return };
+        if call.driver.as_str() == "manual" && !self.confirmed.contains(&(id.clone(), direction)) {
+            self.accuse(format!("{id} ({direction:?}) counts as done, and nobody has confirmed it"));
+        }
+        let ActionKind::Step { step, .. } = &action.kind else { return };
+        if action.poll.is_some() || action.probe.is_some() {
+            return;
+        }
+        let change = &plan.changes[action.change as usize];
+        let to = change.hops.get(action.hop as usize).and_then(|hop| hop.to.as_deref()).unwrap_or_default();
+        let parts: Vec<String> = match action.fan_out {
+            None => vec![step.to_string()],
+            // Failures of items may be tolerated.
+            Some(_) if !action.tolerate.is_empty() => return,
+            Some(_) => {
+                let of_this = self.durable_items.iter().filter(|(other, way, _)| other == id && *way == Direction::Forward);
+                of_this.map(|(_, _, item)| format!("{step}#{item}")).collect()
+            }
+        };
+        let wanted = direction == Direction::Forward;
+        if let Some(part) = parts.iter().find(|part| self.is_done(change.instance.as_str(), part, to) != wanted) {
+            let what = if wanted { "done" } else { "undone" };
+            self.accuse(format!("{id} counts as {what}, and {part} is not"));
+        }
+    }
+
+    /// It begins once the journal says so, after what it needs, and goes back before what it needs.
+    fn judge_order(&mut self, plan: &Plan, key: &str, index: usize, direction: Direction) {
+        let action = &plan.actions[index];
+        if !self.durable_begun.contains(&(action.id.clone(), direction)) {
+            self.accuse(format!("{key} began before the journal said so"));
         }
         for need in action.needs.iter().filter(|_| direction == Direction::Forward) {
             let need = &plan.actions[*need as usize];
@@ -45,13 +105,18 @@ impl Inner {
                     self.accuse(format!("{key} is undone before {}, which was built upon it", other.id));
                 }
             }
-            self.judge_return(&plan, key, index);
+            self.judge_return(plan, key, index);
         }
-        self.judge_revision(key, process);
-        self.judge_beside(key, name, direction);
-        self.judge_repetition(key, index, direction);
-        self.starts.push(Start { key: key.to_owned(), action: index, direction, process, told: None });
-        self.judge_limits(&plan, index, direction);
+    }
+
+    /// So many hops of a change are recorded, as far as the journal says.
+    pub(super) fn recorded(&self, plan: &Plan, change: usize) -> usize {
+        let is_recorded = |hop: usize| {
+            let of_hop = |action: &&Action| action.change as usize == change && action.hop as usize == hop;
+            let mut records = plan.actions.iter().filter(of_hop).filter(|action| matches!(action.kind, ActionKind::Record));
+            records.next().is_some_and(|record| self.durable_done.contains(&record.id))
+        };
+        (0..plan.changes[change].hops.len()).take_while(|hop| is_recorded(*hop)).count()
     }
 
     /// Nothing of a hop is undone once something of it, or of a hop after it, was done that cannot be undone.

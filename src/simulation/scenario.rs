@@ -3,12 +3,16 @@
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof, sample};
 
+use super::twist::{ByHand, Moves, Person};
+
 /// One world and its story.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub products: Vec<Product>,
     pub instances: Vec<Deployed>,
     pub rounds: Vec<Round>,
+    /// Whether state is where other machines reach it.
+    pub is_shared: bool,
 }
 
 /// A product: the steps that every move of it takes. A last step that changes the version is added.
@@ -41,6 +45,7 @@ pub(super) struct StepShape {
     pub early: bool,
     /// Seconds that it takes.
     pub takes: u32,
+    pub by_hand: ByHand,
 }
 
 /// What a step does.
@@ -91,6 +96,8 @@ pub(super) struct Round {
     /// Seconds that making the journal durable takes are thousandths of this.
     pub disk: u8,
     pub afterwards: Afterwards,
+    pub person: Person,
+    pub moves: Moves,
 }
 
 /// What a person does with a run that has succeeded.
@@ -137,6 +144,10 @@ pub(super) enum Fault {
     Jump { after: u8, minutes: i8 },
     /// A person asks to stop after so many seconds; `hard`: at once.
     Stop { after: u8, hard: bool },
+    /// A person confirms what waits, after so many seconds.
+    Confirm { after: u8 },
+    /// Windlass is paused, after so many half seconds and for so many seconds, and another takes the run over.
+    Pause { after: u8, seconds: u8 },
 }
 
 /// What a call does instead of working.
@@ -209,7 +220,7 @@ fn steps() -> impl Strategy<Value = StepShape> {
     ];
     (work, undo, any::<[bool; 6]>(), 1..3_u32, 0..20_u32).prop_map(|(work, undo, flags, attempts, takes)| {
         let [checked, repeatable, tolerant, downtime, supervised, early] = flags;
-        StepShape { work, undo, checked, repeatable, tolerant, downtime, supervised, attempts, early, takes }
+        StepShape { work, undo, checked, repeatable, tolerant, downtime, supervised, attempts, early, takes, by_hand: ByHand::No }
     })
 }
 
@@ -282,12 +293,27 @@ fn rounds() -> impl Strategy<Value = Round> {
     )
         .prop_map(|(wanted, rules, faults, choices, (disk, afterwards))| {
             let (halt, concurrency, host_limit, revision, rollout, windows) = rules;
-            Round { wanted, halt, concurrency, host_limit, revision, rollout, windows, faults, choices, disk, afterwards }
+            let (person, moves) = (Person::default(), Moves::default());
+            Round {
+                wanted,
+                halt,
+                concurrency,
+                host_limit,
+                revision,
+                rollout,
+                windows,
+                faults,
+                choices,
+                disk,
+                afterwards,
+                person,
+                moves,
+            }
         })
 }
 
 /// Any world.
 pub(super) fn scenarios() -> impl Strategy<Value = Scenario> {
     (collection::vec(products(), 1..3), collection::vec(deployed(), 1..6), collection::vec(rounds(), 1..4))
-        .prop_map(|(products, instances, rounds)| Scenario { products, instances, rounds })
+        .prop_map(|(products, instances, rounds)| Scenario { products, instances, rounds, is_shared: false })
 }

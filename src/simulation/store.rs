@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::disk::learn;
 use super::scenario::StoreAct;
 use super::world::World;
 use crate::lock::{Lock, decode, encode};
 use crate::model::name::{Digest, EnvironmentName, RunId};
-use crate::state::{Holder, LEASE_TERM, Lease, Outcome, RunRecord, StateError, Store};
+use crate::state::{Holder, LEASE_TERM, Lease, Outcome, RunFiles, RunRecord, StateError, Store};
 
 /// The store, as one process of Windlass sees it; clones are the same one.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     world: World,
     /// `None`: whoever looks from outside.
     generation: Option<u32>,
+    /// Whether other machines reach it.
+    is_shared: bool,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -26,12 +29,19 @@ struct Inner {
     leases: BTreeMap<EnvironmentName, (u64, Option<Holder>)>,
     contents: BTreeMap<Digest, Vec<u8>>,
     runs: BTreeMap<RunId, RunRecord>,
+    journals: BTreeMap<RunId, Vec<Vec<u8>>>,
+    files: BTreeMap<RunId, BTreeMap<String, Vec<u8>>>,
     away: u8,
 }
 
 impl Shared {
-    pub(super) fn new(world: &World) -> Self {
-        Self { world: world.clone(), generation: None, inner: Arc::default() }
+    pub(super) fn new(world: &World, is_shared: bool) -> Self {
+        Self { world: world.clone(), generation: None, is_shared, inner: Arc::default() }
+    }
+
+    /// Whether the journal of a run has come here.
+    pub(super) fn has_journal(&self, run: &RunId) -> bool {
+        self.look().journals.contains_key(run)
     }
 
     fn look(&self) -> MutexGuard<'_, Inner> {
@@ -72,7 +82,9 @@ impl Shared {
 
     /// Counts a write; answers whether its answer is to be lost.
     fn count_write(&self) -> Result<Option<StoreAct>, StateError> {
-        let act = self.world.look().next_write();
+        // Faults are for the process that has the run.
+        let is_current = self.generation.is_none_or(|generation| self.world.look().is_current(generation));
+        let act = if is_current { self.world.look().next_write() } else { None };
         let mut inner = self.look();
         if let Some(StoreAct::Away(times)) = act {
             inner.away = times;
@@ -108,9 +120,76 @@ fn away() -> StateError {
 }
 
 #[async_trait]
+impl RunFiles for Shared {
+    async fn append(&self, run: &RunId, number: u64, chunk: &[u8], lease: &Lease) -> Result<(), StateError> {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        self.reach().await?;
+        let act = self.count_write()?;
+        self.check(lease)?;
+        {
+            let mut inner = self.look();
+            let chunks = inner.journals.entry(run.clone()).or_default();
+            let place = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+            if place > chunks.len() || chunks.get(place).is_some_and(|there| there != chunk) {
+                let what = format!("{} chunks are there", chunks.len());
+                return Err(StateError::Moved { environment: lease.environment.clone(), what });
+            }
+            if place == chunks.len() {
+                chunks.push(chunk.to_vec());
+                drop(inner);
+                learn(&mut self.world.look(), chunk);
+            }
+        }
+        self.answer(act).await
+    }
+
+    async fn journal(&self, run: &RunId) -> Result<Vec<Vec<u8>>, StateError> {
+        self.reach().await?;
+        Ok(self.look().journals.get(run).cloned().unwrap_or_default())
+    }
+
+    async fn put_file(&self, run: &RunId, name: &str, content: &[u8], lease: &Lease) -> Result<(), StateError> {
+        self.reach().await?;
+        self.check(lease)?;
+        self.look().files.entry(run.clone()).or_default().insert(name.to_owned(), content.to_vec());
+        Ok(())
+    }
+
+    async fn file_names(&self, run: &RunId) -> Result<Vec<String>, StateError> {
+        self.reach().await?;
+        Ok(self.look().files.get(run).map(|files| files.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn file(&self, run: &RunId, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.reach().await?;
+        Ok(self.look().files.get(run).and_then(|files| files.get(name).cloned()))
+    }
+
+    async fn weight(&self, run: &RunId) -> Result<u64, StateError> {
+        self.reach().await?;
+        let inner = self.look();
+        let files = inner.files.get(run).into_iter().flat_map(BTreeMap::values);
+        Ok(inner.journals.get(run).into_iter().flatten().chain(files).map(|content| content.len() as u64).sum())
+    }
+
+    async fn forget(&self, run: &RunId, lease: &Lease) -> Result<(), StateError> {
+        self.reach().await?;
+        self.check(lease)?;
+        let mut inner = self.look();
+        inner.journals.remove(run);
+        inner.files.remove(run);
+        Ok(())
+    }
+}
+
+#[async_trait]
 impl Store for Shared {
     fn describe(&self) -> String {
         "simulated".to_owned()
+    }
+
+    fn run_files(&self) -> Option<&dyn RunFiles> {
+        self.is_shared.then_some(self as &dyn RunFiles)
     }
 
     async fn read(&self, environment: &EnvironmentName) -> Result<Option<Lock>, StateError> {
@@ -221,5 +300,5 @@ impl Store for Shared {
 
 #[tokio::test(start_paused = true)]
 async fn the_simulated_store_passes_the_suite_of_all_stores() {
-    crate::state::contract::suite(&Shared::new(&World::new())).await;
+    crate::state::contract::suite(&Shared::new(&World::new(), false)).await;
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::play::{Stage, sentence};
 use super::world::Truth;
-use crate::apply::{Finished, inspect};
+use crate::apply::{AbandonedAs, Finished, inspect};
+use crate::lock::Lock;
 use crate::model::estate::Estate;
-use crate::model::name::{InstanceAddr, RunId};
+use crate::model::name::{EnvironmentName, InstanceAddr, RunId};
 use crate::model::provider::Undo;
 use crate::plan::Plan;
 use crate::state::Outcome;
@@ -19,7 +20,7 @@ impl Stage<'_> {
                 self.world.look().accuse(format!("the lockfile of {environment} cannot be read: {why}"));
             }
         }
-        let dir = self.dir.join(run.as_str());
+        let dir = self.run_dir(run);
         if dir.join("journal").exists()
             && let Err(problems) = inspect(&dir)
         {
@@ -50,6 +51,34 @@ impl Stage<'_> {
         let said = self.store.outcome(run);
         if said != Some(outcome) {
             self.world.look().accuse(format!("the run ended as {outcome:?}, and the history says {said:?}"));
+        }
+    }
+
+    /// What a run has recorded that was ended by word is in the lockfiles; all of it where a person has done the rest by hand.
+    pub(super) fn judge_word(&self, estate: &Estate, made: &Plan, before: &BTreeMap<EnvironmentName, Lock>, how: AbandonedAs) {
+        let now = self.locks(estate).unwrap_or_default();
+        let mut world = self.world.look();
+        for (number, change) in made.changes.iter().enumerate().filter(|(_, change)| !change.hops.is_empty()) {
+            let version = |locks: &BTreeMap<EnvironmentName, Lock>| {
+                let entry = locks.get(&change.environment).and_then(|lock| lock.instances.get(&change.instance));
+                entry.map(|entry| entry.version.to_string())
+            };
+            let last = match how {
+                AbandonedAs::Succeeded => change.hops.len(),
+                AbandonedAs::Failed => world.recorded(made, number),
+            };
+            let wanted = match last.checked_sub(1) {
+                Some(last) => change.hops[last].to.as_deref().map(ToOwned::to_owned),
+                None => version(before),
+            };
+            let (addr, locked) = (&change.instance, version(&now));
+            if locked != wanted {
+                world.accuse(format!("abandoned as {how:?}, the lockfile has {addr} at {locked:?}, not {wanted:?}"));
+            }
+            let there = world.instances.get(addr.as_str()).and_then(|truth| truth.version.clone());
+            if how == AbandonedAs::Succeeded && there != locked {
+                world.accuse(format!("abandoned as {how:?}, {addr} is at {there:?}, and the lockfile has {locked:?}"));
+            }
         }
     }
 

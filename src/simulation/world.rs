@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::scenario::{Act, DiskAct, Fault, LookAct, StoreAct};
 use crate::apply::Clock;
 use crate::apply::event::Direction;
+use crate::apply::journal::Word;
 use crate::model::name::ActionId;
 use crate::plan::Plan;
 
@@ -33,6 +34,17 @@ pub(super) struct Truth {
     before: Option<Box<Truth>>,
 }
 
+impl Truth {
+    /// What steps have left of a version becomes what it was at first.
+    pub(super) fn restore(&mut self, first: &Self, version: &str) {
+        self.effects.retain(|(_, to)| to != version);
+        self.effects.extend(first.effects.iter().filter(|(_, to)| to == version).cloned());
+        self.revisions.retain(|(_, to), _| to != version);
+        self.revisions
+            .extend(first.revisions.iter().filter(|((_, to), _)| to == version).map(|(place, made)| (place.clone(), *made)));
+    }
+}
+
 /// What a call does to an instance.
 #[derive(Debug, Clone)]
 pub(super) struct Deed {
@@ -43,6 +55,16 @@ pub(super) struct Deed {
     pub to: String,
     /// Of the provider.
     pub revision: u64,
+}
+
+/// A command that is about to begin.
+pub(super) struct Beginning<'a> {
+    pub deed: Deed,
+    pub takes: Duration,
+    pub folder: Option<&'a PathBuf>,
+    pub supervised: bool,
+    /// Of the process of Windlass that begins it.
+    pub generation: u32,
 }
 
 /// A command of the world. One that is supervised goes on when Windlass dies.
@@ -102,6 +124,8 @@ pub(super) struct Inner {
     jumped: jiff::SignedDuration,
     pub generation: u32,
     pub kill: CancellationToken,
+    /// Processes of Windlass that are paused, or were and woke up after others had gone on; until when.
+    paused: HashMap<u32, Instant>,
     pub instances: BTreeMap<String, Truth>,
     pub processes: Vec<Process>,
     by_folder: HashMap<PathBuf, usize>,
@@ -130,6 +154,13 @@ pub(super) struct Inner {
     pub durable_done: HashSet<ActionId>,
     /// Actions whose undo is held.
     pub undo_held: HashSet<ActionId>,
+    /// What people were asked to do, by action.
+    pub asked: HashMap<(usize, Direction), Deed>,
+    /// What they have confirmed, and what else they have said.
+    pub confirmed: HashSet<(ActionId, Direction)>,
+    pub said: HashSet<(ActionId, Word)>,
+    /// Files with answers that other machines have not seen.
+    pub answered: Vec<PathBuf>,
     pub broken: Vec<String>,
     pub trace: Vec<String>,
 }
@@ -141,6 +172,7 @@ impl World {
             jumped: jiff::SignedDuration::ZERO,
             generation: 0,
             kill: CancellationToken::new(),
+            paused: HashMap::new(),
             instances: BTreeMap::new(),
             processes: Vec::new(),
             by_folder: HashMap::new(),
@@ -163,6 +195,10 @@ impl World {
             durable_items_done: HashSet::new(),
             durable_done: HashSet::new(),
             undo_held: HashSet::new(),
+            asked: HashMap::new(),
+            confirmed: HashSet::new(),
+            said: HashSet::new(),
+            answered: Vec::new(),
             broken: Vec::new(),
             trace: Vec::new(),
         })))
@@ -188,15 +224,37 @@ impl World {
         inner.durable_items_done.clear();
         inner.durable_done.clear();
         inner.undo_held.clear();
+        inner.asked.clear();
+        inner.confirmed.clear();
+        inner.said.clear();
         inner.actions = plan.actions.iter().enumerate().map(|(index, action)| (action.id.file_name(), index)).collect();
         inner.plan = Some(Arc::clone(plan));
     }
 
-    /// Comes back only for a process of Windlass that is alive.
+    /// Comes back only for a process of Windlass that is alive, and where it is paused only once it wakes up.
     pub(super) async fn only_alive(&self, generation: u32) {
-        if self.look().generation != generation {
-            std::future::pending::<()>().await;
+        let wakes = {
+            let world = self.look();
+            if world.is_current(generation) {
+                return;
+            }
+            world.paused.get(&generation).copied()
+        };
+        match wakes {
+            Some(wakes) => tokio::time::sleep_until(wakes).await,
+            None => std::future::pending::<()>().await,
         }
+    }
+
+    /// Windlass is paused for so many seconds, and nobody can tell that from its death. What it has begun goes on.
+    pub(super) fn pause(&self, seconds: u8) {
+        let mut inner = self.look();
+        inner.say(&format!("paused for {seconds} s"));
+        let generation = inner.generation;
+        inner.paused.insert(generation, Instant::now() + Duration::from_secs(seconds.into()));
+        inner.generation += 1;
+        inner.kill.cancel();
+        inner.kill = CancellationToken::new();
     }
 
     /// Windlass ends in good order: nothing that it left behind writes any more.
@@ -222,6 +280,20 @@ impl World {
 }
 
 impl Inner {
+    /// Whether this is the process of Windlass that has the run.
+    pub(super) fn is_current(&self, generation: u32) -> bool {
+        self.generation == generation
+    }
+
+    /// Whether a process of Windlass does nothing any more.
+    pub(super) fn is_dead(&self, generation: u32) -> bool {
+        !self.is_current(generation) && !self.paused.contains_key(&generation)
+    }
+
+    pub(super) fn is_paused(&self, generation: u32) -> bool {
+        self.paused.contains_key(&generation)
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         let start: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap_or(Timestamp::UNIX_EPOCH);
         start + self.began.elapsed() + self.jumped
@@ -356,10 +428,10 @@ impl Inner {
     }
 
     /// Begins a command; checks what is promised of beginnings.
-    pub(super) fn start(&mut self, key: &str, deed: Deed, takes: Duration, folder: Option<&PathBuf>, supervised: bool) -> usize {
+    pub(super) fn start(&mut self, key: &str, call: Beginning<'_>) -> usize {
+        let Beginning { deed, takes, folder, supervised, generation } = call;
         let process = self.processes.len();
         let ends = Instant::now() + takes;
-        let generation = self.generation;
         self.say(&format!("begins {key}"));
         self.processes.push(Process { deed, ends, supervised, alone: false, generation, state: ProcessState::Running });
         self.judge_start(key, process);
@@ -402,16 +474,56 @@ impl Inner {
             return;
         }
         self.processes[process].state = ProcessState::Over { effect };
-        let Deed { instance, step, undo, from, to, revision } = self.processes[process].deed.clone();
-        let what = match (effect, undo) {
+        let deed = self.processes[process].deed.clone();
+        let what = match (effect, deed.undo) {
             (false, _) => "nothing of",
             (true, false) => "done",
             (true, true) => "undone",
         };
-        self.say(&format!("{what} {instance} {step} ({to})"));
-        if !effect {
-            return;
+        self.say(&format!("{what} {} {} ({})", deed.instance, deed.step, deed.to));
+        if effect {
+            self.take_effect(deed);
         }
+    }
+
+    /// What a person does; nothing, where that is so already.
+    pub(super) fn by_hand(&mut self, deed: Deed) {
+        if self.is_done(&deed.instance, &deed.step, &deed.to) == deed.undo {
+            let what = if deed.undo { "undone" } else { "done" };
+            self.say(&format!("{what} by hand: {} {} ({})", deed.instance, deed.step, deed.to));
+            self.take_effect(deed);
+        }
+    }
+
+    /// A person does what an action asks for.
+    pub(super) fn do_asked(&mut self, action: usize, direction: Direction, deed: Deed) {
+        let (process, generation, key) = (self.processes.len(), self.generation, format!("by hand {action}"));
+        let state = ProcessState::Over { effect: true };
+        self.processes.push(Process {
+            deed: deed.clone(),
+            ends: Instant::now(),
+            supervised: false,
+            alone: false,
+            generation,
+            state,
+        });
+        self.starts.push(Start { key, action, direction, process, told: None });
+        self.by_hand(deed);
+    }
+
+    /// When nothing runs any more, if nothing new is begun.
+    pub(super) fn all_over(&self) -> Instant {
+        let running = self.processes.iter().filter(|process| process.state == ProcessState::Running);
+        running.map(|process| process.ends).max().unwrap_or_else(Instant::now)
+    }
+
+    /// Something happens to the journal some commits from now.
+    pub(super) fn soon(&mut self, commits: u8, act: DiskAct) {
+        self.faults.push(Fault::Commit { number: self.commits.saturating_add(commits), act });
+    }
+
+    fn take_effect(&mut self, deed: Deed) {
+        let Deed { instance, step, undo, from, to, revision } = deed;
         let truth = self.instances.entry(instance).or_default();
         let place = (step.clone(), to.clone());
         match (step.as_str(), undo) {
@@ -454,10 +566,13 @@ impl Inner {
         let now = Instant::now();
         // A process whose caller lives is ended by it; one that was left alone ends by itself.
         let generation = self.generation;
-        let is_left = |process: &Process| process.alone || process.generation != generation;
-        let over = |process: &Process| process.state == ProcessState::Running && is_left(process) && process.ends <= now;
+        let mut over: Vec<bool> = Vec::with_capacity(self.processes.len());
+        for process in &self.processes {
+            let is_other = process.generation != generation && (process.supervised || !self.is_paused(process.generation));
+            over.push(process.state == ProcessState::Running && (process.alone || is_other) && process.ends <= now);
+        }
         for index in 0..self.processes.len() {
-            if over(&self.processes[index]) {
+            if over[index] {
                 self.end(index, true);
             }
         }

@@ -274,6 +274,25 @@ fn a_manual_step_waits_until_it_is_confirmed() {
 }
 
 #[test]
+fn what_was_confirmed_counts_where_windlass_was_killed_while_it_asked() {
+    let mut estate = Estate::job();
+    estate.apply().exit(0);
+    estate.set("version", "7.0.0");
+    estate.write("main.hcl", estate.read("main.hcl").replace("  dir ", "  strategy    = \"by_hand\"\n  dir "));
+    estate.env("WINDLASS_CRASH_AT", "apply.called:1");
+    assert_eq!(estate.apply().code, None, "it was to be killed");
+    estate.env("WINDLASS_CRASH_AT", "");
+    // Who did not hear that it waits is asked again.
+    estate.run(&["resume"]).exit(5).says(&["an action waits for a person", "Turn the key."]);
+    estate.good(&["confirm", "job.one@7.0.0:person"]);
+    estate.env("WINDLASS_CRASH_AT", "apply.called:1");
+    assert_eq!(estate.run(&["resume"]).code, None, "it was to be killed when it had the answer");
+    estate.env("WINDLASS_CRASH_AT", "");
+    estate.good(&["resume"]).says(&["Apply complete."]);
+    assert_eq!(estate.read("job/version"), "7.0.0");
+}
+
+#[test]
 fn killed_at_any_moment_a_run_is_finished_by_resume_and_nothing_runs_twice() {
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut moments = BTreeMap::new();

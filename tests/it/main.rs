@@ -42,6 +42,7 @@ mod servers;
 mod sources;
 mod ssh_begin;
 mod sshd;
+mod starved;
 mod status;
 mod steps;
 mod stores;

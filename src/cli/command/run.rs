@@ -194,13 +194,14 @@ pub(in crate::cli) async fn confirm(args: &ConfirmArgs, session: &mut Session) -
         let Ok((plan, progress)) = apply::inspect(&dir) else { continue };
         let Some(index) = plan.actions.iter().position(|action| action.id.as_str() == args.what) else { continue };
         let number = u32::try_from(index).unwrap_or(u32::MAX);
-        if !matches!(progress.state(number), ActionState::Held | ActionState::Running | ActionState::Undoing) {
+        let state = progress.state(number);
+        if !matches!(state, ActionState::Held | ActionState::Running | ActionState::Undoing) {
             return Err(Diagnostic::error("nothing to confirm")
                 .detail(format!("{} of run {} does not wait for anybody", args.what, record.id))
                 .help("`windlass history` shows the runs")
                 .into());
         }
-        let Some(folder) = apply::last_folder(&dir, &plan.actions[index].id) else { continue };
+        let Some(folder) = apply::last_folder(&dir, &plan.actions[index].id, state) else { continue };
         let confirmation = Confirmation { by: who(), at: session.place.now, note: args.note.clone() };
         confirmation.write(&folder).map_err(|failure| {
             Diagnostic::error("confirmation cannot be written")
