@@ -4,12 +4,13 @@
 //! Takes the folders of a call's tries. Who asks gives up those in which nothing stands, under the lock under which it is written:
 //! a process that was paused before it could write finds that, and changes nothing any more. Touches nothing else.
 
+use std::borrow::Cow;
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use super::host::local::private_dir;
 use super::host::{Attributes, io_failure, local_file};
-use super::{Context, Failure, FailureKind, Recalled};
+use super::{Context, Failure, FailureKind, Recalled, Redactor};
 use crate::lang::Value;
 
 const FOLDER: &str = "intent";
@@ -20,27 +21,30 @@ const LOCK: &str = "lock";
 const FORBIDDEN: &str = "forbidden.json";
 
 /// Where a call writes down what it is about to do; nowhere, while it only looks.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Intent {
     folder: Option<PathBuf>,
+    redact: Redactor,
 }
 
 impl Intent {
     /// That of the call's own try.
     pub(super) fn of(ctx: &Context) -> Result<Self, Failure> {
-        Ok(Self { folder: ctx.dir.as_deref().map(folder).transpose()? })
+        Ok(Self { folder: ctx.dir.as_deref().map(folder).transpose()?, redact: ctx.redact.clone() })
     }
 
-    /// Writes down what the call will have given when it has done what it now does. Called before anything is changed.
+    /// Writes down what the call will have given when it has done what it now does. Called before anything is changed. What holds
+    /// something secret is not kept: then it is known afterwards only that something may have been done.
     ///
     /// # Errors
     /// It cannot be written, or another process has taken the run over. Either way nothing was changed.
     pub(super) fn declare(&self, result: &Value) -> Result<(), Failure> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let written = || {
-            let bytes = serde_json::to_vec(result)
+            let text = serde_json::to_string(result)
                 .map_err(|error| Failure::new(FailureKind::Failed, format!("cannot write down what is to be done: {error}")))?;
-            write(&private_dir(folder)?, RECORD, &bytes)
+            let text = if matches!(self.redact.apply(&text), Cow::Owned(_)) { "null" } else { text.as_str() };
+            write(&private_dir(folder)?, RECORD, text.as_bytes())
         };
         written().map_err(Failure::untouched)
     }
@@ -146,7 +150,7 @@ fn private() -> Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::testing::{applying, observing};
+    use crate::driver::testing::{applying, hiding, observing};
 
     fn tried(dir: &Path, count: usize) -> Context {
         let mut dirs: Vec<PathBuf> = (1..=count).map(|number| dir.join(number.to_string())).collect();
@@ -187,6 +191,16 @@ mod tests {
         assert_eq!(declared(&ctx).unwrap(), Declared::Unclear);
         drop(lock);
         std::fs::write(folder.join(RECORD), "{").unwrap();
+        assert_eq!(declared(&ctx).unwrap().recalled(), Recalled::Unknown);
+    }
+
+    #[test]
+    fn what_is_secret_is_not_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let ctx = hiding(tried(dir.path(), 1), "t0ps3cret");
+        Intent::of(&ctx).unwrap().declare(&told("/home/t0ps3cret")).unwrap();
+        let written = std::fs::read_to_string(dir.path().join("1/intent/intent.json")).unwrap();
+        assert!(!written.contains("t0ps3cret"), "{written}");
         assert_eq!(declared(&ctx).unwrap().recalled(), Recalled::Unknown);
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Source {
 }
 
 /// What the caller says about a backup that is to be made.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Wish {
     pub(super) labels: BTreeMap<String, String>,
     /// Strength of the compression.
