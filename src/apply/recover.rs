@@ -124,7 +124,8 @@ impl Errand<'_> {
     }
 
     /// Waits until nothing runs any more of what was begun before: nothing begins beside an earlier try, and no undo beside its step. An
-    /// earlier try may run where its host dropped and nobody saw its end. Answers why nothing may begin, where it is so.
+    /// earlier try may run where its host dropped and nobody saw its end; it counts, where it comes to a good one: who asked for another
+    /// did not know of it. Answers how it ended, or why nothing may begin, where that is so.
     pub(super) async fn outlast(&self, number: u32) -> Option<Told> {
         let step = match (self.job.direction, self.mode, self.action.kind.call()) {
             (Direction::Undo, Mode::Incomplete, Some(call)) => match self.last_attempt_of(Direction::Forward) {
@@ -133,12 +134,21 @@ impl Errand<'_> {
             },
             _ => None,
         };
-        for (call, direction, number) in [Some((self.work.call, self.job.direction, number)), step].into_iter().flatten() {
+        let Work { call: own, timeout, .. } = self.work;
+        for (call, direction, number) in [Some((own, self.job.direction, number)), step].into_iter().flatten() {
             if number == 0 || !self.is_one_command(call) {
                 continue;
             }
             loop {
                 match self.look_for(call, direction, number).await {
+                    Ok(Recovered::Running) if direction == self.job.direction => {
+                        match self.attempt(call, timeout, Purpose::Try(number)).await {
+                            Ok(value) => return Some(succeeded(value)),
+                            Err(failure) if failure.kind == FailureKind::Unreachable => return Some(self.out_of_sight(&failure)),
+                            Err(failure) if failure.kind == FailureKind::Cancelled => return Some(self.failed(failure).await),
+                            Err(_) => break,
+                        }
+                    }
                     Ok(Recovered::Running) => {}
                     Ok(_) => break,
                     Err(failure) => return Some(self.out_of_sight(&failure)),

@@ -201,6 +201,7 @@ impl<'a> Stage<'a> {
         let before = self.world.look().instances.clone();
         let unavailable = round.rollout.max_unavailable;
         let limits = Limits { environment: round.concurrency, host: round.host_limit, unavailable };
+        self.world.look().is_shared = self.scenario.is_shared;
         self.world.begin_round(&made, limits, &round.faults);
         let mut timed = self.world.look().timed_faults();
         timed.extend(round.person.early.map(|after| Fault::Confirm { after }));

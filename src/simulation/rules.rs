@@ -145,7 +145,8 @@ impl Inner {
         }
     }
 
-    /// What is supervised is known to run, wherever it runs: nothing begins beside it for the same action or item.
+    /// What is supervised is known to run: nothing begins beside it for the same action or item. What another machine has begun on itself
+    /// cannot be seen from here, and is begun again where the provider says that it may be.
     fn judge_beside(&mut self, key: &str, name: &str, direction: Direction) {
         let other = match direction {
             Direction::Forward => format!("{name}-undo"),
@@ -153,7 +154,8 @@ impl Inner {
         };
         let runs = |start: &&Start| {
             let process = &self.processes[start.process];
-            process.supervised && process.state == ProcessState::Running && (start.key == key || start.key == other)
+            let is_blind = self.is_shared && self.plan.as_ref().is_some_and(|plan| plan.actions[start.action].repeatable);
+            !is_blind && process.supervised && process.state == ProcessState::Running && (start.key == key || start.key == other)
         };
         if let Some(start) = self.starts.iter().find(runs) {
             let what = format!("{key} began while {} still ran", start.key);

@@ -144,6 +144,8 @@ pub(super) struct Inner {
     writes: u8,
     pub plan: Option<Arc<Plan>>,
     pub limits: Limits,
+    /// Other machines may take the run over.
+    pub is_shared: bool,
     pub actions: HashMap<String, usize>,
     /// How often polls looked.
     looks: HashMap<(String, String, String), u64>,
@@ -188,6 +190,7 @@ impl World {
             writes: 0,
             plan: None,
             limits: Limits::default(),
+            is_shared: false,
             actions: HashMap::new(),
             looks: HashMap::new(),
             durable_begun: HashSet::new(),
