@@ -411,8 +411,8 @@ fn what_archives_and_backups_made_and_nobody_recorded_is_undone_by_rollback() {
         let is_left = |part: &str| left.iter().any(|path| path.contains(part));
         assert!(!is_left("app/version") && !is_left("before-restore") && !is_left(".windlass-"), "{place}: {left:?}");
         assert!(!is_left("entry.json") && estate.read("data/file") == "content", "{place}: {left:?}");
-        // Whoever only waited has nothing to undo where it was cut off.
-        assert_eq!(is_left("wrong"), place == "ended:4", "{place}");
+        // Whoever only waited has nothing to undo where it was cut off. That it ended may be durable by then, or not.
+        assert!(!is_left("wrong") || place == "ended:4", "{place}");
     }
     let mut estate = shelf();
     die(&mut estate, "apply.begin:3");
