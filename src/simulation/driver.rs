@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::process::{Beginning, Deed, Told};
 use super::scenario::{Act, LookAct};
-use super::world::{Beginning, Deed, Told, World};
+use super::world::World;
 use crate::apply::Hosts;
 use crate::driver::host::{Attributes, Cause, Content, Ended, Entry, Finished, Host, Local, Recovered, Space, Stat, User};
 use crate::driver::{Command, Context, Driver, Failure, FailureKind, Manual, Output};

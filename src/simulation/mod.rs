@@ -13,6 +13,7 @@ mod elsewhere;
 mod estate;
 mod person;
 mod play;
+mod process;
 mod product;
 mod rules;
 mod scenario;

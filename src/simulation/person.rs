@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::play::{Case, Stage, sentence};
+use super::process::Deed;
 use super::product::effects;
 use super::scenario::DiskAct;
 use super::twist::Answer;
-use super::world::{Deed, Truth, World};
+use super::world::{Truth, World};
 use crate::apply::event::Direction;
 use crate::apply::journal::Word;
 use crate::apply::{AbandonedAs, ActionState, Progress, ResumeOptions, inspect, last_folder};

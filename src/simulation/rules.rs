@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::world::{Deed, Inner, ProcessState, Start, Told};
+use super::process::{Deed, ProcessState, Start, Told};
+use super::world::Inner;
 use crate::apply::event::Direction;
 use crate::apply::journal::Word;
 use crate::model::name::{ActionId, file_name};
