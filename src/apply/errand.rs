@@ -184,7 +184,7 @@ impl<'a> Errand<'a> {
             untouched &= failure.untouched;
             failure.untouched = untouched;
             if is_on_its_way && (attempt >= retry.attempts || control.is_stopping()) {
-                return held(failure.kind, self.job.redact.apply(&failure.message).into_owned());
+                return self.out_of_sight(&failure);
             }
             if attempt >= retry.attempts || !may_retry(failure.kind) || control.is_stopping() {
                 if failure.kind == FailureKind::Invalid && !nothing_before {

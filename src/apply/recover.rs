@@ -239,7 +239,7 @@ impl Errand<'_> {
         if host.is_local() {
             return Some(elsewhere);
         }
-        let found = host.recover(&self.folder(number.max(1))).await;
+        let found = self.look_for(call, self.job.direction, number.max(1)).await;
         (!self.action.repeatable && found.is_ok_and(|found| found == Recovered::NotBegun)).then_some(elsewhere)
     }
 

@@ -11,13 +11,18 @@ use crate::apply::journal::Word;
 use crate::model::name::{ActionId, file_name};
 use crate::plan::{Action, ActionKind, ActionUndo, Change, Plan};
 
+/// What a call's key names, and which way it goes.
+fn way(key: &str) -> (&str, Direction) {
+    match key.strip_suffix("-undo") {
+        Some(name) => (name, Direction::Undo),
+        None => (key, Direction::Forward),
+    }
+}
+
 impl Inner {
     /// Checks what is promised of a beginning, and takes note of it.
     pub(super) fn judge_start(&mut self, key: &str, process: usize) {
-        let (name, direction) = match key.strip_suffix("-undo") {
-            Some(name) => (name, Direction::Undo),
-            None => (key, Direction::Forward),
-        };
+        let (name, direction) = way(key);
         let Some(plan) = self.plan.clone() else { return };
         let item = self.processes[process].deed.step.split_once('#').map(|(_, item)| Arc::<str>::from(item));
         let known = match &item {
@@ -41,10 +46,7 @@ impl Inner {
 
     /// A person is asked; checks what is promised of that.
     pub(super) fn judge_asked(&mut self, key: &str, deed: Deed) {
-        let (name, direction) = match key.strip_suffix("-undo") {
-            Some(name) => (name, Direction::Undo),
-            None => (key, Direction::Forward),
-        };
+        let (name, direction) = way(key);
         let Some(plan) = self.plan.clone() else { return };
         let Some(index) = self.actions.get(name).copied() else { return self.accuse(format!("{key} is no action of the plan")) };
         self.judge_order(&plan, key, index, direction);

@@ -246,25 +246,27 @@ async fn a_cancelled_context_begins_nothing() {
     assert_eq!(ctx.host.recover(&run).await.unwrap(), Recovered::NotBegun);
 }
 
-/// Takes the lock file's name away: opening it fails, as where nothing can be opened any more. The supervisor keeps what it has locked.
-fn hide(run: &Path) {
+/// Begins a command in a folder and takes the lock file's name away: opening it fails, as where nothing can be opened any more. The
+/// supervisor keeps what it has locked.
+async fn hidden(run: &Path, script: &str) -> (Command, tokio::task::JoinHandle<Result<Output, Failure>>) {
+    let pid = run.with_extension("pid");
+    let command = sh(&format!("echo $$ > {}; {script}", pid.display()));
+    let begun = tokio::spawn({
+        let (command, begins) = (command.clone(), applying(run));
+        async move { begins.run(&command).await }
+    });
+    appears(&pid).await;
     std::fs::rename(run.join("lock"), run.join("hidden")).unwrap();
     std::os::unix::fs::symlink("lock", run.join("lock")).unwrap();
+    (command, begun)
 }
 
 #[tokio::test]
 async fn a_command_that_cannot_be_looked_at_for_a_while_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let (begins, follows) = (applying(&run), applying(&run));
-    let pid = dir.path().join("pid");
-    let command = sh(&format!("echo $$ > {}; sleep 0.6; echo done", pid.display()));
-    let begun = tokio::spawn({
-        let command = command.clone();
-        async move { begins.run(&command).await }
-    });
-    appears(&pid).await;
-    hide(&run);
+    let follows = applying(&run);
+    let (command, begun) = hidden(&run, "sleep 0.6; echo done").await;
     assert!(local().recover(&run).await.is_err(), "it cannot be looked at");
     let back = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -279,17 +281,9 @@ async fn a_command_that_cannot_be_looked_at_for_a_while_is_waited_for() {
 async fn a_command_that_cannot_be_looked_at_for_long_is_neither_failed_nor_lost() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let (begins, follows) = (applying(&run), applying(&run));
-    let pid = dir.path().join("pid");
-    let command = sh(&format!("echo $$ > {}; sleep 3", pid.display()));
-    let begun = tokio::spawn({
-        let command = command.clone();
-        async move { begins.run(&command).await }
-    });
-    appears(&pid).await;
-    hide(&run);
+    let (command, begun) = hidden(&run, "sleep 3").await;
     tokio::time::pause();
-    let failure = follows.run(&command).await.unwrap_err();
+    let failure = applying(&run).run(&command).await.unwrap_err();
     assert_eq!((failure.kind, failure.untouched), (FailureKind::Unreachable, false), "{}", failure.message);
     begun.abort();
 }
